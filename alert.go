@@ -1,0 +1,33 @@
+package sekisho
+
+import "net/netip"
+
+// Alert is a detector's judgement. OCSF: Detection Finding (2004). Every
+// access by Principal at Endpoint from From (inclusive) until Until
+// (exclusive) is judged by it.
+type Alert struct {
+	Detector  string // "sweep", "egress"
+	Principal uint32 // ordinal in "staff"; 0 for any
+	Endpoint  string
+	From      Time
+	Until     Time
+	Observed  uint64     // distinct customers, or bytes out
+	Limit     uint64     // what would still have been quiet
+	Learning  bool       // too little past to know this principal: judged by its peers and the floor alone
+	Target    netip.Addr // egress: the hostile destination
+	Basis     []uint64   // sequence numbers of the entries that made it fire: the first and the last
+}
+
+func (*Alert) Kind() Kind { return KindAlert }
+func (b *Alert) code(c *coder) {
+	c.string(&b.Detector)
+	c.uint32(&b.Principal)
+	c.string(&b.Endpoint)
+	c.time(&b.From)
+	c.time(&b.Until)
+	c.uint(&b.Observed)
+	c.uint(&b.Limit)
+	c.bool(&b.Learning)
+	c.addr(&b.Target)
+	c.uints(&b.Basis)
+}

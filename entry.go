@@ -1,0 +1,183 @@
+package sekisho
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ID names an entry for ever, across gates and restarts.
+type ID struct {
+	Gate  uint32 // the number of the gate that wrote it, from its config
+	Epoch uint64 // grows by one each time that gate opens its ledger
+	Seq   uint64 // 1, 2, 3, … over all epochs of one gate, without a hole
+}
+
+func (id ID) String() string { return fmt.Sprintf("%d.%d.%d", id.Gate, id.Epoch, id.Seq) }
+
+// Time is microseconds since 1970-01-01 UTC. In one ledger it never decreases.
+type Time int64
+
+// At is t as a Time.
+func At(t time.Time) Time { return Time(t.UnixMicro()) }
+
+// Go is t as the standard library's time, in UTC.
+func (t Time) Go() time.Time { return time.UnixMicro(int64(t)).UTC() }
+
+func (t Time) String() string { return t.Go().Format("2006-01-02T15:04:05.000000Z") }
+
+// An Entry is one line of the ledger.
+type Entry struct {
+	ID   ID
+	Time Time
+	Body Body
+}
+
+// Kind is the number of a kind of entry, as it stands in the bytes.
+type Kind uint64
+
+// The kinds. Append only; never renumber.
+const (
+	KindLedgerOpened    Kind = 1
+	KindLedgerClosed    Kind = 2
+	KindAssigned        Kind = 3
+	KindSessionOpened   Kind = 4
+	KindSessionClosed   Kind = 5
+	KindSessionRefused  Kind = 6
+	KindShape           Kind = 7
+	KindAccess          Kind = 8
+	KindAccessClosed    Kind = 9
+	KindRefused         Kind = 10
+	KindRosterRead      Kind = 11
+	KindSensorRead      Kind = 12
+	KindEgress          Kind = 13
+	KindAlert           Kind = 14
+	KindIncidentOpened  Kind = 15
+	KindIncidentRevised Kind = 16
+	KindFileMatched     Kind = 17
+	KindUserChanged     Kind = 18
+	KindSignedIn        Kind = 19
+)
+
+// Body is what an entry says. The set of kinds is closed: only this package
+// can add one.
+type Body interface {
+	Kind() Kind
+	code(*coder) // writes the fields, or reads them: one text for both ways
+}
+
+// newBody gives an empty body of kind k, or nil for a kind that this program
+// does not know.
+func newBody(k Kind) Body {
+	switch k {
+	case KindLedgerOpened:
+		return new(LedgerOpened)
+	case KindLedgerClosed:
+		return new(LedgerClosed)
+	case KindAssigned:
+		return new(Assigned)
+	case KindSessionOpened:
+		return new(SessionOpened)
+	case KindSessionClosed:
+		return new(SessionClosed)
+	case KindSessionRefused:
+		return new(SessionRefused)
+	case KindShape:
+		return new(Shape)
+	case KindAccess:
+		return new(Access)
+	case KindAccessClosed:
+		return new(AccessClosed)
+	case KindRefused:
+		return new(Refused)
+	case KindRosterRead:
+		return new(RosterRead)
+	case KindSensorRead:
+		return new(SensorRead)
+	case KindEgress:
+		return new(Egress)
+	case KindAlert:
+		return new(Alert)
+	case KindIncidentOpened:
+		return new(IncidentOpened)
+	case KindIncidentRevised:
+		return new(IncidentRevised)
+	case KindFileMatched:
+		return new(FileMatched)
+	case KindUserChanged:
+		return new(UserChanged)
+	case KindSignedIn:
+		return new(SignedIn)
+	}
+	return nil
+}
+
+// Errors of Decode. Both come wrapped with the place and the reason.
+var (
+	// ErrMalformed: the bytes are none that Encode could have written.
+	ErrMalformed = errors.New("malformed entry")
+	// ErrUnknownKind: written by a newer sekisho. Its bytes still verify.
+	ErrUnknownKind = errors.New("unknown kind of entry")
+)
+
+// formatVersion is the first byte of every entry.
+const formatVersion = 1
+
+// MaxEntry is the most bytes that one entry may take.
+const MaxEntry = 16 << 20
+
+// AppendEncode appends the bytes of e to dst. Layout: the byte 1, then as
+// unsigned varints the kind, gate, epoch, sequence and time, then the fields
+// of the body in the order of its code method.
+func (e *Entry) AppendEncode(dst []byte) []byte {
+	c := coder{buf: dst}
+	e.header(&c, e.Body.Kind())
+	e.Body.code(&c)
+	return c.buf
+}
+
+func (e *Entry) header(c *coder, k Kind) Kind {
+	version := byte(formatVersion)
+	c.byte(&version)
+	if version != formatVersion {
+		c.fail("format version %d; this program reads version %d", version, formatVersion)
+	}
+	kind, t := uint64(k), uint64(e.Time)
+	c.uint(&kind)
+	c.uint32(&e.ID.Gate)
+	c.uint(&e.ID.Epoch)
+	c.uint(&e.ID.Seq)
+	c.uint(&t)
+	if t > 1<<62 {
+		c.fail("time out of range")
+	}
+	e.Time = Time(t)
+	return Kind(kind)
+}
+
+// Decode reads the bytes of one entry. It accepts only what AppendEncode
+// writes: a varint longer than needed or a byte left over is ErrMalformed.
+// What it returns shares no memory with b.
+func Decode(b []byte) (Entry, error) {
+	if len(b) > MaxEntry {
+		return Entry{}, fmt.Errorf("%w: %d bytes, the limit is %d", ErrMalformed, len(b), MaxEntry)
+	}
+	var e Entry
+	c := coder{buf: b, reading: true}
+	k := e.header(&c, 0)
+	if c.err != nil {
+		return Entry{}, c.err
+	}
+	e.Body = newBody(k)
+	if e.Body == nil {
+		return e, fmt.Errorf("%w: %d in entry %v", ErrUnknownKind, k, e.ID)
+	}
+	e.Body.code(&c)
+	if c.err == nil && c.pos != len(b) {
+		c.fail("%d bytes left over", len(b)-c.pos)
+	}
+	if c.err != nil {
+		return Entry{}, fmt.Errorf("entry %v, kind %d: %w", e.ID, k, c.err)
+	}
+	return e, nil
+}

@@ -1,0 +1,3 @@
+module sekisho
+
+go 1.26
