@@ -1,0 +1,23 @@
+package vault
+
+// Row is what the vault file holds of one assignment.
+type Row struct {
+	Salt []byte
+	Key  string
+}
+
+// Rows reads the durable rows of a space from the file.
+func Rows(v *Vault, space string) []Row {
+	var rows []Row
+	s := v.Space(space)
+	for _, at := range s.runs {
+		r, err := v.readRun(s, at)
+		if err != nil {
+			panic(err)
+		}
+		r.each(func(_ uint32, salt *[saltLen]byte, key []byte) {
+			rows = append(rows, Row{append([]byte(nil), salt[:]...), string(key)})
+		})
+	}
+	return rows
+}
