@@ -1,0 +1,330 @@
+package stmt
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+var (
+	ErrTooLong = fmt.Errorf("the text is longer than %d bytes", MaxBytes)
+	ErrTooDeep = errors.New("the text is nested too deeply")
+	ErrNUL     = errors.New("the text holds a NUL byte")
+	ErrUTF8    = errors.New("the text is not valid UTF-8")
+)
+
+// ErrSyntax is a text that the grammar does not take. The grammar's own words
+// are left out on purpose: they quote the text, which may hold personal data.
+var ErrSyntax = errors.New("the text is not understood as SQL")
+
+// Analyse reads a text of any number of statements. An empty text has none.
+func Analyse(text string) ([]Statement, error) {
+	tree, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	statements := make([]Statement, 0, len(tree.Stmts))
+	for _, raw := range tree.Stmts {
+		s := analyse(raw.Stmt)
+		s.Start = int(raw.StmtLocation)
+		s.End = s.Start + int(raw.StmtLen)
+		if raw.StmtLen == 0 {
+			s.End = len(text)
+		}
+		if s.Start < 0 || s.End > len(text) || s.Start > s.End {
+			return nil, ErrSyntax
+		}
+		s.Text = text[s.Start:s.End]
+		if s.Copy != nil {
+			s.Copy.find(s.Text)
+		}
+		statements = append(statements, *s)
+	}
+	return statements, nil
+}
+
+func parse(text string) (*pg.ParseResult, error) {
+	switch {
+	case len(text) > MaxBytes:
+		return nil, ErrTooLong
+	case strings.IndexByte(text, 0) >= 0:
+		return nil, ErrNUL
+	case !utf8.ValidString(text):
+		return nil, ErrUTF8
+	}
+	if err := checkDepth(text); err != nil {
+		return nil, err
+	}
+	tree, err := pg.Parse(text)
+	if err != nil {
+		return nil, ErrSyntax
+	}
+	return tree, nil
+}
+
+// The grammar library walks a tree by recursion in C, where a tree too deep is
+// not an error but a crash of the process. The grammar itself bounds what
+// nests to the right (its stack holds 10,000 symbols), but not chains that
+// nest to the left: 1+1+1+…. A tree cannot be deeper than its text has tokens,
+// so a short text needs no look. In a longer one each token may add a level,
+// but what a comma, AND, OR or semicolon separates stands side by side.
+const (
+	maxDepth   = 2000
+	depthBytes = 2000
+)
+
+func checkDepth(text string) error {
+	if len(text) <= depthBytes {
+		return nil
+	}
+	scan, err := pg.Scan(text)
+	if err != nil {
+		return ErrSyntax
+	}
+	type level struct{ base, deepest int }
+	var outer []level
+	here := level{}
+	depth, chained := 0, 0
+	for _, t := range scan.Tokens {
+		switch t.Token {
+		case pg.Token_ASCII_40, pg.Token_ASCII_91, pg.Token_CASE: // ( [
+			depth++
+			outer = append(outer, here)
+			here = level{depth, depth}
+		case pg.Token_ASCII_41, pg.Token_ASCII_93, pg.Token_END_P: // ) ]
+			// What was inside hangs below whatever this becomes part of.
+			depth = here.deepest + 1
+			if n := len(outer); n > 0 {
+				here, outer = outer[n-1], outer[:n-1]
+			}
+		case pg.Token_ASCII_44, pg.Token_ASCII_59, pg.Token_AND, pg.Token_OR: // , ;
+			depth = here.base
+		case pg.Token_UNION, pg.Token_INTERSECT, pg.Token_EXCEPT, pg.Token_JOIN, pg.Token_BETWEEN:
+			// Chains with commas and ANDs between their links.
+			chained += 2
+		case pg.Token_SQL_COMMENT, pg.Token_C_COMMENT:
+		default:
+			depth++
+		}
+		here.deepest = max(here.deepest, depth)
+		if depth+chained > maxDepth {
+			return ErrTooDeep
+		}
+	}
+	return nil
+}
+
+func analyse(node *pg.Node) *Statement {
+	s := &Statement{Kind: Unknown}
+	w := walk{s: s}
+	s.describe(node, &w)
+	w.message(node.ProtoReflect())
+	w.finish()
+	return s
+}
+
+// describe sets everything that is known by the topmost node alone.
+func (s *Statement) describe(node *pg.Node, w *walk) {
+	s.Obstacle = "not_a_select"
+	switch n := node.GetNode().(type) {
+	case *pg.Node_SelectStmt:
+		s.Kind = Select
+		if n.SelectStmt.IntoClause != nil {
+			s.Kind = CreateTableAs
+		}
+		s.plain(n.SelectStmt, w)
+	case *pg.Node_InsertStmt:
+		s.Kind = Insert
+	case *pg.Node_UpdateStmt:
+		s.Kind = Update
+	case *pg.Node_DeleteStmt:
+		s.Kind = Delete
+	case *pg.Node_MergeStmt:
+		s.Kind = Merge
+	case *pg.Node_TruncateStmt:
+		s.Kind = Truncate
+	case *pg.Node_CopyStmt:
+		s.Kind = Copy
+		s.Copy = copyTo(n.CopyStmt)
+		w.top = append(w.top, n.CopyStmt.Relation)
+	case *pg.Node_ExplainStmt:
+		s.Kind, s.Inner = Explain, analyse(n.ExplainStmt.Query)
+	case *pg.Node_PrepareStmt:
+		s.Kind, s.Object, s.Inner = Prepare, n.PrepareStmt.Name, analyse(n.PrepareStmt.Query)
+	case *pg.Node_ExecuteStmt:
+		s.Kind, s.Object = Execute, n.ExecuteStmt.Name
+	case *pg.Node_DeallocateStmt:
+		s.Kind, s.Object, s.All = Deallocate, n.DeallocateStmt.Name, n.DeallocateStmt.Isall || n.DeallocateStmt.Name == ""
+	case *pg.Node_DeclareCursorStmt:
+		s.Kind, s.Object, s.Inner = Declare, n.DeclareCursorStmt.Portalname, analyse(n.DeclareCursorStmt.Query)
+	case *pg.Node_FetchStmt:
+		s.Kind, s.Object = Fetch, n.FetchStmt.Portalname
+	case *pg.Node_ClosePortalStmt:
+		s.Kind, s.Object, s.All = CloseCursor, n.ClosePortalStmt.Portalname, n.ClosePortalStmt.Portalname == ""
+	case *pg.Node_CreateTableAsStmt:
+		s.Kind, s.Inner = CreateTableAs, analyse(n.CreateTableAsStmt.Query)
+	case *pg.Node_ViewStmt:
+		s.Kind, s.Inner = CreateView, analyse(n.ViewStmt.Query)
+	case *pg.Node_DoStmt:
+		s.Kind = Do
+	case *pg.Node_CallStmt:
+		s.Kind = Call
+	case *pg.Node_VariableSetStmt:
+		s.Kind = Set
+		s.setting(n.VariableSetStmt, false)
+	case *pg.Node_AlterRoleSetStmt:
+		s.Kind = Set
+		s.setting(n.AlterRoleSetStmt.Setstmt, true)
+	case *pg.Node_AlterDatabaseSetStmt:
+		s.Kind = Set
+		s.setting(n.AlterDatabaseSetStmt.Setstmt, true)
+	case *pg.Node_AlterSystemStmt:
+		s.Kind = Set
+		s.setting(n.AlterSystemStmt.Setstmt, true)
+	case *pg.Node_VariableShowStmt:
+		s.Kind, s.Object = Show, n.VariableShowStmt.Name
+	case *pg.Node_TransactionStmt:
+		s.Kind = Transaction
+		s.Object = strings.ToLower(strings.TrimPrefix(n.TransactionStmt.Kind.String(), "TRANS_STMT_"))
+	case *pg.Node_DiscardStmt:
+		s.Kind, s.All = Discard, n.DiscardStmt.Target == pg.DiscardMode_DISCARD_ALL
+	case *pg.Node_ListenStmt:
+		s.Kind, s.Object = Listen, n.ListenStmt.Conditionname
+	case *pg.Node_UnlistenStmt:
+		s.Kind, s.Object = Listen, n.UnlistenStmt.Conditionname
+	case *pg.Node_NotifyStmt:
+		s.Kind, s.Object = Notify, n.NotifyStmt.Conditionname
+	case *pg.Node_LockStmt:
+		s.Kind = Lock
+	case *pg.Node_ConstraintsSetStmt, *pg.Node_CheckPointStmt:
+		s.Kind = Session
+	case *pg.Node_VacuumStmt, *pg.Node_ClusterStmt, *pg.Node_ReindexStmt, *pg.Node_RefreshMatViewStmt:
+		s.Kind = Maintain
+	case *pg.Node_CreateStmt, *pg.Node_IndexStmt, *pg.Node_CreateSeqStmt, *pg.Node_AlterSeqStmt,
+		*pg.Node_AlterTableStmt, *pg.Node_CommentStmt, *pg.Node_CreateEnumStmt, *pg.Node_AlterEnumStmt,
+		*pg.Node_CompositeTypeStmt, *pg.Node_CreateStatsStmt, *pg.Node_GrantStmt:
+		s.Kind = Define
+	case *pg.Node_CreateSchemaStmt:
+		s.Kind = Define
+		for _, e := range n.CreateSchemaStmt.SchemaElts {
+			if k := analyse(e).Kind; k != Define {
+				s.Kind = Code
+			}
+		}
+	case *pg.Node_DropStmt:
+		s.Kind = defineOrCode(n.DropStmt.RemoveType)
+	case *pg.Node_RenameStmt:
+		s.Kind = defineOrCode(n.RenameStmt.RenameType)
+		w.maybe(n.RenameStmt.Newname)
+	case *pg.Node_AlterObjectSchemaStmt:
+		s.Kind = defineOrCode(n.AlterObjectSchemaStmt.ObjectType)
+	case *pg.Node_AlterOwnerStmt:
+		s.Kind = defineOrCode(n.AlterOwnerStmt.ObjectType)
+	case nil:
+	default:
+		s.Kind = Code
+	}
+}
+
+// defineOrCode: does an object of this type only hold data, or does it run?
+func defineOrCode(t pg.ObjectType) Kind {
+	switch t {
+	case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_MATVIEW, pg.ObjectType_OBJECT_INDEX,
+		pg.ObjectType_OBJECT_SEQUENCE, pg.ObjectType_OBJECT_SCHEMA, pg.ObjectType_OBJECT_COLUMN,
+		pg.ObjectType_OBJECT_TABCONSTRAINT, pg.ObjectType_OBJECT_STATISTIC_EXT, pg.ObjectType_OBJECT_ATTRIBUTE:
+		return Define
+	}
+	return Code
+}
+
+func (s *Statement) setting(n *pg.VariableSetStmt, durable bool) {
+	if n == nil {
+		return
+	}
+	set := Setting{Name: strings.ToLower(n.Name), Known: true, Durable: durable}
+	switch n.Kind {
+	case pg.VariableSetKind_VAR_SET_VALUE:
+	case pg.VariableSetKind_VAR_SET_DEFAULT, pg.VariableSetKind_VAR_RESET:
+		set.Default = true
+	case pg.VariableSetKind_VAR_RESET_ALL:
+		set.Default, s.All = true, true
+	case pg.VariableSetKind_VAR_SET_CURRENT:
+		set.Known = false
+	case pg.VariableSetKind_VAR_SET_MULTI:
+		// SET TRANSACTION and SET SESSION CHARACTERISTICS set what they name
+		// in DefElems; SET TRANSACTION SNAPSHOT shares another session's view.
+		for _, a := range n.Args {
+			if d := a.GetDefElem(); d != nil {
+				s.Settings = append(s.Settings, Setting{Name: strings.ToLower(d.Defname), Known: true, Durable: durable})
+			}
+		}
+	default:
+		set.Known = false
+	}
+	for _, a := range n.Args {
+		if v, ok := constant(a); ok {
+			set.Values = append(set.Values, v)
+		} else if a.GetDefElem() == nil {
+			set.Known = false
+		}
+	}
+	s.Settings = append(s.Settings, set)
+}
+
+// constant is the value of a constant as the server would read it as text.
+func constant(n *pg.Node) (string, bool) {
+	if c := n.GetTypeCast(); c != nil { // SET TIME ZONE INTERVAL '1', 'x'::text
+		return constant(c.Arg)
+	}
+	c := n.GetAConst()
+	if c == nil || c.Isnull {
+		return "", false
+	}
+	switch v := c.Val.(type) {
+	case *pg.A_Const_Sval:
+		return v.Sval.GetSval(), true
+	case *pg.A_Const_Ival:
+		return fmt.Sprint(v.Ival.GetIval()), true
+	case *pg.A_Const_Fval:
+		return v.Fval.GetFval(), true
+	case *pg.A_Const_Boolval:
+		return fmt.Sprint(v.Boolval.GetBoolval()), true
+	}
+	return "", false
+}
+
+func copyTo(n *pg.CopyStmt) *CopyTo {
+	c := &CopyTo{From: n.IsFrom, Program: n.IsProgram, File: n.Filename != "" && !n.IsProgram, Format: "text", Options: map[string]bool{}}
+	for _, a := range n.Attlist {
+		c.Columns = append(c.Columns, a.GetString_().GetSval())
+	}
+	for _, o := range n.Options {
+		d := o.GetDefElem()
+		name := strings.ToLower(d.GetDefname())
+		c.Options[name] = true
+		value := ""
+		switch a := d.GetArg().GetNode().(type) {
+		case *pg.Node_String_:
+			value = a.String_.Sval
+		case *pg.Node_Integer:
+			value = fmt.Sprint(a.Integer.Ival)
+		case *pg.Node_Boolean:
+			value = fmt.Sprint(a.Boolean.Boolval)
+		}
+		value = strings.ToLower(value)
+		switch name {
+		case "format":
+			c.Format = value
+		case "header":
+			c.Match = value == "match"
+			c.Header = value == "" || c.Match || value == "1" || strings.HasPrefix("true", value) || value == "on"
+		}
+	}
+	if n.Query != nil {
+		c.Query = analyse(n.Query)
+	}
+	return c
+}

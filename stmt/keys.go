@@ -1,0 +1,238 @@
+package stmt
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// KeyRef asks for one hidden column: column Column of the relation that is
+// Statement.Relations[Relation].
+type KeyRef struct {
+	Relation int
+	Column   string
+}
+
+// Hidden begins the name of every hidden column. The name keeps ORDER BY from
+// finding the column; whoever strips it finds it by its position from the end,
+// never by its name.
+const Hidden = "__sekisho_"
+
+// ErrRewrite is a plain statement to which the keys cannot be added with
+// proof that nothing else changed.
+var ErrRewrite = errors.New("the statement cannot be given hidden key columns")
+
+// Rewrite is a statement with hidden keys as the last columns of its result.
+type Rewrite struct {
+	Text   string // the whole statement
+	At     int    // byte offset in the statement as written where Insert was put
+	Cut    int    // bytes of the statement as written that Insert replaces; only of COPY of a relation
+	Insert string
+
+	shape string // of the statement as written, if the same insertion fits all texts of this shape
+}
+
+// Position turns an error position in the rewritten statement, in characters
+// from 1 as in the field P of ErrorResponse, into one in the statement as
+// written. A position inside the insertion becomes the place of the insertion.
+func (r Rewrite) Position(p int) int {
+	at := utf8.RuneCountInString(r.Text[:r.At])
+	grown := utf8.RuneCountInString(r.Insert)
+	switch {
+	case p <= at:
+		return p
+	case p <= at+grown:
+		return at + 1
+	}
+	// Of the bytes cut, every one was ASCII or not: only their number of
+	// characters matters, and it is what the text shrank by.
+	return p - grown + r.Cut
+}
+
+// Apply puts the same keys into another text. It reports false unless that is
+// certain to be right: the text has the same ShapeKey as the one that was
+// rewritten, and the insertion lies before its first literal, where two texts
+// of one shape are the same byte for byte. The text is of one statement, and
+// may end in a semicolon.
+func (r Rewrite) Apply(text, shapeKey string) (string, bool) {
+	if r.shape == "" || r.shape != shapeKey || r.At > len(text) {
+		return "", false
+	}
+	return text[:r.At] + r.Insert + text[r.At:], true
+}
+
+// WithKeys adds the keys to a plain SELECT, or to COPY (plain SELECT) TO, in
+// which case Relation counts in Copy.Query.Relations. Every other byte of the
+// statement stays. The result is parsed again, and proven to be the same tree
+// with exactly these targets more.
+func (s *Statement) WithKeys(keys []KeyRef) (Rewrite, error) {
+	of, from, to := s, 0, len(s.Text)
+	if s.Copy != nil && s.Copy.Query != nil {
+		of, from, to = s.Copy.Query, s.Copy.targetAt, s.Copy.targetEnd
+	}
+	if of.Kind != Select || of.Obstacle != "" || len(keys) == 0 || from >= to {
+		return Rewrite{}, ErrRewrite
+	}
+	if strings.Contains(lower(s.Text), Hidden) {
+		return Rewrite{}, fmt.Errorf("%w: it uses a name that begins with %s", ErrRewrite, Hidden)
+	}
+	at, err := topFrom(s.Text, from, to)
+	if err != nil {
+		return Rewrite{}, err
+	}
+	var insert strings.Builder
+	for i, k := range keys {
+		if i > 0 || len(of.Targets) > 0 {
+			insert.WriteString(", ")
+		}
+		ref, err := of.field(k)
+		if err != nil {
+			return Rewrite{}, err
+		}
+		fmt.Fprintf(&insert, "%s AS %s%d", quoteAll(ref), Hidden, i+1)
+	}
+	insert.WriteString(" ")
+	r := Rewrite{Text: s.Text[:at] + insert.String() + s.Text[at:], At: at, Insert: insert.String()}
+	if err := s.prove(of, r.Text, keys); err != nil {
+		return Rewrite{}, err
+	}
+	if key, first, ok := shapeKey(s.Text); ok && s.Start == 0 && at <= first {
+		r.shape = key
+	}
+	return r, nil
+}
+
+// field is how the key of a relation is written in the statement.
+func (s *Statement) field(k KeyRef) ([]string, error) {
+	if k.Relation < 0 || k.Relation >= len(s.Relations) || !s.Relations[k.Relation].Top || k.Column == "" {
+		return nil, ErrRewrite
+	}
+	rel := s.Relations[k.Relation]
+	if rel.Alias == "" && rel.Schema != "" {
+		return []string{rel.Schema, rel.Name.Name, k.Column}, nil
+	}
+	return []string{rel.Ref(), k.Column}, nil
+}
+
+// prove checks that text is the statement with these keys, and nothing else.
+func (s *Statement) prove(of *Statement, text string, keys []KeyRef) error {
+	want, err := parse(s.Text)
+	if err != nil {
+		return err
+	}
+	got, err := parse(text)
+	if err != nil {
+		return err
+	}
+	if len(want.Stmts) != 1 || len(got.Stmts) != 1 {
+		return ErrRewrite
+	}
+	sel := want.Stmts[0].Stmt.GetSelectStmt()
+	if c := want.Stmts[0].Stmt.GetCopyStmt(); c != nil {
+		sel = c.Query.GetSelectStmt()
+	}
+	if sel == nil {
+		return ErrRewrite
+	}
+	for i, k := range keys {
+		ref, err := of.field(k)
+		if err != nil {
+			return err
+		}
+		sel.TargetList = append(sel.TargetList, pg.MakeResTargetNodeWithNameAndVal(fmt.Sprintf("%s%d", Hidden, i+1), columnRef(ref), 0))
+	}
+	unplace(want.ProtoReflect())
+	unplace(got.ProtoReflect())
+	if !proto.Equal(want, got) {
+		return ErrRewrite
+	}
+	return nil
+}
+
+func columnRef(fields []string) *pg.Node {
+	var nodes []*pg.Node
+	for _, f := range fields {
+		nodes = append(nodes, pg.MakeStrNode(f))
+	}
+	return pg.MakeColumnRefNode(nodes, 0)
+}
+
+// unplace clears every position in the text from a tree.
+func unplace(m protoreflect.Message) {
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		f := fields.Get(i)
+		switch {
+		case f.Kind() == protoreflect.Int32Kind && (strings.HasSuffix(string(f.Name()), "location") || f.Name() == "stmt_len"):
+			m.Clear(f)
+		case f.Message() == nil || !m.Has(f):
+		case f.IsList():
+			for list, j := m.Get(f).List(), 0; j < list.Len(); j++ {
+				unplace(list.Get(j).Message())
+			}
+		default:
+			unplace(m.Get(f).Message())
+		}
+	}
+}
+
+// topFrom is the byte offset in text of the FROM that belongs to the first
+// SELECT in text[from:to]. It may be mistaken in statements that nobody has
+// thought of yet; prove is what makes that harmless.
+func topFrom(text string, from, to int) (int, error) {
+	scan, err := pg.Scan(text)
+	if err != nil {
+		return 0, ErrRewrite
+	}
+	depth, home := 0, -1
+	var before, last pg.Token // the two tokens before
+	for _, t := range scan.Tokens {
+		if int(t.Start) < from || t.Token == pg.Token_SQL_COMMENT || t.Token == pg.Token_C_COMMENT {
+			continue
+		}
+		if int(t.Start) >= to {
+			break
+		}
+		switch t.Token {
+		case pg.Token_ASCII_40, pg.Token_ASCII_91:
+			depth++
+		case pg.Token_ASCII_41, pg.Token_ASCII_93:
+			depth--
+		case pg.Token_SELECT:
+			if home < 0 {
+				home = depth
+			}
+		case pg.Token_FROM:
+			distinct := last == pg.Token_DISTINCT && (before == pg.Token_IS || before == pg.Token_NOT)
+			label := last == pg.Token_AS || last == pg.Token_ASCII_46 // AS from, x.from
+			if depth == home && !distinct && !label {
+				return int(t.Start), nil
+			}
+		default:
+			if home < 0 { // TABLE t
+				return 0, ErrRewrite
+			}
+		}
+		before, last = last, t.Token
+	}
+	return 0, ErrRewrite
+}
+
+func quoteAll(fields []string) string {
+	q := make([]string, len(fields))
+	for i, f := range fields {
+		q[i] = Quote(f)
+	}
+	return strings.Join(q, ".")
+}
+
+// Quote writes a name so that the server reads exactly this name, whatever it
+// holds.
+func Quote(name string) string {
+	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+}

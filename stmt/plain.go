@@ -1,0 +1,164 @@
+package stmt
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// plain decides whether a SELECT is plain, and sets Obstacle and Targets.
+func (s *Statement) plain(n *pg.SelectStmt, w *walk) {
+	s.Obstacle = obstacle(n)
+	if s.Obstacle == "" {
+		s.Obstacle = s.from(n.FromClause, w)
+	}
+	if s.Obstacle == "" {
+		s.Obstacle = expressions(n)
+	}
+	if s.Obstacle != "" {
+		w.top = nil
+		return
+	}
+	for _, t := range n.TargetList {
+		s.Targets = append(s.Targets, target(t.GetResTarget()))
+	}
+	s.Tested = append(s.Tested, references(n.WhereClause)...)
+	for _, list := range [][]*pg.Node{n.FromClause, n.SortClause} {
+		for _, e := range list {
+			s.Tested = append(s.Tested, references(e)...)
+		}
+	}
+	s.Tested = append(append(s.Tested, references(n.LimitCount)...), references(n.LimitOffset)...)
+	s.Writes = s.Writes || len(n.LockingClause) > 0
+}
+
+func obstacle(n *pg.SelectStmt) string {
+	switch {
+	case n.Op != pg.SetOperation_SETOP_NONE:
+		return "set_operation"
+	case n.WithClause != nil:
+		return "cte"
+	case n.IntoClause != nil:
+		return "into"
+	case len(n.ValuesLists) > 0:
+		return "values"
+	case len(n.DistinctClause) > 0:
+		return "distinct"
+	case len(n.GroupClause) > 0:
+		return "group_by"
+	case n.HavingClause != nil:
+		return "having"
+	case len(n.WindowClause) > 0:
+		return "window"
+	}
+	return ""
+}
+
+// from accepts relations and joins of relations only.
+func (s *Statement) from(list []*pg.Node, w *walk) string {
+	for _, item := range list {
+		switch n := item.GetNode().(type) {
+		case *pg.Node_RangeVar:
+			if n.RangeVar.Alias != nil && len(n.RangeVar.Alias.Colnames) > 0 {
+				return "column_alias"
+			}
+			w.top = append(w.top, n.RangeVar)
+		case *pg.Node_JoinExpr:
+			j := n.JoinExpr
+			switch {
+			case j.Alias != nil || j.JoinUsingAlias != nil:
+				return "join_alias"
+			case j.Jointype != pg.JoinType_JOIN_INNER && j.Jointype != pg.JoinType_JOIN_LEFT &&
+				j.Jointype != pg.JoinType_JOIN_RIGHT && j.Jointype != pg.JoinType_JOIN_FULL:
+				return "not_understood"
+			}
+			if o := s.from([]*pg.Node{j.Larg, j.Rarg}, w); o != "" {
+				return o
+			}
+		case *pg.Node_RangeSubselect:
+			switch {
+			case n.RangeSubselect.Lateral:
+				return "lateral"
+			case len(n.RangeSubselect.Subquery.GetSelectStmt().GetValuesLists()) > 0:
+				return "values"
+			}
+			return "sub_select"
+		case *pg.Node_RangeFunction, *pg.Node_RangeTableFunc, *pg.Node_JsonTable:
+			return "function_in_from"
+		case *pg.Node_RangeTableSample:
+			return "tablesample"
+		default:
+			return "not_understood"
+		}
+	}
+	return ""
+}
+
+// expressions says whether everything below n is a node that is known to be
+// harmless in a plain statement: the server evaluates it for each row, and it
+// neither joins rows together nor reads rows of its own.
+func expressions(n *pg.SelectStmt) string {
+	var reason string
+	var visit func(m protoreflect.Message)
+	visit = func(m protoreflect.Message) {
+		if reason != "" {
+			return
+		}
+		switch e := m.Interface().(type) {
+		case *pg.SelectStmt:
+			if e != n {
+				reason = "sub_select"
+			}
+		case *pg.FuncCall:
+			switch {
+			case e.Over != nil:
+				reason = "window"
+			case e.AggStar || e.AggDistinct || e.AggWithinGroup || e.AggFilter != nil || len(e.AggOrder) > 0:
+				reason = "aggregate"
+			}
+		case *pg.SubLink:
+			reason = "sub_select"
+		case *pg.GroupingFunc:
+			reason = "group_by"
+		case *pg.Node, *pg.RangeVar, *pg.JoinExpr, *pg.Alias, *pg.ResTarget, *pg.SortBy, *pg.LockingClause,
+			*pg.ColumnRef, *pg.A_Const, *pg.ParamRef, *pg.A_Expr, *pg.BoolExpr, *pg.NullTest, *pg.BooleanTest,
+			*pg.CaseExpr, *pg.CaseWhen, *pg.CoalesceExpr, *pg.MinMaxExpr, *pg.TypeCast, *pg.TypeName,
+			*pg.CollateClause, *pg.A_ArrayExpr, *pg.A_Indirection, *pg.A_Indices, *pg.A_Star, *pg.RowExpr,
+			*pg.NamedArgExpr, *pg.SQLValueFunction, *pg.XmlExpr, *pg.XmlSerialize,
+			*pg.List, *pg.String, *pg.Integer, *pg.Float, *pg.Boolean, *pg.BitString:
+		default:
+			reason = "not_understood"
+		}
+		fields := m.Descriptor().Fields()
+		for i := 0; i < fields.Len() && reason == ""; i++ {
+			f := fields.Get(i)
+			if f.Message() == nil || !m.Has(f) {
+				continue
+			}
+			if f.IsList() {
+				for list, j := m.Get(f).List(), 0; j < list.Len(); j++ {
+					visit(list.Get(j).Message())
+				}
+				continue
+			}
+			visit(m.Get(f).Message())
+		}
+	}
+	visit(n.ProtoReflect())
+	return reason
+}
+
+func target(t *pg.ResTarget) Target {
+	out := Target{Refs: references(t.GetVal())}
+	if c := t.GetVal().GetColumnRef(); c != nil {
+		f := fieldsOf(c.Fields)
+		switch {
+		case len(f) == 1 && f[0] == "*":
+			out.Kind = Star
+		case len(f) > 1 && f[len(f)-1] == "*":
+			out.Kind = TableStar
+		default:
+			out.Kind = Reference
+		}
+	}
+	return out
+}

@@ -1,0 +1,225 @@
+package stmt
+
+import (
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// walk visits every node of a tree, known or not, and notes the names in it.
+type walk struct {
+	s       *Statement
+	top     []*pg.RangeVar // those that stand in the top level FROM
+	written []*pg.RangeVar
+	ctes    []string
+	columns []Column // when set, references go here too: those of one target
+	utility bool
+}
+
+func (w *walk) message(m protoreflect.Message) {
+	w.visit(m.Interface())
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		f := fields.Get(i)
+		if f.Message() == nil || !m.Has(f) {
+			continue
+		}
+		if f.IsList() {
+			list := m.Get(f).List()
+			for j := range list.Len() {
+				w.message(list.Get(j).Message())
+			}
+			continue
+		}
+		w.message(m.Get(f).Message())
+	}
+}
+
+func (w *walk) visit(node any) {
+	s := w.s
+	switch n := node.(type) {
+	case *pg.RangeVar:
+		s.Relations = append(s.Relations, Relation{
+			Name:    Name{n.Schemaname, n.Relname},
+			Catalog: n.Catalogname,
+			Alias:   n.Alias.GetAliasname(),
+			Renamed: len(n.Alias.GetColnames()) > 0,
+			Top:     slices.Contains(w.top, n),
+			Only:    !n.Inh,
+			Written: slices.Contains(w.written, n),
+		})
+	case *pg.InsertStmt:
+		w.write(n.Relation)
+	case *pg.UpdateStmt:
+		w.write(n.Relation)
+	case *pg.DeleteStmt:
+		w.write(n.Relation)
+	case *pg.MergeStmt:
+		w.write(n.Relation)
+	case *pg.TruncateStmt:
+		for _, r := range n.Relations {
+			w.write(r.GetRangeVar())
+		}
+	case *pg.CopyStmt:
+		if n.IsFrom {
+			w.write(n.Relation)
+		}
+	case *pg.CommonTableExpr:
+		w.ctes = append(w.ctes, n.Ctename)
+	case *pg.FuncCall:
+		name := nameOf(n.Funcname)
+		s.Functions = append(s.Functions, Function{
+			Name:      name,
+			Aggregate: n.AggStar || n.AggDistinct || n.AggWithinGroup || n.AggFilter != nil || len(n.AggOrder) > 0,
+			Window:    n.Over != nil,
+			Args:      len(n.Args),
+		})
+		if name.Name == "set_config" {
+			s.Settings = append(s.Settings, configured(n))
+		}
+	case *pg.A_Expr:
+		s.Operators = append(s.Operators, nameOf(n.Name))
+		switch n.Kind {
+		case pg.A_Expr_Kind_AEXPR_BETWEEN, pg.A_Expr_Kind_AEXPR_NOT_BETWEEN,
+			pg.A_Expr_Kind_AEXPR_BETWEEN_SYM, pg.A_Expr_Kind_AEXPR_NOT_BETWEEN_SYM:
+			s.Operators = append(s.Operators, Name{Name: ">="}, Name{Name: "<="}, Name{Name: "<"}, Name{Name: ">"})
+		}
+	case *pg.SubLink:
+		if len(n.OperName) > 0 {
+			s.Operators = append(s.Operators, nameOf(n.OperName))
+		} else if n.Testexpr != nil {
+			s.Operators = append(s.Operators, Name{Name: "="})
+		}
+	case *pg.CaseExpr:
+		if n.Arg != nil {
+			s.Operators = append(s.Operators, Name{Name: "="})
+		}
+	case *pg.JoinExpr:
+		if n.IsNatural || len(n.UsingClause) > 0 {
+			s.Operators = append(s.Operators, Name{Name: "="})
+		}
+	case *pg.SortBy:
+		if len(n.UseOp) > 0 {
+			s.Operators = append(s.Operators, nameOf(n.UseOp))
+		}
+	case *pg.TypeName:
+		if len(n.Names) > 0 {
+			s.Types = append(s.Types, nameOf(n.Names))
+		}
+		if n.PctType { // table.column%TYPE
+			w.names(n.Names)
+		}
+	case *pg.CollateClause:
+		s.Collations = append(s.Collations, nameOf(n.Collname))
+	case *pg.ColumnRef:
+		w.column(Column{Fields: fieldsOf(n.Fields)})
+	case *pg.A_Indirection:
+		if f := fieldsOf(n.Indirection); len(f) > 0 {
+			w.column(Column{Fields: f, Attribute: true})
+		}
+	case *pg.List:
+		// Only DDL names things by lists of strings: DROP TABLE a.b.
+		w.names(n.Items)
+	case *pg.XmlExpr, *pg.XmlSerialize:
+		// Harmless in themselves; their arguments are visited.
+	}
+}
+
+func (w *walk) write(r *pg.RangeVar) {
+	w.s.Writes = true
+	w.written = append(w.written, r)
+}
+
+func (w *walk) column(c Column) {
+	w.s.Columns = append(w.s.Columns, c)
+}
+
+// names notes a list of names that may name a relation, or a column of one.
+func (w *walk) names(list []*pg.Node) {
+	var parts []string
+	for _, n := range list {
+		str := n.GetString_()
+		if str == nil {
+			return
+		}
+		parts = append(parts, str.Sval)
+	}
+	for i := range parts {
+		if i > 0 {
+			w.s.Relations = append(w.s.Relations, Relation{Name: Name{parts[i-1], parts[i]}, Maybe: true})
+		}
+		w.maybe(parts[i])
+	}
+}
+
+func (w *walk) maybe(name string) {
+	if name != "" {
+		w.s.Relations = append(w.s.Relations, Relation{Name: Name{Name: name}, Maybe: true})
+	}
+}
+
+func (w *walk) finish() {
+	for i := range w.s.Relations {
+		r := &w.s.Relations[i]
+		r.CTE = r.Schema == "" && slices.Contains(w.ctes, r.Name.Name)
+	}
+}
+
+// configured is the setting that a call of set_config changes.
+func configured(n *pg.FuncCall) Setting {
+	var set Setting
+	if len(n.Args) != 3 {
+		return set
+	}
+	name, ok := constant(n.Args[0])
+	value, ok2 := constant(n.Args[1])
+	_, ok3 := constant(n.Args[2])
+	return Setting{Name: lower(name), Values: []string{value}, Known: ok && ok2 && ok3}
+}
+
+func nameOf(list []*pg.Node) Name {
+	f := fieldsOf(list)
+	switch len(f) {
+	case 0:
+		return Name{}
+	case 1:
+		return Name{Name: f[0]}
+	}
+	return Name{f[len(f)-2], f[len(f)-1]}
+}
+
+func fieldsOf(list []*pg.Node) []string {
+	var fields []string
+	for _, n := range list {
+		switch {
+		case n.GetString_() != nil:
+			fields = append(fields, n.GetString_().Sval)
+		case n.GetAStar() != nil:
+			fields = append(fields, "*")
+		}
+	}
+	return fields
+}
+
+// references lists every column reference below a node.
+func references(n *pg.Node) []Column {
+	if n == nil {
+		return nil
+	}
+	var s Statement
+	w := walk{s: &s}
+	w.message(n.ProtoReflect())
+	return s.Columns
+}
+
+// lower folds ASCII only, as the server folds identifiers of UTF-8 text.
+func lower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
