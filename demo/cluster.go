@@ -466,7 +466,11 @@ func (c *Cluster) clearStale(ctx context.Context) error {
 		}
 		if !signalled {
 			c.log.Warn("waiting for a PostgreSQL server that outlived its parent", "pids", left)
-			for _, pid := range left {
+			// Only the first process of a server is named in its file. It ends
+			// the others, which without it end by themselves.
+			b, _ := os.ReadFile(filepath.Join(c.dir, "data", "postmaster.pid"))
+			line, _, _ := strings.Cut(string(b), "\n")
+			if pid, err := strconv.Atoi(line); err == nil && slices.Contains(left, pid) {
 				syscall.Kill(pid, syscall.SIGINT)
 			}
 		}
