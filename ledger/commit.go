@@ -1,0 +1,327 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"sekisho"
+	"sekisho/disk"
+)
+
+// A tail is where the next group goes, and what it needs to know of all groups
+// before. It belongs to the committer alone.
+type tail struct {
+	file    disk.File
+	segment int
+	off     int64 // of the next group; everything from here on is zeros
+	size    int64 // of the file
+
+	next  uint64       // sequence number of the next entry
+	epoch uint64       //
+	time  sekisho.Time // of the last entry
+	prev  hash         // of the last group
+
+	failed  error          // wraps ErrFailed once nothing is accepted any more
+	carried []sekisho.Body // from Before, of a group that was not written
+	buf     []byte         // the segment header's room, then the group
+
+	spare     chan prepared // the next segment on its way; nil if none was asked for
+	prepareAt int64         // the offset at which to ask for one
+}
+
+// A prepared segment is zero-filled, named, and durable.
+type prepared struct {
+	file disk.File
+	size int64
+	err  error
+}
+
+func (t *tail) close() error {
+	var err error
+	if t.file != nil {
+		err = t.file.Close()
+	}
+	if t.spare != nil {
+		if p := <-t.spare; p.file != nil {
+			err = errors.Join(err, p.file.Close())
+		}
+		t.spare = nil
+	}
+	return err
+}
+
+// run is the committer.
+func (l *Ledger) run() {
+	var group []*Request
+	for {
+		l.mu.Lock()
+		for len(l.queue) == 0 && !l.closing {
+			l.work.Wait()
+		}
+		group, l.queue = l.queue, group[:0]
+		l.weight = 0
+		if l.room != nil {
+			close(l.room)
+			l.room = nil
+		}
+		l.stopped = l.closing // what was not queued by now is refused by Submit
+		last := l.stopped
+		l.mu.Unlock()
+		l.commit(group, l.cfg.Before)
+		for i, r := range group {
+			group[i] = nil // before Done: r is its owner's again in there
+			r.finish(r.first, r.err)
+		}
+		if last {
+			break
+		}
+	}
+
+	closed := &Request{Bodies: []sekisho.Body{&sekisho.LedgerClosed{}}}
+	l.commit([]*Request{closed}, l.cfg.Before)
+	l.goodbye = closed.err
+	close(l.done)
+}
+
+// commit writes the requests as one group. On return each has its first or its
+// err, and what has no err is durable and can be followed.
+func (l *Ledger) commit(group []*Request, before func() ([]sekisho.Body, error)) {
+	if len(group) == 0 {
+		return
+	}
+	count, err := l.write(group, before)
+	if err != nil {
+		for _, r := range group {
+			r.first, r.err = sekisho.ID{}, err
+		}
+		return
+	}
+	if count == 0 {
+		return
+	}
+	l.next += uint64(count)
+	l.last.Store(l.next - 1)
+	l.mu.Lock()
+	l.durable = position{l.segment, l.off, l.next - 1}
+	if l.news != nil {
+		close(l.news)
+		l.news = nil
+	}
+	l.mu.Unlock()
+	l.prepareAhead()
+}
+
+// write encodes the group and makes it durable. It returns the number of
+// entries. An error is the whole group's; then no entry of it was, or ever
+// will be, acknowledged.
+func (l *Ledger) write(group []*Request, before func() ([]sekisho.Body, error)) (count int, err error) {
+	if l.failed != nil {
+		return 0, l.failed
+	}
+	if before != nil {
+		bodies, err := before()
+		if err != nil {
+			return 0, fmt.Errorf("preparing the group: %w", err)
+		}
+		l.carried = append(l.carried, bodies...)
+	}
+	count = l.encode(group)
+	if count == 0 {
+		return 0, nil
+	}
+	var chain hash
+	l.buf, chain = endGroup(l.buf, segmentHeader, count, l.next, l.prev)
+
+	out := l.buf[segmentHeader:]
+	if l.off+int64(len(out)) > l.size {
+		if err := l.roll(int64(len(l.buf))); err != nil {
+			return 0, err
+		}
+		segmentHead{gate: l.cfg.Gate, epoch: l.epoch, first: l.next, prev: l.prev}.append(l.buf[:0])
+		out = l.buf
+	}
+	// A crash from here until Sync returns leaves the group whole or torn, and
+	// a new segment begun or not: recovery decides by the bytes.
+	if _, err := l.file.WriteAt(out, l.off); err != nil {
+		return 0, l.fail(fmt.Errorf("writing %s: %w", segmentName(l.segment), err))
+	}
+	if err := l.file.Sync(); err != nil {
+		return 0, l.fail(fmt.Errorf("syncing %s: %w", segmentName(l.segment), err))
+	}
+	// From here on the group is durable.
+	l.off += int64(len(out))
+	l.prev = chain
+	l.carried = nil
+	return count, nil
+}
+
+// keepBuffer is the largest buffer that is kept for the next group.
+const keepBuffer = 32 << 20
+
+// encode fills l.buf with the room for a segment header, the room for a group
+// header, and the entries: the carried bodies, then those of each request. A
+// request that cannot be written gets its err and no entry.
+func (l *Ledger) encode(group []*Request) (count int) {
+	if cap(l.buf) > keepBuffer {
+		l.buf = nil
+	}
+	if l.buf == nil {
+		l.buf = make([]byte, segmentHeader, 64<<10)
+	}
+	l.buf = beginGroup(l.buf[:segmentHeader])
+	l.time = max(l.time, sekisho.At(l.cfg.Now()))
+	e := sekisho.Entry{ID: sekisho.ID{Gate: l.cfg.Gate, Epoch: l.epoch}, Time: l.time}
+
+	add := func(bodies []sekisho.Body) error {
+		at := len(l.buf)
+		for i, b := range bodies {
+			e.ID.Seq = l.next + uint64(count+i)
+			e.Body = b
+			begin := len(l.buf)
+			if b != nil {
+				l.buf = appendEntry(l.buf, &e)
+			}
+			if err := refuse(b, l.buf[begin:], len(l.buf)); err != nil {
+				l.buf = l.buf[:at]
+				return err
+			}
+		}
+		count += len(bodies)
+		return nil
+	}
+	for _, b := range l.carried {
+		if err := add([]sekisho.Body{b}); err != nil {
+			l.log.Error("the ledger left out an entry that it cannot hold", "kind", kindOf(b), "err", err)
+		}
+	}
+	for _, r := range group {
+		first := l.next + uint64(count)
+		if len(r.Bodies) == 0 {
+			r.err = fmt.Errorf("%w: the request is empty", ErrRefused)
+		} else {
+			r.err = add(r.Bodies)
+		}
+		r.first = sekisho.ID{}
+		if r.err == nil {
+			r.first = sekisho.ID{Gate: e.ID.Gate, Epoch: e.ID.Epoch, Seq: first}
+		}
+	}
+	return count
+}
+
+// refuse keeps out an entry that no reader could read, for it would stop every
+// view for ever. framed is what would be written, group the bytes so far.
+func refuse(b sekisho.Body, framed []byte, group int) error {
+	switch {
+	case b == nil:
+		return fmt.Errorf("%w: it has no body", ErrRefused)
+	case len(framed)-entryHeader > sekisho.MaxEntry:
+		return fmt.Errorf("%w: kind %d of %d bytes, the limit is %d", ErrRefused, b.Kind(), len(framed)-entryHeader, sekisho.MaxEntry)
+	case group > maxGroup:
+		return fmt.Errorf("%w: more than %d bytes at once", ErrRefused, maxGroup)
+	}
+	switch b.(type) {
+	case *sekisho.Access, *sekisho.AccessClosed, *sekisho.SessionClosed:
+		return nil // these have no field whose Go value may lack a valid encoding
+	}
+	if _, err := sekisho.Decode(framed[entryHeader:]); err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return nil
+}
+
+func kindOf(b sekisho.Body) sekisho.Kind {
+	if b == nil {
+		return 0
+	}
+	return b.Kind()
+}
+
+// fail ends the ledger's life. After a failed sync the kernel may have dropped
+// the pages and marked them clean, so that a second sync would succeed and
+// mean nothing.
+func (l *Ledger) fail(err error) error {
+	l.failed = fmt.Errorf("%w: %w", ErrFailed, err)
+	l.log.Error("the ledger has failed; nothing is accepted until it is opened again", "err", err)
+	return l.failed
+}
+
+// roll makes the next segment the current one. It must hold need bytes.
+func (l *Ledger) roll(need int64) error {
+	var p prepared
+	if l.spare != nil {
+		p = <-l.spare
+		l.spare = nil
+	}
+	if p.file == nil && (p.err == nil || errors.Is(p.err, syscall.ENOSPC)) {
+		// None was ready, or the disk was full then: it may no longer be.
+		p = prepare(l.fs, l.cfg.Dir, l.segment+1, max(l.cfg.SegmentBytes, need))
+	}
+	if p.err == nil && p.size < need {
+		if p.err = errors.Join(p.file.Allocate(need), p.file.Sync()); p.err == nil {
+			p.size = need
+		} else if errors.Is(p.err, syscall.ENOSPC) {
+			l.spare = make(chan prepared, 1) // still good for smaller groups
+			l.spare <- prepared{file: p.file, size: p.size}
+		}
+	}
+	if errors.Is(p.err, syscall.ENOSPC) {
+		return fmt.Errorf("%w: %w", ErrFull, p.err)
+	}
+	if p.err != nil {
+		return l.fail(p.err)
+	}
+	if l.file != nil {
+		if err := l.file.Close(); err != nil {
+			return l.fail(fmt.Errorf("closing %s: %w", segmentName(l.segment), err))
+		}
+	}
+	l.file, l.segment, l.off, l.size = p.file, l.segment+1, 0, p.size
+	l.prepareAt = p.size / 4
+	return nil
+}
+
+// prepareAhead asks for the next segment once a quarter of this one is used,
+// so that the commit path does not wait for it. If the disk is full, that
+// shows again when the segment is needed.
+func (l *Ledger) prepareAhead() {
+	if l.spare != nil || l.off < l.prepareAt {
+		return
+	}
+	l.prepareAt = l.size
+	spare, fs, dir, n, size := make(chan prepared, 1), l.fs, l.cfg.Dir, l.segment+1, l.cfg.SegmentBytes
+	l.spare = spare
+	go func() { spare <- prepare(fs, dir, n, size) }()
+}
+
+// prepare makes segment n: zeros under another name, durable, then its own
+// name, durable. A crash leaves a file that recovery removes, or a segment of
+// zeros that it uses.
+func prepare(fs disk.FS, dir string, n int, size int64) prepared {
+	name := filepath.Join(dir, segmentName(n))
+	f, err := fs.OpenFile(name+preparing, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return prepared{err: fmt.Errorf("preparing %s: %w", segmentName(n), err)}
+	}
+	if err = f.Allocate(size); err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		f.Close()
+		fs.Remove(name + preparing) // to give its room back; recovery would do it too
+		return prepared{err: fmt.Errorf("preparing %s: %w", segmentName(n), err)}
+	}
+	if err = fs.Rename(name+preparing, name); err == nil {
+		err = fs.SyncDir(dir)
+	}
+	if err != nil {
+		f.Close()
+		// %v: whatever the reason, a name that could not be synced is no case for
+		// trying again.
+		return prepared{err: fmt.Errorf("preparing %s: %v", segmentName(n), err)}
+	}
+	return prepared{file: f, size: size}
+}
