@@ -62,6 +62,7 @@ func query(t *testing.T, c *demo.Cluster, sql string) string {
 }
 
 func TestClusterKeepsWhatWasCommittedAcrossRestarts(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	c := start(t, dir)
 	if got := query(t, c, "create table kept (n int); insert into kept values (42); show listen_addresses"); got != "" {
@@ -84,6 +85,7 @@ func TestClusterKeepsWhatWasCommittedAcrossRestarts(t *testing.T) {
 }
 
 func TestASecondClusterInTheSameDirectoryIsRefused(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	start(t, dir)
 	if _, err := demo.StartCluster(t.Context(), demo.ClusterConfig{Dir: dir}); !errors.Is(err, demo.ErrInUse) {
@@ -92,6 +94,7 @@ func TestASecondClusterInTheSameDirectoryIsRefused(t *testing.T) {
 }
 
 func TestRolesEnterByPasswordOnly(t *testing.T) {
+	t.Parallel()
 	c := start(t, t.TempDir())
 	password, err := c.Password("clerk")
 	if err != nil {
@@ -112,6 +115,7 @@ func TestRolesEnterByPasswordOnly(t *testing.T) {
 }
 
 func TestPasswordFilesAreForTheirOwnerOnly(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	c := start(t, dir)
 	if _, err := c.Password("clerk"); err != nil {
@@ -129,6 +133,7 @@ func TestPasswordFilesAreForTheirOwnerOnly(t *testing.T) {
 // A path longer than a socket's name may be, below a directory that the
 // server's user cannot enter.
 func TestClusterInADeepClosedDirectory(t *testing.T) {
+	t.Parallel()
 	closed := filepath.Join(t.TempDir(), "closed")
 	if err := os.Mkdir(closed, 0o700); err != nil {
 		t.Fatal(err)
@@ -147,6 +152,7 @@ func TestNoPostgreSQLIsSaid(t *testing.T) {
 }
 
 func TestASettingThatTheServerRefusesIsSaid(t *testing.T) {
+	t.Parallel()
 	_, err := demo.StartCluster(t.Context(), demo.ClusterConfig{Dir: t.TempDir(), Settings: map[string]string{"no_such_setting": "1"}})
 	if errors.Is(err, demo.ErrNoPostgreSQL) {
 		t.Skip(err)
@@ -184,6 +190,7 @@ func own(t *testing.T, dir string) *exec.Cmd {
 }
 
 func TestKillingTheOwnerLeavesNothingRunning(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	child := own(t, dir)
 	if len(serversIn(t, dir)) == 0 {
@@ -200,6 +207,7 @@ func TestKillingTheOwnerLeavesNothingRunning(t *testing.T) {
 }
 
 func TestStartWaitsForAServerThatOutlivedItsParent(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	child := own(t, dir)
 	child.Process.Kill()
@@ -212,6 +220,7 @@ func TestStartWaitsForAServerThatOutlivedItsParent(t *testing.T) {
 }
 
 func TestStartAfterTheServerItselfWasKilled(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	c := start(t, dir)
 	query(t, c, "create table kept (n int); insert into kept values (42)")

@@ -42,6 +42,7 @@ func as(t *testing.T, c *demo.Cluster, role, sql string) (string, error) {
 }
 
 func TestFill(t *testing.T) {
+	t.Parallel()
 	const members = 2000
 	c := start(t, t.TempDir())
 	var last, total int

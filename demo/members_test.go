@@ -25,6 +25,7 @@ func TestMembersNeverChange(t *testing.T) {
 }
 
 func TestMembersArePlausible(t *testing.T) {
+	t.Parallel()
 	const members = 50_000
 	var abroad, mail, partner, passports, valid2014, valid2026, cards int
 	var before int64
