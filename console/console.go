@@ -1,0 +1,270 @@
+// Package console is the door for people: every page, and the same as JSON.
+//
+// Whoever looks is looked at. A sign-in stands in the ledger before the cookie
+// is given, a question about a customer before its answer, a list of customers
+// before its first byte. If the entry cannot be written, the page is refused.
+//
+// The pages work without JavaScript; one small script adds what changes while
+// one looks. Every word that a person reads is in the catalogues under words,
+// in English and in Japanese.
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"sekisho"
+	"sekisho/disk"
+	"sekisho/ledger"
+	"sekisho/vault"
+)
+
+// Config is what the console stands on. Everything is used until Close; the
+// console closes none of it.
+type Config struct {
+	// Dir is where users.json is kept.
+	Dir string
+	FS  disk.FS // nil is disk.OS
+
+	Ledger *ledger.Ledger
+	Vault  *vault.Vault
+	Live   *Live // in the set of views
+
+	Name     string // the ledger's name
+	Drill    string // the scenario, if the ledger is a drill: every page says so, loudly
+	Software string // the version
+	Mode     string // of the gate: "enforce", "observe", or "" where there is none
+
+	// Zone is the time zone of every page. nil is Asia/Tokyo.
+	Zone *time.Location
+	// TLS says that browsers reach the console over TLS only, even if
+	// something in front ends it: cookies are then marked Secure.
+	TLS bool
+
+	Now func() time.Time // nil is time.Now; drills and tests replace it
+	Log *slog.Logger
+}
+
+// A Console serves the pages.
+type Console struct {
+	cfg      Config
+	users    *users
+	sessions sessions
+	tries    tries
+	streams  turnstile
+	presses  map[string]*press // by language
+	closing  chan struct{}     // closed by Close: streams hang up
+	closed   sync.Once
+
+	shapesMu sync.Mutex
+	shapes   map[string]uint64 // the console's own shapes of this epoch, by what they say
+}
+
+// New makes a console; Handler and Control serve it. Only EnsureAdmin and
+// Reset may be called on one without views.
+func New(cfg Config) (*Console, error) { return newConsole(cfg, fullCost) }
+
+func newConsole(cfg Config, hashing cost) (*Console, error) {
+	if cfg.FS == nil {
+		cfg.FS = disk.OS{}
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Zone == nil {
+		cfg.Zone = time.FixedZone("JST", 9*60*60) // Japan has had no summer time since 1951
+	}
+	c := &Console{cfg: cfg, presses: map[string]*press{}, shapes: map[string]uint64{}, closing: make(chan struct{})}
+	c.sessions.by = map[[32]byte]*session{}
+	c.tries.by = map[[32]byte]*count{}
+	for _, lang := range languages {
+		t, err := readTongue(lang, cfg.Zone)
+		if err != nil {
+			return nil, err
+		}
+		if c.presses[lang], err = newPress(t); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	c.users, err = openUsers(cfg.FS, cfg.Dir, hashing)
+	return c, err
+}
+
+// Close ends every stay, and records it; live streams hang up. Call it before
+// the server's Shutdown, which waits for them, and before the ledger's Close.
+func (c *Console) Close(ctx context.Context) {
+	c.closed.Do(func() { close(c.closing) })
+	c.endSessions(ctx, c.sessions.take(func([32]byte, *session) bool { return true }), "shutdown")
+}
+
+// A route is one line of the table of contents.
+type route struct {
+	pattern string
+	handle  func(*Console, *visit) (page, error)
+	open    bool  // needs no sign-in
+	limit   int64 // bytes of the request's body; 0 is maxForm
+}
+
+const maxForm = 64 << 10
+
+// routes is every page. HTML and JSON come from the same line.
+var routes = []route{
+	{pattern: "GET /{$}", handle: (*Console).live},
+	{pattern: "GET /live/events", handle: (*Console).liveEvents},
+	{pattern: "GET /status", handle: (*Console).status},
+	{pattern: "GET /entries/{seq}", handle: (*Console).entry},
+	{pattern: "GET /signin", handle: (*Console).signInForm, open: true},
+	{pattern: "POST /signin", handle: (*Console).signIn, open: true},
+	{pattern: "POST /signout", handle: (*Console).signOut},
+	{pattern: "GET /language", handle: (*Console).chooseLanguage, open: true},
+	{pattern: "GET /healthz", handle: (*Console).healthz, open: true},
+	{pattern: "GET /metrics", handle: (*Console).metrics, open: true},
+	{pattern: "/", handle: (*Console).nowhere, open: true},
+}
+
+// Handler serves the console to browsers.
+func (c *Console) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /static/{name}", c.static)
+	for _, r := range routes {
+		mux.Handle(r.pattern, c.serve(r))
+	}
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.refuse(c.visit(w, r), fail(http.StatusForbidden, "cross_origin"))
+	}))
+	return secured(guard.Handler(mux))
+}
+
+// Server is Handler with the limits on time and size that a browser needs and
+// an attacker does not. A stream and an upload lift their own.
+func (c *Console) Server() *http.Server {
+	return &http.Server{
+		Handler:           c.Handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      2 * time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(c.cfg.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+// secured puts the headers on every answer. The policy lets a page load its own
+// style, script and data, and nothing else; nothing may stand inline.
+func secured(next http.Handler) http.Handler {
+	policy := strings.Join([]string{"default-src 'none'", "style-src 'self'", "script-src 'self'", "img-src 'self'",
+		"connect-src 'self'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"}, "; ")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (c *Console) visit(w http.ResponseWriter, r *http.Request) *visit {
+	return &visit{tongue: c.presses[language(r)].tongue, w: w, r: r}
+}
+
+// serve is the one handler of all routes.
+func (c *Console) serve(one route) http.Handler {
+	limit := one.limit
+	if limit == 0 {
+		limit = maxForm
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v := c.visit(w, r)
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				c.cfg.Log.Error("a page panicked", "route", one.pattern, "stack", string(debug.Stack()))
+				c.refuse(v, errors.New("the page failed"))
+			}
+		}()
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
+		if who, ok := c.visitor(r); ok {
+			v.who = who
+		} else if !one.open {
+			if err := askToSignIn(v); err != errDone {
+				c.refuse(v, err)
+			}
+			return
+		}
+		p, err := one.handle(c, v)
+		switch {
+		case err == errDone:
+		case err != nil:
+			c.refuse(v, err)
+		default:
+			c.print(v, http.StatusOK, p)
+		}
+	})
+}
+
+func (c *Console) chooseLanguage(v *visit) (page, error) {
+	to := v.r.URL.Query().Get("to")
+	if _, ok := c.presses[to]; !ok {
+		return nil, fail(http.StatusBadRequest, "language")
+	}
+	http.SetCookie(v.w, &http.Cookie{Name: languageCookie, Value: to, Path: "/", HttpOnly: true,
+		SameSite: http.SameSiteLaxMode, Secure: v.r.TLS != nil || c.cfg.TLS, MaxAge: 365 * 24 * 60 * 60})
+	http.Redirect(v.w, v.r, localPath(v.r.URL.Query().Get("next")), http.StatusSeeOther)
+	return nil, errDone
+}
+
+func (c *Console) nowhere(v *visit) (page, error) { return nil, fail(http.StatusNotFound, "") }
+
+// recordAccess makes durable that somebody saw what the ledger knows of these
+// customers, before they see it. With verb Export it is a list that left.
+func (c *Console) recordAccess(ctx context.Context, session, number uint64, shape *sekisho.Shape, subjects []uint32, least uint32) error {
+	seq, err := c.shape(ctx, shape)
+	if err != nil {
+		return err
+	}
+	const chunk = 250_000 // ordinals take at most 5 bytes: well below MaxEntry
+	var bodies []sekisho.Body
+	for from := 0; from == 0 || from < len(subjects); from += chunk {
+		part := subjects[from:min(from+chunk, len(subjects))]
+		bodies = append(bodies, &sekisho.Access{Session: session, Shape: seq, Number: number, Class: sekisho.Exact,
+			More: from+chunk < len(subjects), Rows: uint64(len(part)), Least: least, Subjects: part})
+	}
+	if _, err := c.cfg.Ledger.Append(ctx, bodies...); err != nil {
+		return notRecorded(err)
+	}
+	return nil
+}
+
+// shape is the sequence number of a shape, appended if this epoch has none.
+func (c *Console) shape(ctx context.Context, s *sekisho.Shape) (uint64, error) {
+	key := fmt.Sprintf("%d %d %s %q %q %d", s.Statement, s.Verb, s.Space, s.Tables, s.Columns, s.Categories)
+	c.shapesMu.Lock()
+	defer c.shapesMu.Unlock()
+	if seq, ok := c.shapes[key]; ok {
+		return seq, nil
+	}
+	id, err := c.cfg.Ledger.Append(ctx, s)
+	if err != nil {
+		return 0, notRecorded(err)
+	}
+	c.shapes[key] = id.Seq
+	return id.Seq, nil
+}

@@ -1,0 +1,163 @@
+package console
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"sekisho"
+)
+
+// entryPage shows one entry, field by field. Customers stay ordinals here: to
+// see who one of them is, one asks for the customer, which is recorded.
+type entryPage struct {
+	ID     string       `json:"id"`
+	Seq    uint64       `json:"seq"`
+	Time   sekisho.Time `json:"time"`
+	Kind   string       `json:"kind"`
+	Fields []entryField `json:"fields"`
+	Bytes  string       `json:"bytes,omitempty"` // hexadecimal, if they are few
+	Size   int          `json:"size"`
+	Prev   uint64       `json:"prev,omitempty"`
+	Next   uint64       `json:"next,omitempty"`
+}
+
+func (*entryPage) file() string { return "entry" }
+
+type entryField struct {
+	Name  string   `json:"name"`
+	Value string   `json:"value"`
+	Text  string   `json:"text,omitempty"`  // the key behind an ordinal
+	Group string   `json:"-"`               // of words that Value is a code in
+	Entry uint64   `json:"entry,omitempty"` // the entry that Value names
+	Time  bool     `json:"-"`
+	At    int64    `json:"-"`
+	List  []string `json:"list,omitempty"`
+}
+
+const maxShownBytes = 4096
+
+// kindName is the kind's name in the code, such as "Access".
+func kindName(k sekisho.Kind) string {
+	if name := kindNames[k]; name != "" {
+		return name
+	}
+	return fmt.Sprintf("kind %d", k)
+}
+
+var kindNames = map[sekisho.Kind]string{
+	sekisho.KindLedgerOpened: "LedgerOpened", sekisho.KindLedgerClosed: "LedgerClosed", sekisho.KindAssigned: "Assigned",
+	sekisho.KindSessionOpened: "SessionOpened", sekisho.KindSessionClosed: "SessionClosed", sekisho.KindSessionRefused: "SessionRefused",
+	sekisho.KindShape: "Shape", sekisho.KindAccess: "Access", sekisho.KindAccessClosed: "AccessClosed", sekisho.KindRefused: "Refused",
+	sekisho.KindRosterRead: "RosterRead", sekisho.KindSensorRead: "SensorRead", sekisho.KindEgress: "Egress", sekisho.KindAlert: "Alert",
+	sekisho.KindIncidentOpened: "IncidentOpened", sekisho.KindIncidentRevised: "IncidentRevised", sekisho.KindFileMatched: "FileMatched",
+	sekisho.KindUserChanged: "UserChanged", sekisho.KindSignedIn: "SignedIn",
+}
+
+func (c *Console) entry(v *visit) (page, error) {
+	seq, err := strconv.ParseUint(v.r.PathValue("seq"), 10, 64)
+	last := c.cfg.Ledger.Last()
+	if err != nil || seq == 0 || seq > last {
+		return nil, fail(http.StatusNotFound, "entry", number(last))
+	}
+	ctx, stop := context.WithCancel(v.r.Context())
+	defer stop()
+	for e, err := range c.cfg.Ledger.Follow(ctx, seq) {
+		if err != nil {
+			return nil, fmt.Errorf("reading entry %d: %w", seq, err)
+		}
+		p := c.decoded(&e)
+		if seq < last {
+			p.Next = seq + 1
+		}
+		p.Prev = seq - 1
+		return p, nil
+	}
+	return nil, fail(http.StatusNotFound, "entry", number(last))
+}
+
+func (c *Console) decoded(e *sekisho.Entry) *entryPage {
+	p := &entryPage{ID: e.ID.String(), Seq: e.ID.Seq, Time: e.Time}
+	if e.Body == nil {
+		p.Kind = "unknown"
+		return p
+	}
+	p.Kind = kindName(e.Body.Kind())
+	raw := e.AppendEncode(nil)
+	if p.Size = len(raw); p.Size <= maxShownBytes {
+		p.Bytes = hex.EncodeToString(raw)
+	}
+	body := reflect.ValueOf(e.Body).Elem()
+	for i := range body.NumField() {
+		p.Fields = append(p.Fields, c.entryField(e.Body, body.Type().Field(i).Name, body.Field(i).Interface()))
+	}
+	return p
+}
+
+// entryField decides by name and type what a field means.
+func (c *Console) entryField(body sekisho.Body, name string, value any) entryField {
+	f := entryField{Name: name, Value: fmt.Sprint(value)}
+	switch x := value.(type) {
+	case sekisho.Time:
+		f.Time, f.At, f.Value = x != 0, int64(x), x.String()
+		if x == 0 {
+			f.Value = ""
+		}
+	case sekisho.Verb, sekisho.Class, sekisho.Outcome, sekisho.Door:
+		f.Group = strings.ToLower(name)
+	case sekisho.Categories:
+		f.List, f.Group, f.Value = x.Names(), "category", ""
+	case bool:
+		f.Group = "bool"
+	case string:
+		if name == "Reason" || name == "Action" || name == "Detector" {
+			f.Group = "reason"
+		}
+	case uint32:
+		if space := ordinalSpaces[name]; space != "" {
+			f.Text = c.named(space, x)
+		}
+	case uint64:
+		switch name {
+		case "Session", "Shape", "Released", "Incident", "Through", "Alert":
+			f.Entry = x
+		}
+	case []uint32:
+		f.Value = number(len(x))
+		for i, o := range x {
+			if i == 200 {
+				f.List = append(f.List, "…")
+				break
+			}
+			f.List = append(f.List, "#"+strconv.FormatUint(uint64(o), 10))
+		}
+	case []uint64:
+		f.Value = ""
+		for _, n := range x {
+			f.List = append(f.List, strconv.FormatUint(n, 10))
+		}
+	case []string:
+		f.List, f.Value = x, ""
+	case []netip.Prefix:
+		f.Value = ""
+		for _, n := range x {
+			f.List = append(f.List, n.String())
+		}
+	case netip.Addr:
+		if !x.IsValid() {
+			f.Value = ""
+		}
+	case [32]byte:
+		f.Value = hex.EncodeToString(x[:])
+	}
+	return f
+}
+
+// ordinalSpaces says which fields are ordinals, and where.
+var ordinalSpaces = map[string]string{"Principal": "staff", "User": "staff", "By": "staff",
+	"Application": "application", "Purpose": "purpose", "Statement": "statement"}

@@ -1,0 +1,281 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sekisho"
+	"sekisho/disk"
+	"sekisho/ledger"
+	"sekisho/vault"
+	"sekisho/view"
+)
+
+// A house is the real thing in a temporary directory: ledger, vault, views and
+// console behind an HTTP server. Only the clock is ours.
+type house struct {
+	t       testing.TB
+	ledger  *ledger.Ledger
+	vault   *vault.Vault
+	views   *view.Set
+	console *Console
+	server  *httptest.Server
+	admin   string // the administrator's password
+	clock   *clock
+}
+
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// cheap hashes passwords fast; the full cost is tested once.
+var cheap = cost{time: 1, memoryKiB: 64, threads: 1}
+
+func newHouse(t testing.TB, change ...func(*Config)) *house {
+	t.Helper()
+	dir := t.TempDir()
+	h := &house{t: t, clock: &clock{at: time.Date(2014, 9, 22, 1, 0, 0, 0, time.UTC)}}
+	var err error
+	h.vault, err = vault.Open(vault.Config{Dir: dir + "/vault", FS: disk.OS{}, Key: [32]byte{1}})
+	must(t, err)
+	h.ledger, err = ledger.Open(ledger.Config{Dir: dir + "/ledger", Gate: 1, Name: "test", Software: "test",
+		Now: h.clock.now, SegmentBytes: 4 << 20, Before: h.vault.Flush})
+	must(t, err)
+	must(t, h.vault.Reconcile(map[string]uint32{}))
+	live := NewLive()
+	h.views = view.New(view.Config{Follow: h.ledger.Follow, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{live}})
+	ctx, stop := context.WithCancel(context.Background())
+	running := make(chan struct{})
+	go func() { h.views.Run(ctx); close(running) }()
+	cfg := Config{Dir: dir, FS: disk.OS{}, Ledger: h.ledger, Vault: h.vault, Live: live,
+		Name: "jal-test", Software: "0.1", Mode: "enforce", Now: h.clock.now}
+	for _, f := range change {
+		f(&cfg)
+	}
+	h.console, err = newConsole(cfg, cheap)
+	must(t, err)
+	_, h.admin, _, err = h.console.EnsureAdmin()
+	must(t, err)
+	h.server = httptest.NewServer(h.console.Handler())
+	t.Cleanup(func() {
+		h.console.Close(context.Background())
+		h.server.Close()
+		stop()
+		<-running
+		h.ledger.Close()
+		h.vault.Close()
+	})
+	return h
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// append puts entries into the ledger and waits until the pages know them.
+func (h *house) append(bodies ...sekisho.Body) uint64 {
+	h.t.Helper()
+	id, err := h.ledger.Append(context.Background(), bodies...)
+	must(h.t, err)
+	h.settle()
+	return id.Seq
+}
+
+// settle waits until the pages know everything in the ledger.
+func (h *house) settle() {
+	h.t.Helper()
+	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+	defer stop()
+	must(h.t, h.views.WaitFor(ctx, h.ledger.Last()))
+}
+
+func (h *house) staff(name string) uint32 { return h.vault.Space("staff").OfText([]byte(name)) }
+
+// lookup is one member of staff reading customers at a terminal.
+func (h *house) lookup(staff, endpoint string, c sekisho.Categories, members ...int64) (session uint64) {
+	session = h.append(&sekisho.SessionOpened{Door: sekisho.DoorGate, Principal: h.staff(staff), Role: "callcenter", Endpoint: endpoint,
+		Verified: !strings.HasPrefix(endpoint, "unverified@"), Address: netip.MustParseAddr("10.1.4.17"),
+		Application: h.vault.Space("application").OfText([]byte("desk")), TLS: true})
+	h.read(session, 1, c, members...)
+	return session
+}
+
+func (h *house) read(session, number uint64, c sekisho.Categories, members ...int64) {
+	shape := h.append(&sekisho.Shape{Statement: h.vault.Space("statement").OfText([]byte("SELECT * FROM member WHERE number = $1")),
+		Verb: sekisho.Read, Space: "member", Tables: []string{"crm.member"}, Columns: []string{"crm.member.name"}, Categories: c})
+	var ords []uint32
+	for _, m := range members {
+		ords = append(ords, h.vault.Space("member").OfInt(m))
+	}
+	h.append(&sekisho.Access{Session: session, Shape: shape, Number: number, Class: sekisho.Exact, Rows: uint64(len(ords)), Least: 40,
+		Purpose: h.vault.Space("purpose").OfText([]byte("inquiry")), Subjects: ords})
+}
+
+// A browser is a client with cookies.
+type browser struct {
+	h    *house
+	lang string
+	*http.Client
+}
+
+func (h *house) stranger(lang string) *browser {
+	jar, err := cookiejar.New(nil)
+	must(h.t, err)
+	return &browser{h, lang, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// signedIn is a browser of the administrator's.
+func (h *house) signedIn(lang string) *browser {
+	h.t.Helper()
+	b := h.stranger(lang)
+	if a := b.post("/signin", url.Values{"name": {"admin"}, "password": {h.admin}}); a.status != http.StatusSeeOther {
+		h.t.Fatalf("signing in: %d\n%s", a.status, a.body)
+	}
+	return b
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (b *browser) do(r *http.Request) answer {
+	b.h.t.Helper()
+	if r.Header.Get("Accept-Language") == "" {
+		r.Header.Set("Accept-Language", b.lang)
+	}
+	if r.Header.Get("Accept") == "" {
+		r.Header.Set("Accept", "text/html,application/xhtml+xml")
+	}
+	res, err := b.Do(r)
+	must(b.h.t, err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	must(b.h.t, err)
+	return answer{res.StatusCode, res.Header, string(body)}
+}
+
+func (b *browser) request(method, path string, body io.Reader) *http.Request {
+	b.h.t.Helper()
+	r, err := http.NewRequest(method, b.h.server.URL+path, body)
+	must(b.h.t, err)
+	return r
+}
+
+func (b *browser) get(path string) answer { b.h.t.Helper(); return b.do(b.request("GET", path, nil)) }
+
+func (b *browser) json(path string) answer {
+	b.h.t.Helper()
+	r := b.request("GET", path, nil)
+	r.Header.Set("Accept", "application/json")
+	return b.do(r)
+}
+
+func (b *browser) post(path string, form url.Values) answer {
+	b.h.t.Helper()
+	r := b.request("POST", path, strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return b.do(r)
+}
+
+// since lists the entries after seq, one line each, as an auditor would read
+// them.
+func (h *house) since(seq uint64) string {
+	h.t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	var lines []string
+	if h.ledger.Last() == seq {
+		return ""
+	}
+	for e, err := range h.ledger.Follow(ctx, seq+1) {
+		must(h.t, err)
+		lines = append(lines, h.describe(e.Body))
+		if e.ID.Seq == h.ledger.Last() {
+			break
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (h *house) describe(b sekisho.Body) string {
+	name := func(space string, ord uint32) string {
+		if key, ok := h.vault.Space(space).Key(ord); ok {
+			return key
+		}
+		return "nobody"
+	}
+	switch b := b.(type) {
+	case *sekisho.SignedIn:
+		return fmt.Sprintf("SignedIn %s ok=%v", name("staff", b.User), b.OK)
+	case *sekisho.SessionOpened:
+		return fmt.Sprintf("SessionOpened %s by %s", b.Door, name("staff", b.Principal))
+	case *sekisho.SessionClosed:
+		return "SessionClosed " + b.Reason
+	case *sekisho.UserChanged:
+		return fmt.Sprintf("UserChanged %s %s", name("staff", b.User), b.Action)
+	case *sekisho.Shape:
+		return fmt.Sprintf("Shape %s of %s: %s", b.Verb, b.Space, name("statement", b.Statement))
+	case *sekisho.Access:
+		var who []string
+		for _, o := range b.Subjects {
+			who = append(who, name("member", o))
+		}
+		return fmt.Sprintf("Access %s of %s", b.Class, strings.Join(who, " "))
+	case *sekisho.Assigned:
+		return fmt.Sprintf("Assigned %d of %s", b.Count, b.Space)
+	case *sekisho.IncidentRevised:
+		return fmt.Sprintf("IncidentRevised %s by %s: %d %d %d %d", b.Reason, name("staff", b.By), b.WorstCase, b.Suspected, b.SentAtMost, b.Confirmed)
+	case *sekisho.FileMatched:
+		return fmt.Sprintf("FileMatched by %s: %d rows, %d found, %d damaged", name("staff", b.By), b.Rows, len(b.Subjects), b.Damaged)
+	}
+	return kindName(b.Kind())
+}
+
+func goFiles(t testing.TB) (out []string) {
+	t.Helper()
+	all, err := filepath.Glob("*.go")
+	must(t, err)
+	for _, path := range all {
+		if !strings.HasSuffix(path, "_test.go") {
+			out = append(out, path)
+		}
+	}
+	return out
+}
+
+func readFile(t testing.TB, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	must(t, err)
+	return string(raw)
+}

@@ -1,0 +1,258 @@
+package console
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"mime"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+)
+
+//go:embed templates/*.html static/*
+var assets embed.FS
+
+// A page is what a handler answers with: the same struct becomes HTML by the
+// template that bears its name, or JSON, as the visitor accepts.
+type page interface {
+	// file is the template's name without ".html", and the key of the title.
+	file() string
+}
+
+// A visit is one request by somebody, in a language.
+type visit struct {
+	*tongue
+	w   http.ResponseWriter
+	r   *http.Request
+	who *session // nil on the few pages that need no sign-in
+}
+
+// done is the answer of a handler that has written its own.
+var errDone = errors.New("the answer is written")
+
+// A failure is an error to show: its status chooses the words error.STATUS and
+// hint.STATUS, unless key names a hint of its own. near are names that the
+// visitor may have meant.
+type failure struct {
+	status int
+	key    string
+	args   []any
+	near   []string
+	cause  error // logged, never shown
+}
+
+func (f *failure) Error() string {
+	if f.cause != nil {
+		return f.cause.Error()
+	}
+	return fmt.Sprintf("%d %s", f.status, f.key)
+}
+
+func (f *failure) Unwrap() error { return f.cause }
+
+// fail is an error that the visitor can act on.
+func fail(status int, key string, args ...any) error {
+	return &failure{status: status, key: key, args: args}
+}
+
+// A failurePage shows an error with what to do about it.
+type failurePage struct {
+	Status int      `json:"status"`
+	Error  string   `json:"error"`
+	Hint   string   `json:"hint"`
+	Near   []string `json:"near,omitempty"`
+	Back   string   `json:"-"`
+}
+
+func (*failurePage) file() string { return "failure" }
+
+// A frame is what the layout needs around a page.
+type frame struct {
+	Name     string // the ledger's
+	Drill    string
+	User     string
+	Section  string
+	Here     string // path and query, for the language link
+	Zone     string
+	Page     page
+	Printed  string
+	Software string
+}
+
+// A press holds the templates of one language.
+type press struct {
+	*tongue
+	pages map[string]*template.Template
+	bits  *template.Template // fragments for the live stream
+}
+
+func newPress(t *tongue) (*press, error) {
+	p := &press{tongue: t, pages: map[string]*template.Template{}}
+	funcs := template.FuncMap{
+		"t": t.say, "code": t.code, "count": t.count, "num": number, "when": t.when,
+		"day": t.day, "clock": t.clock, "iso": t.iso, "bytes": t.bytes, "has": t.has,
+		"lang": func() string { return t.Lang }, "asset": assetPath, "join": strings.Join,
+		"percent": percent,
+		"nested": nested, "bar": bar, "perMinute": t.perMinute, "timeline": t.strip,
+		"pair": func(a, b any) []any { return []any{a, b} },
+	}
+	base, err := template.New("layout").Funcs(funcs).ParseFS(assets, "templates/layout.html", "templates/parts.html")
+	if err != nil {
+		return nil, fmt.Errorf("reading the console's templates: %w", err)
+	}
+	names, err := fs.Glob(assets, "templates/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("reading the console's templates: %w", err)
+	}
+	for _, file := range names {
+		name := strings.TrimSuffix(path.Base(file), ".html")
+		if name == "layout" || name == "parts" {
+			continue
+		}
+		one, err := template.Must(base.Clone()).ParseFS(assets, file)
+		if err != nil {
+			return nil, fmt.Errorf("reading the console's templates: %w", err)
+		}
+		p.pages[name] = one
+	}
+	p.bits = base
+	return p, nil
+}
+
+// print writes a page whole, or nothing: a template that fails must not leave
+// half an answer behind a status of 200.
+func (c *Console) print(v *visit, status int, p page) {
+	h := v.w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Add("Vary", "Accept, Accept-Language, Cookie")
+	if wantsJSON(v.r) {
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetIndent("", "  ")
+		if err := e.Encode(p); err != nil {
+			c.cfg.Log.Error("writing a page as JSON", "page", p.file(), "error", err)
+			http.Error(v.w, "{}", http.StatusInternalServerError)
+			return
+		}
+		h.Set("Content-Type", "application/json; charset=utf-8")
+		v.w.WriteHeader(status)
+		v.w.Write(b.Bytes())
+		return
+	}
+	now := c.cfg.Now()
+	f := frame{Name: c.cfg.Name, Drill: c.cfg.Drill, Section: p.file(), Here: v.r.URL.RequestURI(),
+		Zone: v.zoneName(now), Page: p, Software: c.cfg.Software, Printed: v.printed(now)}
+	if v.r.Method != http.MethodGet {
+		f.Here = "/"
+	}
+	if v.who != nil {
+		f.User = v.who.name
+	}
+	var b bytes.Buffer
+	if err := c.presses[v.Lang].pages[p.file()].ExecuteTemplate(&b, "layout", f); err != nil {
+		c.cfg.Log.Error("writing a page", "page", p.file(), "error", err)
+		http.Error(v.w, v.say("error.500"), http.StatusInternalServerError)
+		return
+	}
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", v.Lang)
+	v.w.WriteHeader(status)
+	v.w.Write(b.Bytes())
+}
+
+// refuse shows an error. What the visitor cannot act on is logged, and shown
+// as no more than "something failed".
+func (c *Console) refuse(v *visit, err error) {
+	var f *failure
+	if !errors.As(err, &f) {
+		f = &failure{status: http.StatusInternalServerError, cause: err}
+	}
+	if f.status >= 500 {
+		c.cfg.Log.Error("answering a request", "route", v.r.Pattern, "error", f.Error())
+	}
+	p := &failurePage{Status: f.status, Error: v.say(fmt.Sprintf("error.%d", f.status)), Near: f.near, Back: "/"}
+	if f.key != "" {
+		p.Hint = v.say("hint."+f.key, f.args...)
+	} else {
+		p.Hint = v.say(fmt.Sprintf("hint.%d", f.status))
+	}
+	c.print(v, f.status, p)
+}
+
+func (t *tongue) printed(now time.Time) string {
+	if t.Lang == "ja" {
+		return now.In(t.zone).Format("2006年1月2日 15:04")
+	}
+	return now.In(t.zone).Format("2 January 2006 15:04")
+}
+
+// wantsJSON: the first of the two types that the client accepts. Browsers name
+// text/html first.
+func wantsJSON(r *http.Request) bool {
+	for part := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
+		kind, _, err := mime.ParseMediaType(strings.TrimSpace(part))
+		if err != nil {
+			continue
+		}
+		switch kind {
+		case "application/json":
+			return true
+		case "text/html":
+			return false
+		}
+	}
+	return false
+}
+
+// localPath keeps a way back that stays on this host; anything else is "/".
+func localPath(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || len(s) > 2048 || !strings.HasPrefix(s, "/") || strings.HasPrefix(s, "//") ||
+		u.Host != "" || u.Scheme != "" || strings.ContainsAny(s, "\\\r\n\t") {
+		return "/"
+	}
+	return s
+}
+
+func percent(part, whole any) string {
+	a, b := toUint(part), toUint(whole)
+	if b == 0 {
+		return "–"
+	}
+	p := 100 * float64(a) / float64(b)
+	if p > 0 && p < 0.1 {
+		return "< 0.1%"
+	}
+	return fmt.Sprintf("%.1f%%", p)
+}
+
+// assetPath names a static file with a piece of its hash, so that browsers may
+// keep it for ever and still see the next version.
+func assetPath(name string) (string, error) {
+	raw, err := assets.ReadFile("static/" + name)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(raw)
+	return "/static/" + name + "?v=" + hex.EncodeToString(sum[:6]), nil
+}
+
+func (c *Console) static(w http.ResponseWriter, r *http.Request) {
+	raw, err := assets.ReadFile("static/" + path.Clean(r.PathValue("name")))
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", mime.TypeByExtension(path.Ext(r.PathValue("name"))))
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	w.Write(raw)
+}

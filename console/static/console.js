@@ -1,0 +1,45 @@
+// What changes while one looks. The page is whole without this file.
+"use strict";
+(() => {
+  const table = document.getElementById("live-table");
+  if (!table || !window.EventSource) return;
+  const body = table.tBodies[0];
+  const chart = document.getElementById("live-chart");
+  const empty = document.getElementById("live-empty");
+  const state = document.getElementById("live-state");
+  const most = 300;
+  const show = (kind) => {
+    state.textContent = state.dataset[kind];
+    state.className = "state " + kind;
+  };
+  // The rows come from this server's own templates, in which every value is
+  // escaped; the policy of the page allows no script in them.
+  const place = (html) => {
+    const holder = document.createElement("template");
+    holder.innerHTML = html;
+    const rows = [...holder.content.querySelectorAll("tr")];
+    for (const row of rows.reverse()) {
+      const old = document.getElementById(row.id);
+      if (old) {
+        old.replaceWith(row);
+        continue;
+      }
+      row.classList.add("fresh");
+      body.prepend(row);
+    }
+    while (body.rows.length > most) body.deleteRow(-1);
+    empty.hidden = body.rows.length > 0;
+  };
+  const events = new EventSource(table.dataset.events);
+  events.addEventListener("hello", () => show("live"));
+  events.addEventListener("accesses", (e) => {
+    const data = JSON.parse(e.data);
+    place(data.rows);
+    chart.innerHTML = data.chart;
+  });
+  events.addEventListener("ended", () => {
+    events.close();
+    show("ended");
+  });
+  events.onerror = () => show(events.readyState === EventSource.CLOSED ? "ended" : "lost");
+})();

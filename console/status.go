@@ -1,0 +1,113 @@
+package console
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+
+	"sekisho"
+)
+
+// statusPage is what there is, and what was not observed.
+type statusPage struct {
+	Ledger   string       `json:"ledger"`
+	Drill    string       `json:"drill,omitempty"`
+	Software string       `json:"software"`
+	Mode     string       `json:"gate_mode,omitempty"`
+	Gate     uint32       `json:"gate"`
+	Epoch    uint64       `json:"epoch"`
+	Entries  uint64       `json:"entries"`
+	Last     uint64       `json:"last"`
+	Applied  uint64       `json:"applied"` // the views stand here
+	LastAt   sekisho.Time `json:"last_at"`
+	OpenedAt sekisho.Time `json:"opened_at"`
+	Dropped  uint64       `json:"dropped_bytes"`
+	Sessions uint64       `json:"gate_sessions_open"`
+	Alerts   uint64       `json:"alerts"`
+	AnyRow   uint64       `json:"any_row_accesses"`
+	NoName   uint64       `json:"unverified_sessions"`
+	Kinds    []kindCount  `json:"kinds"`
+	Sensors  []sensorLine `json:"sensors"`
+	Rosters  []rosterLine `json:"rosters"`
+	Trouble  string       `json:"trouble,omitempty"` // a key of words: why something stands still
+}
+
+func (*statusPage) file() string { return "status" }
+
+type kindCount struct {
+	Kind  string `json:"kind"`
+	Count uint64 `json:"count"`
+}
+
+type sensorLine struct {
+	Name string `json:"name"`
+	sensorFact
+}
+
+type rosterLine struct {
+	Space string `json:"space"`
+	rosterFact
+}
+
+func (c *Console) facts() *statusPage {
+	l := c.cfg.Live
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := &l.facts
+	p := &statusPage{Ledger: c.cfg.Name, Drill: c.cfg.Drill, Software: c.cfg.Software, Mode: c.cfg.Mode, Gate: f.gate,
+		Epoch: f.epoch, Entries: f.total, Last: c.cfg.Ledger.Last(), Applied: f.last, LastAt: f.lastAt, OpenedAt: f.openedAt,
+		Dropped: f.opened.Dropped, Sessions: f.gateOpen, Alerts: f.alerts, AnyRow: f.anyRow, NoName: f.noName}
+	for k, n := range f.kinds {
+		p.Kinds = append(p.Kinds, kindCount{kindName(k), n})
+	}
+	slices.SortFunc(p.Kinds, func(a, b kindCount) int {
+		return cmp.Or(-cmp.Compare(a.Count, b.Count), cmp.Compare(a.Kind, b.Kind))
+	})
+	for _, name := range slices.Sorted(maps.Keys(f.sensors)) {
+		p.Sensors = append(p.Sensors, sensorLine{name, *f.sensors[name]})
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.rosters)) {
+		p.Rosters = append(p.Rosters, rosterLine{name, *f.rosters[name]})
+	}
+	return p
+}
+
+func (c *Console) status(v *visit) (page, error) { return c.facts(), nil }
+
+// healthz answers 200 while entries can be read and written as far as is
+// known, else 503. It tells strangers nothing more.
+func (c *Console) healthz(v *visit) (page, error) {
+	v.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	v.w.Header().Set("Cache-Control", "no-store")
+	if c.facts().Trouble != "" {
+		v.w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(v.w, "unwell")
+		return nil, errDone
+	}
+	fmt.Fprintln(v.w, "ok")
+	return nil, errDone
+}
+
+// metrics is the state as numbers, in the Prometheus text format 0.0.4. It
+// names no person, no endpoint and no table.
+func (c *Console) metrics(v *visit) (page, error) {
+	p := c.facts()
+	v.w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	v.w.Header().Set("Cache-Control", "no-store")
+	gauge := func(name, help string, n uint64) {
+		fmt.Fprintf(v.w, "# HELP sekisho_%s %s\n# TYPE sekisho_%s gauge\nsekisho_%s %d\n", name, help, name, name, n)
+	}
+	gauge("ledger_last_entry", "Sequence number of the last durable entry.", p.Last)
+	gauge("ledger_epoch", "How often the ledger was opened.", p.Epoch)
+	gauge("views_applied_entry", "Sequence number that the views stand at.", p.Applied)
+	gauge("gate_sessions_open", "Client sessions open at the gate.", p.Sessions)
+	gauge("alerts", "Alerts in the ledger.", p.Alerts)
+	gauge("any_row_accesses", "Accesses that could be every customer of their tables.", p.AnyRow)
+	fmt.Fprint(v.w, "# HELP sekisho_entries Entries in the ledger.\n# TYPE sekisho_entries gauge\n")
+	for _, k := range p.Kinds {
+		fmt.Fprintf(v.w, "sekisho_entries{kind=%q} %d\n", k.Kind, k.Count)
+	}
+	return nil, errDone
+}

@@ -1,0 +1,200 @@
+package console
+
+import (
+	"embed"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sekisho"
+)
+
+//go:embed words/*.txt
+var wordFiles embed.FS
+
+// languages lists what the console speaks. The first is the one for a browser
+// that asks for neither.
+var languages = []string{"en", "ja"}
+
+// A tongue is one language: its words, and how it writes numbers and times. It
+// never changes after New.
+type tongue struct {
+	Lang  string // "en" or "ja"
+	words map[string]string
+	zone  *time.Location
+}
+
+// readTongue reads the catalogue of one language: lines of "key = text", where
+// the text is a format of package fmt.
+func readTongue(lang string, zone *time.Location) (*tongue, error) {
+	raw, err := wordFiles.ReadFile("words/" + lang + ".txt")
+	if err != nil {
+		return nil, fmt.Errorf("reading the words of language %q: %w", lang, err)
+	}
+	t := &tongue{Lang: lang, words: map[string]string{}, zone: zone}
+	for i, line := range strings.Split(string(raw), "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		key, text, ok := strings.Cut(line, " = ")
+		if key = strings.TrimSpace(key); !ok || key == "" {
+			return nil, fmt.Errorf("words/%s.txt line %d: want \"key = text\"", lang, i+1)
+		}
+		if _, twice := t.words[key]; twice {
+			return nil, fmt.Errorf("words/%s.txt line %d: %q stands there twice", lang, i+1, key)
+		}
+		t.words[key] = strings.TrimSpace(text)
+	}
+	return t, nil
+}
+
+// say is the text called key. A key that does not exist shows itself, and a
+// test fails; a visitor would rather see it than an empty page.
+func (t *tongue) say(key string, args ...any) string {
+	text, ok := t.words[key]
+	if !ok {
+		return "[" + key + "]"
+	}
+	if len(args) == 0 {
+		return text
+	}
+	return fmt.Sprintf(text, args...)
+}
+
+// has says whether there is a text called key.
+func (t *tongue) has(key string) bool { _, ok := t.words[key]; return ok }
+
+// code is the text of a machine's word, such as a reason or an outcome; a
+// newer ledger may hold a word that this program has no text for, which then
+// stands for itself.
+func (t *tongue) code(group, word string) string {
+	if word == "" {
+		return ""
+	}
+	if key := group + "." + strings.ReplaceAll(word, " ", "_"); t.has(key) {
+		return t.say(key)
+	}
+	return word
+}
+
+// count is "1 customer" or "5 customers". Japanese has one form, and so one
+// key.
+func (t *tongue) count(noun string, n any) string {
+	v := toUint(n)
+	if v == 1 && t.has(noun+".one") {
+		return t.say(noun + ".one")
+	}
+	return t.say(noun, number(v))
+}
+
+// number writes n with a comma every three digits, as both languages do.
+func number(n any) string {
+	s := strconv.FormatUint(toUint(n), 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func toUint(n any) uint64 {
+	switch v := n.(type) {
+	case uint64:
+		return v
+	case uint32:
+		return uint64(v)
+	case int:
+		return uint64(max(v, 0))
+	case int64:
+		return uint64(max(v, 0))
+	}
+	return 0
+}
+
+// when is a moment for tables: its zone stands once on the page.
+func (t *tongue) when(at sekisho.Time) string {
+	if at == 0 {
+		return "–"
+	}
+	if t.Lang == "ja" {
+		return at.Go().In(t.zone).Format("2006/01/02 15:04:05")
+	}
+	return at.Go().In(t.zone).Format("2 Jan 2006 15:04:05")
+}
+
+// day is a date in words.
+func (t *tongue) day(at sekisho.Time) string {
+	if at == 0 {
+		return "–"
+	}
+	if t.Lang == "ja" {
+		return at.Go().In(t.zone).Format("2006年1月2日")
+	}
+	return at.Go().In(t.zone).Format("2 January 2006")
+}
+
+// clock is the time of day.
+func (t *tongue) clock(at sekisho.Time) string {
+	return at.Go().In(t.zone).Format("15:04:05")
+}
+
+// iso is a moment for machines, in the zone of the page.
+func (t *tongue) iso(at sekisho.Time) string {
+	return at.Go().In(t.zone).Format(time.RFC3339)
+}
+
+// zoneName is the zone of every time on the page, such as "JST, UTC+09:00".
+func (t *tongue) zoneName(at time.Time) string {
+	at = at.In(t.zone)
+	name, _ := at.Zone()
+	offset := "UTC" + at.Format("-07:00")
+	if name == "" || name == "UTC" || strings.ContainsAny(name, "+-") {
+		return offset
+	}
+	return name + ", " + offset
+}
+
+// bytes writes an amount of data in decimal units.
+func (t *tongue) bytes(n uint64) string {
+	units := []string{"B", "kB", "MB", "GB", "TB", "PB"}
+	v, u := float64(n), 0
+	for v >= 1000 && u < len(units)-1 {
+		v, u = v/1000, u+1
+	}
+	if u == 0 {
+		return number(n) + " B"
+	}
+	return strconv.FormatFloat(v, 'f', 1, 64) + " " + units[u]
+}
+
+const languageCookie = "sekisho_language"
+
+// language picks the visitor's: what the link in the page set, else what the
+// browser asks for (RFC 9110 section 12.5.4; only the order of weights
+// matters between two languages).
+func language(r *http.Request) string {
+	if c, err := r.Cookie(languageCookie); err == nil && slices.Contains(languages, c.Value) {
+		return c.Value
+	}
+	best, weight := languages[0], 0.0
+	for i, part := range strings.Split(r.Header.Get("Accept-Language"), ",") {
+		if i == 16 {
+			break
+		}
+		tag, rest, _ := strings.Cut(strings.TrimSpace(part), ";")
+		primary, _, _ := strings.Cut(strings.ToLower(tag), "-")
+		w := 1.0
+		if q, ok := strings.CutPrefix(strings.TrimSpace(rest), "q="); ok {
+			if v, err := strconv.ParseFloat(q, 64); err == nil {
+				w = v
+			}
+		}
+		if w > weight && slices.Contains(languages, primary) {
+			best, weight = primary, w
+		}
+	}
+	return best
+}
