@@ -1,0 +1,57 @@
+# sekisho. "make help" tells what can be made; everything else sets itself up.
+
+DEMO_MEMBERS ?= 1000000
+FUZZTIME ?= 10s
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# What Debian must bring: a C compiler for PostgreSQL's own SQL grammar, a
+# server to stand in front of, a browser that the console's tests drive.
+BUILD_PACKAGES = gcc libc6-dev
+RUN_PACKAGES = $(BUILD_PACKAGES) postgresql
+TEST_PACKAGES = $(RUN_PACKAGES) chromium
+BENCH_PACKAGES = $(RUN_PACKAGES) pgbouncer
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test bench fuzz setup clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+build: ## bin/sekisho
+	@setup/toolchain
+	@setup/packages $(BUILD_PACKAGES)
+	@[ -x bin/sekisho ] || echo "building bin/sekisho (the first time takes a minute or two)" >&2
+	@mkdir -p bin
+	@go build -o bin/ ./cmd/...
+
+run: ## the demo: a filled store, the gate, the console, and the JAL 2014 case; ONCE=1 ends after the report, DEMO_MEMBERS=50000 makes it small
+	@setup/packages $(RUN_PACKAGES)
+	@$(MAKE) -s --no-print-directory build
+	@exec bin/sekisho demo --dir var --members $(DEMO_MEMBERS) $(if $(ONCE),--once)
+
+test: ## format, vet, staticcheck, known vulnerabilities, and every test with the race detector
+	@setup/toolchain
+	@setup/packages $(TEST_PACKAGES)
+	setup/format
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	setup/vulnerabilities
+	go test -race -timeout 30m ./...
+
+bench: ## every benchmark, beside direct PostgreSQL, PgBouncer and pgaudit where they matter
+	@setup/toolchain
+	@setup/packages $(BENCH_PACKAGES)
+	@setup/packages $$(basename $$(dirname $$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)) | sed 's/.*/postgresql-&-pgaudit/')
+	go test -run '^$$' -bench . -benchmem -timeout 60m ./...
+
+fuzz: ## every fuzz target for FUZZTIME (10s) each
+	@setup/toolchain
+	@setup/packages $(BUILD_PACKAGES)
+	setup/fuzz $(FUZZTIME)
+
+setup: ## install what run and test need, and nothing else
+	@setup/toolchain
+	@setup/packages $(TEST_PACKAGES)
+
+clean: ## remove bin, and var with the demo store: stop the demo first
+	rm -rf bin var
