@@ -90,6 +90,8 @@ type Vault struct {
 	failed     error // set once a write or sync failed
 	group      groupWriter
 	announce   []sekisho.Body // durable, not yet given out by Flush
+
+	rosters sync.Mutex // one roster file is replaced at a time
 }
 
 // Open opens the vault, making it if there is none. Unless ReadOnly is set it
