@@ -1,0 +1,231 @@
+// Package catalog says whose data is where: which tables and columns hold
+// which category of personal data about whom, and what a statement does to it.
+//
+// It joins two sources: a config that a person wrote, and the system catalogs
+// of the database. What neither of them knows is taken for the worst: a column
+// of a protected table that nobody classified is protected, a view that
+// reaches a protected table is protected, and a function that nobody reviewed
+// may read anything.
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+
+	"sekisho"
+)
+
+// Config is the part of the configuration that says whose data is where.
+type Config struct {
+	// Subjects are the kinds of people whose data is protected, such as
+	// "member".
+	Subjects []Subject `yaml:"subjects"`
+
+	// Tables are the protected tables. Partitions and inheriting tables follow
+	// their parent. A table not listed here is not protected, unless it is a
+	// view that reaches one that is.
+	Tables []Table `yaml:"tables"`
+
+	// Functions are the database's own functions that somebody has read.
+	Functions Functions `yaml:"functions"`
+}
+
+// Subject is one kind of people.
+type Subject struct {
+	// Name of the subject; also of its space in the vault. Small letters,
+	// digits and underscores.
+	Name string `yaml:"name"`
+
+	// Table, as schema.table, has one row for each person.
+	Table string `yaml:"table"`
+
+	// Key is the column of Table that names the person. The ledger knows a
+	// person by this key only.
+	Key string `yaml:"key"`
+
+	// Roster says what sekisho may keep about each person, encrypted in its
+	// vault, to break numbers down and to match recovered files. Optional.
+	Roster Roster `yaml:"roster"`
+}
+
+// Roster says where the label, date and match columns of a subject are.
+type Roster struct {
+	// Query is an SQL query that yields the key column and all columns named
+	// below; without one, they are columns of the subject's table.
+	Query string `yaml:"query"`
+
+	// Labels: a name of a breakdown (partner, residence) and its column.
+	Labels map[string]string `yaml:"labels"`
+
+	// Dates: a name (passport_until) and its column, of type date.
+	Dates map[string]string `yaml:"dates"`
+
+	// Match: fields by which a recovered file is matched (email, phone), and
+	// their columns. The vault keeps keyed hashes of them only.
+	Match map[string]string `yaml:"match"`
+}
+
+// Table is one protected table.
+type Table struct {
+	// Name of the table, as schema.table.
+	Name string `yaml:"name"`
+
+	// Subject is whose data it holds.
+	Subject string `yaml:"subject"`
+
+	// Key is the column that holds the subject's key in this table.
+	Key string `yaml:"key"`
+
+	// Columns says what each column holds: a category, or "public" for what
+	// is not personal data. A column that is not listed is protected, as
+	// unclassified.
+	Columns map[string]string `yaml:"columns"`
+}
+
+// Functions are the database's own functions.
+type Functions struct {
+	// Reviewed functions, as schema.function, are known to neither read
+	// protected tables nor hide what they are given. Every other function
+	// that is not part of PostgreSQL makes a statement opaque.
+	Reviewed []string `yaml:"reviewed"`
+}
+
+// Check finds what is wrong with the config alone, before any database is
+// asked. It reports every mistake, each with the name of the item.
+func (c Config) Check() error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("catalog: "+format, args...)) }
+	subjects := map[string]bool{}
+	var names []string
+	for i, s := range c.Subjects {
+		switch {
+		case s.Name == "":
+			wrong("subject %d has no name", i+1)
+			continue
+		case !plain(s.Name):
+			wrong("subject %q: use small letters, digits and underscores in its name", s.Name)
+		case reserved[s.Name]:
+			wrong("subject %q: that name is taken by sekisho itself", s.Name)
+		case subjects[s.Name]:
+			wrong("subject %s is there twice", s.Name)
+		}
+		subjects[s.Name] = true
+		names = append(names, s.Name)
+		if _, _, ok := split(s.Table); !ok {
+			wrong("subject %s: write its table as schema.table, not %q", s.Name, s.Table)
+		}
+		if s.Key == "" {
+			wrong("subject %s has no key column", s.Name)
+		}
+	}
+	tables := map[string]bool{}
+	for i, t := range c.Tables {
+		if t.Name == "" {
+			wrong("table %d has no name", i+1)
+			continue
+		}
+		if _, _, ok := split(t.Name); !ok {
+			wrong("table %s: write it as schema.table", t.Name)
+		}
+		if tables[t.Name] {
+			wrong("table %s is there twice", t.Name)
+		}
+		tables[t.Name] = true
+		if !subjects[t.Subject] {
+			wrong("table %s has no subject named %q%s", t.Name, t.Subject, nearest(t.Subject, names))
+		}
+		if t.Key == "" {
+			wrong("table %s has no key column", t.Name)
+		}
+		for _, col := range sorted(t.Columns) {
+			if _, err := category(t.Columns[col]); err != nil {
+				wrong("table %s, column %s: %w, or public", t.Name, col, err)
+			}
+		}
+	}
+	for _, s := range c.Subjects {
+		if s.Table != "" && !tables[s.Table] {
+			wrong("subject %s: its table %s is not listed under tables", s.Name, s.Table)
+		}
+	}
+	for _, f := range c.Functions.Reviewed {
+		if _, _, ok := split(f); !ok {
+			wrong("reviewed function %q: write it as schema.function", f)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// reserved are the vault's spaces that are not subjects.
+var reserved = map[string]bool{"staff": true, "application": true, "statement": true, "purpose": true}
+
+// category reads the word of a column: 0 for public.
+func category(word string) (sekisho.Categories, error) {
+	if word == "public" {
+		return 0, nil
+	}
+	return sekisho.ParseCategory(word)
+}
+
+func plain(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= 'a' && c <= 'z' || c == '_' || i > 0 && c >= '0' && c <= '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// split takes schema.table apart at the first dot. Names are as the catalog
+// has them, without quotes; a schema with a dot in its name cannot be written.
+func split(name string) (schema, object string, ok bool) {
+	schema, object, ok = strings.Cut(name, ".")
+	return schema, object, ok && schema != "" && object != ""
+}
+
+func sorted[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+// nearest ends an error with the name that was probably meant.
+func nearest(name string, known []string) string {
+	best, distance := "", len(name)/2+1
+	for _, k := range known {
+		if d := edits(name, k); d < distance || d == distance && best != "" && k < best {
+			best, distance = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %s?", best)
+}
+
+// edits is how many single letter changes apart two names are; a swap of two
+// neighbours counts as two.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			diagonal, row[j] = row[j], min(row[j]+1, row[j-1]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,547 @@
+package catalog
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"sekisho"
+	"sekisho/stmt"
+)
+
+// Kind is how a statement is dealt with.
+type Kind byte
+
+const (
+	Free   Kind = 1 // touches nothing protected: pass it on untouched
+	Plain  Kind = 2 // hidden keys account for it exactly
+	Opaque Kind = 3 // over protected data, and it cannot be told over whose
+	Denied Kind = 4 // never let through, whatever the mode
+)
+
+func (k Kind) String() string {
+	switch k {
+	case Free:
+		return "free"
+	case Plain:
+		return "plain"
+	case Opaque:
+		return "opaque"
+	case Denied:
+		return "denied"
+	}
+	return "unknown"
+}
+
+// Instance is one protected table in a plain statement. The hidden key columns
+// of the rewritten statement are those of Instances, in this order, last in
+// the result.
+type Instance struct {
+	Space   string // its subject
+	Table   string // schema.table
+	OID     uint32
+	Alias   string // as the statement refers to it
+	Key     string // key column
+	Attnum  int16  // of the key column
+	TypeOID uint32 // of the key column
+}
+
+// Judgement is what a statement does to protected data. It belongs to one
+// snapshot of the catalog and may be kept with it; it does not change.
+type Judgement struct {
+	Kind Kind
+
+	// Of Opaque and Denied: how to refuse. Reason is a code for the ledger and
+	// for metrics; Message and Hint are for the client, and hold no values.
+	SQLState, Reason, Message, Hint string
+
+	Verb       sekisho.Verb
+	Spaces     []string // subjects concerned, sorted
+	Tables     []string // protected tables concerned, sorted
+	Categories sekisho.Categories
+
+	// Of Plain.
+	Instances []Instance
+	Rewrite   stmt.Rewrite
+	Tested    []string // protected columns outside the target list, sorted: at most the values that could be probed
+
+	// Unknown: the statement names something that the snapshot does not know.
+	// Load the catalog again and judge once more; if it is still unknown, the
+	// judgement holds.
+	Unknown bool
+
+	// Changes: the statement may change the catalog. Check Fresh before the
+	// next one is judged.
+	Changes bool
+
+	catalog  *Catalog
+	targets  []stmt.Target
+	mentions []mention
+	columns  []string // of COPY: what goes out, in order
+}
+
+// mention is one relation in the FROM of a plain statement.
+type mention struct {
+	alias  string
+	schema string // as written, when there is no alias
+	rel    *relation
+}
+
+// Judge says what a statement does to protected data.
+func (c *Catalog) Judge(s *stmt.Statement) Judgement {
+	j := Judgement{Kind: Free, Verb: verb(s), catalog: c}
+	j.Changes = changes(s)
+	if reason := c.denied(s); reason != "" {
+		j.refuse(Denied, reason)
+		return j
+	}
+	touched, sens, unknown := reach{}, false, false
+	var opaque string
+	for _, r := range s.Relations {
+		found := c.find(r)
+		if len(found) == 0 && !r.Maybe && !r.CTE && !creates(s) {
+			unknown = true
+		}
+		for _, rel := range found {
+			if s.Kind == stmt.Lock && rel.kind != 'v' {
+				continue // holds rows still, and shows none
+			}
+			for t := range rel.reaches {
+				touched[t] = true
+			}
+			sens = sens || rel.sensitive
+			if rel.opaque != "" && opaque == "" {
+				opaque = "view_calls_function"
+			}
+			if r.Written && rel.writes != "" && opaque == "" {
+				opaque = "write_sets_off"
+			}
+		}
+	}
+	j.Unknown = unknown
+	over := len(touched) > 0 || sens
+	if opaque == "" {
+		opaque = c.trouble(s, over, &j)
+	}
+	switch {
+	case !over && opaque == "":
+		return j
+	case opaque != "":
+		c.concern(&j, c.all)
+		j.refuse(Opaque, opaque)
+		return j
+	case sens:
+		c.concern(&j, c.all)
+		j.refuse(Opaque, "statistics")
+		return j
+	}
+	c.concern(&j, touched)
+	if reason := c.plain(s, &j); reason != "" {
+		j.Instances, j.Rewrite = nil, stmt.Rewrite{}
+		j.refuse(Opaque, reason)
+		return j
+	}
+	j.Kind = Plain
+	return j
+}
+
+func verb(s *stmt.Statement) sekisho.Verb {
+	switch s.Kind {
+	case stmt.Select, stmt.Explain, stmt.Declare, stmt.Fetch, stmt.Prepare, stmt.Execute:
+		if s.Kind == stmt.Select && s.Writes && s.Obstacle != "" {
+			return sekisho.Other
+		}
+		return sekisho.Read
+	case stmt.Insert:
+		return sekisho.Insert
+	case stmt.Update, stmt.Merge:
+		return sekisho.Update
+	case stmt.Delete, stmt.Truncate:
+		return sekisho.Delete
+	case stmt.Copy:
+		if s.Copy.From {
+			return sekisho.Insert
+		}
+		return sekisho.Export
+	}
+	return sekisho.Other
+}
+
+func creates(s *stmt.Statement) bool {
+	switch s.Kind {
+	case stmt.Define, stmt.Code, stmt.CreateView, stmt.CreateTableAs, stmt.Maintain:
+		return true
+	}
+	return false
+}
+
+func changes(s *stmt.Statement) bool {
+	switch s.Kind {
+	case stmt.Do, stmt.Call, stmt.Unknown:
+		return true
+	}
+	return creates(s) && s.Kind != stmt.Maintain
+}
+
+// find lists every relation that a mention may mean. Without a schema that is
+// every one of the name: which of them is first in the search path when the
+// server reads the statement, nobody knows before.
+func (c *Catalog) find(r stmt.Relation) []*relation {
+	named := c.byName[r.Name.Name]
+	if r.Schema == "" {
+		return named
+	}
+	var found []*relation
+	for _, rel := range named {
+		if rel.schema == r.Schema || r.Schema == "pg_temp" && rel.temporary {
+			found = append(found, rel)
+		}
+	}
+	return found
+}
+
+// denied gives the reason if no mode lets the statement through.
+func (c *Catalog) denied(s *stmt.Statement) string {
+	for _, set := range s.Settings {
+		switch {
+		case set.Name == "role" || set.Name == "session_authorization":
+			return "role_change"
+		case set.Default:
+		case set.Known:
+			if reason := Setting(set.Name, set.Values...); reason != "" {
+				return reason
+			}
+		}
+	}
+	if s.Copy != nil && s.Copy.Program {
+		return "copy_program"
+	}
+	if s.Copy != nil && s.Copy.File {
+		return "copy_file"
+	}
+	for _, f := range s.Functions {
+		if never(f.Name.Name) {
+			return "server_files_or_replication"
+		}
+	}
+	for _, r := range s.Relations {
+		if r.Written && r.Name.Name == "pg_settings" {
+			return "unsafe_setting"
+		}
+	}
+	return ""
+}
+
+// trouble gives the reason if the statement runs what nobody can see through.
+// Beside protected data more is trouble than elsewhere.
+func (c *Catalog) trouble(s *stmt.Statement, over bool, j *Judgement) string {
+	switch s.Kind {
+	case stmt.Do, stmt.Call, stmt.Code, stmt.Execute, stmt.Fetch:
+		return string(s.Kind)
+	case stmt.Unknown:
+		return "not_understood"
+	}
+	if s.Inner != nil && (s.Inner.Kind == stmt.Execute || s.Inner.Kind == stmt.Unknown) {
+		return string(s.Inner.Kind)
+	}
+	for _, set := range s.Settings {
+		if set.Durable || !set.Known && !set.Default {
+			return "setting"
+		}
+	}
+	for _, f := range s.Functions {
+		if f.Name.Name == "set_config" && !over {
+			continue // seen among the settings
+		}
+		if why := c.functionTrouble(f, over); why != "" {
+			if _, known := c.system[f.Name.Name]; !known && len(c.functions[f.Name.Name]) == 0 {
+				j.Unknown = true
+			}
+			return why
+		}
+	}
+	for _, o := range s.Operators {
+		if c.operators[o.Name] && o.Schema != "pg_catalog" {
+			return "operator"
+		}
+	}
+	for _, t := range s.Types {
+		if c.types[t.Name] != "" && t.Schema != "pg_catalog" {
+			return "type"
+		}
+	}
+	for _, col := range s.Columns {
+		for i, f := range col.Fields {
+			if i == 0 && !col.Attribute {
+				continue // the first name of a reference is never a function
+			}
+			for _, fn := range c.functions[f] {
+				if fn.attribute && !fn.reviewed {
+					return "function"
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// functionTrouble gives the reason why a function makes a statement opaque.
+func (c *Catalog) functionTrouble(f stmt.Function, over bool) string {
+	name := f.Name.Name
+	if f.Schema != "pg_catalog" && f.Schema != "information_schema" {
+		for _, user := range c.functions[name] {
+			if !user.reviewed && (f.Schema == "" || f.Schema == user.schema || f.Schema == "pg_temp") {
+				return "function"
+			}
+		}
+	}
+	if hidden(name) {
+		return "function"
+	}
+	system, known := c.system[name]
+	if !known {
+		if len(c.functions[name]) == 0 {
+			return "unknown_function"
+		}
+		return ""
+	}
+	if over && system.volatile && !idle[name] {
+		return "function"
+	}
+	return ""
+}
+
+// concern fills in whose data and which tables a judgement is about.
+func (c *Catalog) concern(j *Judgement, tables reach) {
+	for t := range tables {
+		j.Tables = append(j.Tables, t.full())
+		j.Spaces = append(j.Spaces, t.table.Subject)
+		for _, col := range t.columns {
+			j.Categories |= col.category
+		}
+	}
+	j.Tables, j.Spaces = set(j.Tables), set(j.Spaces)
+}
+
+func set[T cmp.Ordered](list []T) []T {
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// plain fills in how a statement over protected tables is accounted, or gives
+// the reason why it cannot be.
+func (c *Catalog) plain(s *stmt.Statement, j *Judgement) string {
+	switch {
+	case s.Kind == stmt.Copy && s.Copy.From:
+		return "write"
+	case s.Kind == stmt.Copy:
+		return c.plainCopy(s, j)
+	case s.Kind == stmt.Insert || s.Kind == stmt.Update || s.Kind == stmt.Delete || s.Kind == stmt.Merge || s.Kind == stmt.Truncate:
+		return "write"
+	case s.Kind == stmt.Declare:
+		return "cursor"
+	case s.Kind != stmt.Select:
+		return string(s.Kind)
+	case s.Obstacle != "":
+		return s.Obstacle
+	}
+	keys, reason := c.instances(s, j)
+	if reason != "" {
+		return reason
+	}
+	var err error
+	if j.Rewrite, err = s.WithKeys(keys); err != nil {
+		return "not_understood"
+	}
+	return ""
+}
+
+// instances resolves the relations, columns and functions of a plain SELECT.
+func (c *Catalog) instances(s *stmt.Statement, j *Judgement) (keys []stmt.KeyRef, reason string) {
+	for i, r := range s.Relations {
+		found := c.find(r)
+		if len(found) == 0 {
+			if !r.Top {
+				return nil, "not_understood"
+			}
+			j.mentions = append(j.mentions, mention{r.Ref(), "", nil})
+			continue
+		}
+		rel := found[0]
+		if len(found) > 1 {
+			for _, f := range found {
+				if f.concerning() {
+					return nil, "ambiguous_name"
+				}
+			}
+			rel = nil // one of several that are all unprotected
+		}
+		m := mention{alias: r.Ref(), rel: rel}
+		if r.Alias == "" {
+			m.schema = r.Schema
+		}
+		j.mentions = append(j.mentions, m)
+		if rel == nil || !rel.concerning() {
+			continue
+		}
+		if !rel.protected() {
+			return nil, "view"
+		}
+		if !r.Top || rel.key == nil {
+			return nil, "not_understood"
+		}
+		j.Instances = append(j.Instances, Instance{
+			Space: rel.table.Subject, Table: rel.full(), OID: rel.oid, Alias: r.Ref(),
+			Key: rel.key.name, Attnum: rel.key.attnum, TypeOID: rel.key.typeOID,
+		})
+		keys = append(keys, stmt.KeyRef{Relation: i, Column: rel.key.name})
+	}
+	for _, f := range s.Functions {
+		switch kind := c.functionKind(f.Name); {
+		case f.Aggregate || kind == 'a':
+			return nil, "aggregate"
+		case f.Window || kind == 'w':
+			return nil, "window"
+		}
+	}
+	for _, col := range s.Columns {
+		if !c.column(j.mentions, col) {
+			return nil, "unknown_column"
+		}
+	}
+	j.targets = s.Targets
+	for _, col := range s.Tested {
+		j.Tested = append(j.Tested, j.resolve(col)...)
+	}
+	j.Tested = set(j.Tested)
+	return keys, ""
+}
+
+func (c *Catalog) functionKind(n stmt.Name) byte {
+	kind := c.system[n.Name].kind
+	for _, f := range c.functions[n.Name] {
+		if f.kind == 'a' || f.kind == 'w' {
+			kind = f.kind
+		}
+	}
+	return kind
+}
+
+// column says whether a reference is certain to be no function in disguise:
+// t.f is f(t) if t has no column f, and PostgreSQL takes even t.count so.
+func (c *Catalog) column(mentions []mention, col stmt.Column) bool {
+	f := col.Fields
+	if !col.Attribute && len(f) < 2 {
+		return true
+	}
+	if last := f[len(f)-1]; last == "*" {
+		return len(f) == 1 || !col.Attribute || len(f) > 0
+	}
+	names := f
+	if !col.Attribute {
+		names = f[len(f)-1:]
+	}
+	for _, name := range names {
+		_, system := c.system[name]
+		if !system && len(c.functions[name]) == 0 {
+			continue // whatever it is, it is not a function
+		}
+		if !col.Attribute {
+			if rel := qualified(mentions, f[:len(f)-1]); rel != nil && rel.column(name) != nil {
+				continue
+			}
+		}
+		return false
+	}
+	return true
+}
+
+func qualified(mentions []mention, qualifier []string) *relation {
+	last := qualifier[len(qualifier)-1]
+	for _, m := range mentions {
+		if m.alias == last && (len(qualifier) == 1 || qualifier[len(qualifier)-2] == m.schema || m.schema == "") {
+			return m.rel
+		}
+	}
+	return nil
+}
+
+// plainCopy is COPY TO STDOUT of a protected table, or of a plain SELECT.
+func (c *Catalog) plainCopy(s *stmt.Statement, j *Judgement) string {
+	if s.Copy.Format != "text" && s.Copy.Format != "csv" {
+		return "copy_format"
+	}
+	if inner := s.Copy.Query; inner != nil {
+		if inner.Kind != stmt.Select {
+			return "write"
+		}
+		if inner.Obstacle != "" {
+			return inner.Obstacle
+		}
+		keys, reason := c.instances(inner, j)
+		if reason != "" {
+			return reason
+		}
+		var err error
+		if j.Rewrite, err = s.WithKeys(keys); err != nil {
+			return "not_understood"
+		}
+		return ""
+	}
+	var rel *relation
+	for _, r := range s.Relations {
+		found := c.find(r)
+		if len(found) != 1 {
+			return "ambiguous_name"
+		}
+		rel = found[0]
+	}
+	switch {
+	case rel == nil || rel.key == nil:
+		return "view"
+	case rel.kind != 'r':
+		return "copy_kind" // the server refuses it, and has its own words for that
+	}
+	columns := s.Copy.Columns
+	if len(columns) == 0 {
+		for _, col := range rel.columns {
+			if !col.generated {
+				columns = append(columns, col.name)
+			}
+		}
+	}
+	for _, name := range columns {
+		col := rel.column(name)
+		if col == nil || col.generated {
+			return "unknown_column"
+		}
+		if col.protected {
+			j.columns = append(j.columns, rel.full()+"."+name)
+		}
+	}
+	j.Instances = []Instance{{
+		Space: rel.table.Subject, Table: rel.full(), OID: rel.oid, Alias: rel.name,
+		Key: rel.key.name, Attnum: rel.key.attnum, TypeOID: rel.key.typeOID,
+	}}
+	var err error
+	if j.Rewrite, err = s.CopyWithKeys(rel.schema, rel.name, columns, []string{rel.key.name}); err != nil {
+		return "not_understood"
+	}
+	return ""
+}
+
+func (j *Judgement) refuse(kind Kind, reason string) {
+	j.Kind, j.Reason = kind, reason
+	j.SQLState = "0A000"
+	if kind == Denied {
+		j.SQLState = "42501"
+	}
+	text, known := refusals[reason]
+	if !known {
+		text = refusals["not_understood"]
+	}
+	j.Message, j.Hint = text[0], text[1]
+	if j.Message == "" {
+		j.Message = fmt.Sprintf("the gate cannot tell whose data this statement shows (%s)", reason)
+	}
+}

@@ -1,0 +1,100 @@
+package catalog
+
+import "strings"
+
+// sensitive are the relations of PostgreSQL itself that hold values of users'
+// tables, the texts of others' statements, or passwords.
+var sensitive = map[string]bool{
+	"pg_stats": true, "pg_stats_ext": true, "pg_stats_ext_exprs": true,
+	"pg_statistic": true, "pg_statistic_ext_data": true,
+	"pg_stat_activity": true, "pg_prepared_statements": true, "pg_cursors": true,
+	"pg_largeobject": true, "pg_authid": true, "pg_shadow": true,
+	"pg_user_mapping": true, "pg_user_mappings": true,
+}
+
+// never are functions that reach past the database: files of the server and
+// replication. No mode lets them through.
+func never(name string) bool {
+	switch name {
+	case "pg_read_file", "pg_read_binary_file", "pg_stat_file", "lo_import", "lo_export", "be_lo_import", "be_lo_export",
+		"pg_read_file_old", "pg_drop_replication_slot", "pg_logical_emit_message":
+		return true
+	}
+	for _, p := range []string{"pg_ls_", "pg_file_", "pg_logical_slot_", "pg_replication_", "binary_upgrade_", "pg_sync_replication"} {
+		if strings.HasPrefix(name, p) {
+			return true
+		}
+	}
+	return strings.HasSuffix(name, "_replication_slot")
+}
+
+// hidden are functions of PostgreSQL itself, and of extensions that come with
+// it, that read what their arguments do not show: SQL in strings, tables by
+// name, large objects, others' statements, other databases.
+func hidden(name string) bool {
+	switch name {
+	case "ts_stat", "ts_rewrite", "loread", "lowrite", "set_config",
+		"pg_stat_get_activity", "pg_stat_get_backend_activity", "pg_prepared_statement", "pg_cursor",
+		"pg_export_snapshot", "pg_extension_config_dump", "crosstab", "connectby", "xpath_table", "pg_stat_statements":
+		return true
+	}
+	for _, p := range []string{"query_to_xml", "table_to_xml", "cursor_to_xml", "schema_to_xml", "database_to_xml", "lo_", "dblink", "crosstab", "pg_walinspect"} {
+		if strings.HasPrefix(name, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// idle are volatile functions that are harmless beside protected data. Every
+// other volatile function could carry a value away: setval, pg_notify, locks.
+var idle = map[string]bool{
+	"random": true, "random_normal": true, "clock_timestamp": true, "timeofday": true, "gen_random_uuid": true, "uuidv4": true, "uuidv7": true,
+}
+
+// safeEncodings are client encodings in which no byte of a longer character
+// can be read as an ASCII character, so that the server and this program agree
+// where a string ends. SJIS, BIG5, GBK, UHC, JOHAB, GB18030 and SHIFT_JIS_2004
+// are not among them, and what is not known is not either.
+func safeEncoding(name string) bool {
+	var b strings.Builder
+	for _, c := range strings.ToLower(name) {
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
+			b.WriteRune(c)
+		}
+	}
+	switch n := b.String(); n {
+	case "utf8", "unicode", "sqlascii", "euccn", "eucjis2004", "eucjp", "euckr", "euctw", "muleinternal",
+		"koi8", "koi8r", "koi8u", "win", "alt", "abc", "tcvn", "tcvn5712", "vscii",
+		"win866", "win874", "windows866", "windows874":
+		return true
+	default:
+		for _, p := range []string{"latin", "iso8859", "win125", "windows125"} {
+			if rest, ok := strings.CutPrefix(n, p); ok && len(rest) <= 2 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Setting says whether a client may give a setting this value, in SET or in
+// its start-up message. The reason is a code, empty if it may.
+func Setting(name string, values ...string) (reason string) {
+	value := strings.ToLower(strings.Join(values, ","))
+	switch strings.ToLower(name) {
+	case "role", "session_authorization":
+		return "role_change"
+	case "standard_conforming_strings":
+		if value != "on" && value != "true" && value != "yes" && value != "1" {
+			return "unsafe_strings"
+		}
+	case "client_encoding":
+		if !safeEncoding(value) {
+			return "unsafe_encoding"
+		}
+	case "session_preload_libraries", "local_preload_libraries", "shared_preload_libraries", "dynamic_library_path", "session_replication_role":
+		return "unsafe_setting"
+	}
+	return ""
+}

@@ -1,0 +1,600 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sekisho"
+	"sekisho/stmt"
+)
+
+// Query asks the database and gives every value as text, or nil for null. The
+// parameters are $1, $2, …, of type text.
+type Query func(ctx context.Context, sql string, args ...string) ([][]*string, error)
+
+// Catalog is one snapshot of the config joined with the system catalogs. It
+// does not change, and is safe for use by many goroutines; a newer one is a new
+// Catalog.
+type Catalog struct {
+	cfg      Config
+	version  string
+	byOID    map[uint32]*relation
+	byName   map[string][]*relation // by the name without its schema
+	subjects map[string]*Subject
+	all      reach // every protected table there is
+
+	system    map[string]systemFunction // functions of PostgreSQL itself, by name
+	functions map[string][]function     // all others
+	operators map[string]bool           // unreviewed operators, by name
+	types     map[string]string         // types not of PostgreSQL itself: "" if harmless, else why not
+}
+
+// relation is a table, view or the like.
+type relation struct {
+	oid          uint32
+	schema, name string
+	kind         byte // pg_class.relkind
+	temporary    bool
+	columns      []column
+	table        *Table // the config that protects it: its own or an ancestor's
+	key          *column
+	generated    bool
+	reaches      reach  // protected tables that reading it can read; for a protected table, itself
+	opaque       string // reading it runs code that nobody reviewed
+	writes       string // writing it sets off something that nobody reviewed
+	sensitive    bool   // of PostgreSQL itself, and holds values of users' tables or statements
+}
+
+type column struct {
+	name      string
+	attnum    int16
+	typeOID   uint32
+	generated bool
+	category  sekisho.Categories
+	protected bool
+}
+
+// reach is a set of protected tables.
+type reach map[*relation]bool
+
+func (r *relation) full() string     { return r.schema + "." + r.name }
+func (r *relation) protected() bool  { return r.table != nil }
+func (r *relation) concerning() bool { return len(r.reaches) > 0 || r.sensitive || r.opaque != "" }
+func (r *relation) isSystem() bool {
+	return r.schema == "pg_catalog" || r.schema == "information_schema"
+}
+
+func (r *relation) column(name string) *column {
+	for i := range r.columns {
+		if r.columns[i].name == name {
+			return &r.columns[i]
+		}
+	}
+	return nil
+}
+
+type systemFunction struct {
+	kind     byte // pg_proc.prokind: 'f', 'a', 'w' or 'p'; the worst of those with the name
+	volatile bool
+}
+
+type function struct {
+	oid       uint32
+	schema    string
+	reviewed  bool
+	attribute bool // can be called as an attribute of a row: (row).f
+	kind      byte
+}
+
+// Load reads the system catalogs and joins the config to them. An error names
+// each item of the config that the database does not have.
+func Load(ctx context.Context, query Query, cfg Config) (*Catalog, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	c := &Catalog{cfg: cfg, byOID: map[uint32]*relation{}, byName: map[string][]*relation{}, subjects: map[string]*Subject{}, all: reach{}}
+	for i := range cfg.Subjects {
+		c.subjects[cfg.Subjects[i].Name] = &cfg.Subjects[i]
+	}
+	// The version is read first: what changes during the reads then shows as
+	// a change at the next check.
+	var err error
+	if c.version, err = version(ctx, query); err != nil {
+		return nil, err
+	}
+	for _, step := range []func(context.Context, Query) error{
+		c.loadFunctions, c.loadOperators, c.loadTypes, c.loadRelations, c.protect, c.loadViews, c.loadEffects,
+	} {
+		if err := step(ctx, query); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// Fresh says whether nothing that a judgement depends on has changed since the
+// snapshot was taken. It costs one query of a few milliseconds.
+func (c *Catalog) Fresh(ctx context.Context, query Query) (bool, error) {
+	v, err := version(ctx, query)
+	return v == c.version, err
+}
+
+// Version names the snapshot.
+func (c *Catalog) Version() string { return c.version }
+
+// rowsOf calls each for every row; null is the empty string.
+func rowsOf(ctx context.Context, query Query, what, sql string, each func(v []string) error) error {
+	rows, err := query(ctx, sql)
+	if err != nil {
+		return fmt.Errorf("reading %s from the system catalogs: %w", what, err)
+	}
+	for _, row := range rows {
+		v := make([]string, len(row))
+		for i, p := range row {
+			if p != nil {
+				v[i] = *p
+			}
+		}
+		if err := each(v); err != nil {
+			return fmt.Errorf("reading %s from the system catalogs: %w", what, err)
+		}
+	}
+	return nil
+}
+
+func oidOf(s string) uint32 {
+	n, _ := strconv.ParseUint(s, 10, 32)
+	return uint32(n)
+}
+
+func first(s string) byte {
+	if s == "" {
+		return 0
+	}
+	return s[0]
+}
+
+const systemSchemas = "('pg_catalog', 'information_schema')"
+
+// trusted extensions come with PostgreSQL; none of their functions runs SQL
+// from a string or reads a table by itself.
+const trusted = "('citext', 'pg_trgm', 'hstore', 'ltree', 'btree_gin', 'btree_gist', 'cube', 'intarray', 'isn', 'seg', 'unaccent', 'fuzzystrmatch', 'pgcrypto', 'uuid-ossp')"
+
+func (c *Catalog) loadFunctions(ctx context.Context, query Query) error {
+	c.system = map[string]systemFunction{}
+	err := rowsOf(ctx, query, "functions", `
+		SELECT p.proname, pg_catalog.string_agg(DISTINCT p.prokind::pg_catalog.text, ''), pg_catalog.bool_or(p.provolatile = 'v')::pg_catalog.text
+		FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+		WHERE n.nspname IN `+systemSchemas+` GROUP BY p.proname`,
+		func(v []string) error {
+			f := systemFunction{kind: 'f', volatile: v[2] == "true"}
+			for _, k := range "apw" {
+				if strings.ContainsRune(v[1], k) {
+					f.kind = byte(k)
+				}
+			}
+			c.system[v[0]] = f
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	reviewed := map[string]bool{}
+	for _, f := range c.cfg.Functions.Reviewed {
+		reviewed[f] = true
+	}
+	c.functions = map[string][]function{}
+	found := map[string]bool{}
+	var names []string
+	err = rowsOf(ctx, query, "functions", `
+		SELECT p.oid, n.nspname, p.proname, p.prokind, (e.extname IS NOT NULL)::pg_catalog.text,
+			(p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1 AND t.typtype IN ('c', 'p', 'd'))::pg_catalog.text
+		FROM pg_catalog.pg_proc p
+		JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+		LEFT JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0]
+		LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid
+			AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
+		LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname IN `+trusted+`
+		WHERE n.nspname NOT IN `+systemSchemas,
+		func(v []string) error {
+			full := v[1] + "." + v[2]
+			found[full] = true
+			names = append(names, full)
+			c.functions[v[2]] = append(c.functions[v[2]], function{
+				oid: oidOf(v[0]), schema: v[1], kind: first(v[3]), attribute: v[5] == "true",
+				reviewed: v[4] == "true" || reviewed[full],
+			})
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, f := range c.cfg.Functions.Reviewed {
+		if !found[f] {
+			errs = append(errs, fmt.Errorf("catalog: the database has no function %s, which is listed as reviewed%s", f, nearest(f, names)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// reviewedOID are the functions known to be harmless, by oid.
+func (c *Catalog) reviewedOID() map[string]bool {
+	m := map[string]bool{}
+	for _, list := range c.functions {
+		for _, f := range list {
+			if f.reviewed {
+				m[strconv.FormatUint(uint64(f.oid), 10)] = true
+			}
+		}
+	}
+	return m
+}
+
+// firstUserOID is the least that the server gives to what users make; all
+// below is PostgreSQL's own (FirstNormalObjectId in access/transam.h).
+const firstUserOID = 16384
+
+func (c *Catalog) loadOperators(ctx context.Context, query Query) error {
+	c.operators = map[string]bool{}
+	reviewed := c.reviewedOID()
+	return rowsOf(ctx, query, "operators", `
+		SELECT o.oprname, o.oprcode::pg_catalog.oid FROM pg_catalog.pg_operator o
+		JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
+		WHERE n.nspname NOT IN `+systemSchemas,
+		func(v []string) error {
+			if code := oidOf(v[1]); code >= firstUserOID && !reviewed[v[1]] {
+				c.operators[v[0]] = true
+			}
+			return nil
+		})
+}
+
+func (c *Catalog) loadTypes(ctx context.Context, query Query) error {
+	c.types = map[string]string{}
+	reviewed := c.reviewedOID()
+	err := rowsOf(ctx, query, "types", `
+		SELECT t.typname, t.typtype, t.typinput::pg_catalog.oid,
+			EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c')::pg_catalog.text
+		FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+		WHERE n.nspname NOT IN `+systemSchemas+` AND t.typelem = 0`,
+		func(v []string) error {
+			why := ""
+			switch input := oidOf(v[2]); {
+			case v[1] == "d" && v[3] == "true":
+				why = "its check constraint sees each value"
+			case v[1] == "b" && input >= firstUserOID && !reviewed[v[2]]:
+				why = "it has an input function of its own"
+			}
+			if why != "" || c.types[v[0]] == "" {
+				c.types[v[0]] = why
+			}
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	return rowsOf(ctx, query, "casts", `
+		SELECT s.typname, t.typname, k.castfunc FROM pg_catalog.pg_cast k
+		JOIN pg_catalog.pg_type s ON s.oid = k.castsource JOIN pg_catalog.pg_type t ON t.oid = k.casttarget
+		WHERE k.castfunc >= 16384`,
+		func(v []string) error {
+			if !reviewed[v[2]] {
+				c.types[v[0]] = "it has a cast of its own"
+				c.types[v[1]] = "it has a cast of its own"
+			}
+			return nil
+		})
+}
+
+func (c *Catalog) loadRelations(ctx context.Context, query Query) error {
+	err := rowsOf(ctx, query, "relations", `
+		SELECT c.oid, n.nspname, c.relname, c.relkind, (c.relpersistence = 't')::pg_catalog.text
+		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 't', 'c')`,
+		func(v []string) error {
+			r := &relation{oid: oidOf(v[0]), schema: v[1], name: v[2], kind: first(v[3]), temporary: v[4] == "true", reaches: reach{}}
+			r.sensitive = r.schema == "pg_toast" || r.schema == "pg_catalog" && sensitive[r.name] || r.name == "pg_stat_statements"
+			c.byOID[r.oid] = r
+			c.byName[r.name] = append(c.byName[r.name], r)
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	return rowsOf(ctx, query, "columns", `
+		SELECT a.attrelid, a.attnum, a.attname, a.atttypid, (a.attgenerated <> '')::pg_catalog.text
+		FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+		WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+			AND c.relnamespace <> 'pg_toast'::pg_catalog.regnamespace
+		ORDER BY a.attrelid, a.attnum`,
+		func(v []string) error {
+			if r := c.byOID[oidOf(v[0])]; r != nil {
+				n, _ := strconv.ParseInt(v[1], 10, 16)
+				r.columns = append(r.columns, column{name: v[2], attnum: int16(n), typeOID: oidOf(v[3]), generated: v[4] == "true"})
+			}
+			return nil
+		})
+}
+
+// protect joins the config's tables, and all that descend from them.
+func (c *Catalog) protect(ctx context.Context, query Query) error {
+	var errs []error
+	var names []string
+	for _, r := range c.byOID {
+		if !r.isSystem() && (r.kind == 'r' || r.kind == 'p' || r.kind == 'f' || r.kind == 'v' || r.kind == 'm') {
+			names = append(names, r.full())
+		}
+	}
+	for i := range c.cfg.Tables {
+		t := &c.cfg.Tables[i]
+		r := c.named(t.Name)
+		if r == nil || !slices.Contains(names, t.Name) {
+			errs = append(errs, fmt.Errorf("catalog: the database has no table %s%s", t.Name, nearest(t.Name, names)))
+			continue
+		}
+		errs = append(errs, r.guard(t)...)
+	}
+	for _, s := range c.cfg.Subjects {
+		r := c.named(s.Table)
+		if r == nil {
+			errs = append(errs, fmt.Errorf("catalog: subject %s: the database has no table %s%s", s.Name, s.Table, nearest(s.Table, names)))
+			continue
+		}
+		needed := []string{s.Key}
+		if s.Roster.Query == "" {
+			for _, m := range []map[string]string{s.Roster.Labels, s.Roster.Dates, s.Roster.Match} {
+				for _, name := range sorted(m) {
+					needed = append(needed, m[name])
+				}
+			}
+		}
+		for _, col := range needed {
+			if r.column(col) == nil {
+				errs = append(errs, fmt.Errorf("catalog: subject %s: table %s has no column named %s%s", s.Name, s.Table, col, nearest(col, r.columnNames())))
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	children := map[uint32][]uint32{}
+	err := rowsOf(ctx, query, "partitions", `SELECT i.inhparent, i.inhrelid FROM pg_catalog.pg_inherits i`,
+		func(v []string) error {
+			children[oidOf(v[0])] = append(children[oidOf(v[0])], oidOf(v[1]))
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	var descend func(r *relation) error
+	descend = func(r *relation) error {
+		for _, oid := range children[r.oid] {
+			child := c.byOID[oid]
+			if child == nil || child.protected() { // an index, or a table with a config of its own
+				continue
+			}
+			if errs := child.guard(r.table); len(errs) > 0 {
+				return errors.Join(errs...)
+			}
+			if err := descend(child); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for i := range c.cfg.Tables {
+		if err := descend(c.named(c.cfg.Tables[i].Name)); err != nil {
+			return err
+		}
+	}
+	for _, r := range c.byOID {
+		if r.protected() {
+			c.all[r] = true
+		}
+	}
+	return nil
+}
+
+func (r *relation) columnNames() []string {
+	names := make([]string, len(r.columns))
+	for i, col := range r.columns {
+		names[i] = col.name
+	}
+	return names
+}
+
+// guard puts a relation under the config of a table.
+func (r *relation) guard(t *Table) (errs []error) {
+	r.table, r.reaches = t, reach{r: true}
+	for i := range r.columns {
+		col := &r.columns[i]
+		word, listed := t.Columns[col.name]
+		if !listed {
+			col.category, col.protected = sekisho.Unclassified, true
+			continue
+		}
+		col.category, _ = category(word) // checked by Config.Check
+		col.protected = col.category != 0
+	}
+	for _, name := range append(sorted(t.Columns), t.Key) {
+		if r.column(name) == nil {
+			errs = append(errs, fmt.Errorf("catalog: table %s has no column named %s%s", r.full(), name, nearest(name, r.columnNames())))
+		}
+	}
+	r.key = r.column(t.Key)
+	return errs
+}
+
+func (c *Catalog) named(full string) *relation {
+	schema, name, _ := split(full)
+	for _, r := range c.byName[name] {
+		if r.schema == schema {
+			return r
+		}
+	}
+	return nil
+}
+
+// loadViews carries protection through views, materialized views and rules, by
+// what the server says that they depend on and by what their text says: the
+// server notes no dependency on what is its own, such as pg_stats.
+func (c *Catalog) loadViews(ctx context.Context, query Query) error {
+	reviewed := c.reviewedOID()
+	depends := map[*relation][]*relation{}
+	err := rowsOf(ctx, query, "views", `
+		SELECT r.ev_class, d.refclassid::pg_catalog.regclass::pg_catalog.text, d.refobjid
+		FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend d
+			ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
+		WHERE r.ev_class >= 16384 AND d.refobjid >= 16384 AND d.refobjid <> r.ev_class`,
+		func(v []string) error {
+			view := c.byOID[oidOf(v[0])]
+			if view == nil {
+				return nil
+			}
+			switch strings.TrimPrefix(v[1], "pg_catalog.") {
+			case "pg_class":
+				if r := c.byOID[oidOf(v[2])]; r != nil {
+					depends[view] = append(depends[view], r)
+				}
+			case "pg_proc":
+				if !reviewed[v[2]] {
+					view.opaque = "it calls a function that nobody reviewed"
+				}
+			}
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	err = rowsOf(ctx, query, "view definitions", `
+		SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid) FROM pg_catalog.pg_class c
+		WHERE c.relkind IN ('v', 'm') AND c.oid >= 16384`,
+		func(v []string) error {
+			view := c.byOID[oidOf(v[0])]
+			if view == nil || view.protected() {
+				return nil
+			}
+			parsed, err := stmt.Analyse(v[1])
+			if err != nil || len(parsed) != 1 {
+				view.opaque = "its definition is not understood"
+				return nil
+			}
+			for _, r := range parsed[0].Relations {
+				depends[view] = append(depends[view], c.find(r)...)
+			}
+			for _, f := range parsed[0].Functions {
+				if why := c.functionTrouble(f, false); why != "" {
+					view.opaque = why
+				}
+			}
+			for _, o := range parsed[0].Operators {
+				if c.operators[o.Name] {
+					view.opaque = "it uses an operator that nobody reviewed"
+				}
+			}
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	// Views may depend on each other in a circle, so: until nothing changes.
+	for changed := true; changed; {
+		changed = false
+		for view, on := range depends {
+			if view.protected() {
+				continue
+			}
+			for _, r := range on {
+				if r == view || view.kind == 'r' && !r.concerning() {
+					continue
+				}
+				for t := range r.reaches {
+					if !view.reaches[t] {
+						view.reaches[t], changed = true, true
+					}
+				}
+				if r.sensitive && !view.sensitive {
+					view.sensitive, changed = true, true
+				}
+				if r.opaque != "" && view.opaque == "" {
+					view.opaque, changed = r.opaque, true
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// loadEffects finds what a write sets off: triggers, rules, and foreign keys
+// that carry it on into a protected table.
+func (c *Catalog) loadEffects(ctx context.Context, query Query) error {
+	reviewed := c.reviewedOID()
+	err := rowsOf(ctx, query, "triggers", `
+		SELECT t.tgrelid, t.tgfoid FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal`,
+		func(v []string) error {
+			if r := c.byOID[oidOf(v[0])]; r != nil && !reviewed[v[1]] && oidOf(v[1]) >= firstUserOID {
+				r.writes = "a trigger runs a function that nobody reviewed"
+			}
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	err = rowsOf(ctx, query, "rules", `
+		SELECT r.ev_class FROM pg_catalog.pg_rewrite r WHERE r.rulename <> '_RETURN' AND r.ev_class >= 16384`,
+		func(v []string) error {
+			if rel := c.byOID[oidOf(v[0])]; rel != nil {
+				rel.writes = "a rule rewrites the statement"
+			}
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	return rowsOf(ctx, query, "foreign keys", `
+		SELECT k.confrelid, k.conrelid FROM pg_catalog.pg_constraint k
+		WHERE k.contype = 'f' AND (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd'))`,
+		func(v []string) error {
+			from, to := c.byOID[oidOf(v[0])], c.byOID[oidOf(v[1])]
+			if from != nil && to != nil && to.protected() {
+				from.writes = "a foreign key carries the change into a protected table"
+			}
+			return nil
+		})
+}
+
+// version is a hash over the identity and last change of every row that Load
+// reads. Temporary relations are left out: they come and go, and are made
+// from what was judged when they were made.
+func version(ctx context.Context, query Query) (string, error) {
+	sum := func(table, where string) string {
+		return `(SELECT pg_catalog.count(*)::pg_catalog.text || ':' || COALESCE(pg_catalog.sum(pg_catalog.hashtext(t.tableoid::pg_catalog.text || t.ctid::pg_catalog.text || t.xmin::pg_catalog.text)::pg_catalog.int8), 0)::pg_catalog.text FROM pg_catalog.` + table + ` t WHERE ` + where + `)`
+	}
+	parts := []string{
+		sum("pg_namespace", "t.nspname NOT LIKE 'pg\\_t%'"),
+		sum("pg_class", "t.oid >= 16384 AND t.relpersistence <> 't' AND t.relkind IN ('r', 'p', 'v', 'm', 'f')"),
+		sum("pg_attribute", "t.attnum > 0 AND t.attrelid IN (SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid >= 16384 AND c.relpersistence <> 't' AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))"),
+		sum("pg_proc", "t.oid >= 16384"),
+		sum("pg_operator", "t.oid >= 16384"),
+		sum("pg_cast", "t.oid >= 16384"),
+		sum("pg_type", "t.oid >= 16384 AND t.typtype IN ('b', 'd', 'e', 'r')  AND t.typelem = 0"),
+		sum("pg_constraint", "t.oid >= 16384"),
+		sum("pg_rewrite", "t.oid >= 16384"),
+		sum("pg_trigger", "NOT t.tgisinternal"),
+		sum("pg_inherits", "true"),
+		sum("pg_extension", "true"),
+	}
+	rows, err := query(ctx, "SELECT "+strings.Join(parts, " || ' ' || "))
+	if err != nil {
+		return "", fmt.Errorf("asking whether the catalog has changed: %w", err)
+	}
+	if len(rows) != 1 || len(rows[0]) != 1 || rows[0][0] == nil {
+		return "", errors.New("asking whether the catalog has changed: no answer")
+	}
+	return *rows[0][0], nil
+}

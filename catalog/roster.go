@@ -1,0 +1,72 @@
+package catalog
+
+import (
+	"fmt"
+	"strings"
+
+	"sekisho/stmt"
+)
+
+// Tables lists the protected tables of a subject, sorted.
+func (c *Catalog) Tables(subject string) (tables []string) {
+	for r := range c.all {
+		if r.table.Subject == subject {
+			tables = append(tables, r.full())
+		}
+	}
+	return set(tables)
+}
+
+// Subjects lists the subjects in the order of the config.
+func (c *Catalog) Subjects() (names []string) {
+	for _, s := range c.cfg.Subjects {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// Population is the query whose single value is how many people a subject has.
+func (c *Catalog) Population(subject string) (sql string, ok bool) {
+	s := c.subjects[subject]
+	if s == nil {
+		return "", false
+	}
+	schema, table, _ := split(s.Table)
+	return fmt.Sprintf("SELECT pg_catalog.count(*) FROM %s.%s", stmt.Quote(schema), stmt.Quote(table)), true
+}
+
+// RosterQuery is the query for the roster of a subject. Every value comes as
+// text: the key, then the labels, then the dates as days since 1970-01-01
+// (null for none or infinity), then the match fields.
+type RosterQuery struct {
+	SQL                  string
+	Labels, Dates, Match []string // names, each sorted, in the order of the columns
+}
+
+// Roster gives the roster query of a subject; false if it has none.
+func (c *Catalog) Roster(subject string) (RosterQuery, bool) {
+	s := c.subjects[subject]
+	if s == nil || len(s.Roster.Labels)+len(s.Roster.Dates)+len(s.Roster.Match) == 0 {
+		return RosterQuery{}, false
+	}
+	q := RosterQuery{Labels: sorted(s.Roster.Labels), Dates: sorted(s.Roster.Dates), Match: sorted(s.Roster.Match)}
+	const text = "::pg_catalog.text"
+	columns := []string{"r." + stmt.Quote(s.Key) + text}
+	for _, n := range q.Labels {
+		columns = append(columns, "r."+stmt.Quote(s.Roster.Labels[n])+text)
+	}
+	for _, n := range q.Dates {
+		date := "r." + stmt.Quote(s.Roster.Dates[n]) + "::pg_catalog.date"
+		columns = append(columns, "CASE WHEN pg_catalog.isfinite("+date+") THEN ("+date+" - '1970-01-01'::pg_catalog.date)"+text+" END")
+	}
+	for _, n := range q.Match {
+		columns = append(columns, "r."+stmt.Quote(s.Roster.Match[n])+text)
+	}
+	schema, table, _ := split(s.Table)
+	from := stmt.Quote(schema) + "." + stmt.Quote(table)
+	if s.Roster.Query != "" {
+		from = "(" + strings.TrimRight(strings.TrimSpace(s.Roster.Query), ";") + "\n)"
+	}
+	q.SQL = "SELECT " + strings.Join(columns, ", ") + " FROM " + from + " AS r"
+	return q, true
+}
