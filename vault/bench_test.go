@@ -119,3 +119,30 @@ func BenchmarkOpen1M(b *testing.B) {
 		v.Close()
 	}
 }
+
+func BenchmarkRoster1M(b *testing.B) {
+	v := open(b, config(b.TempDir(), disk.OS{}))
+	rows := people(0, million)
+	b.Run("write", func(b *testing.B) {
+		for range b.N {
+			writeRoster(b, v, rows)
+		}
+	})
+	b.Run("read", func(b *testing.B) {
+		for range b.N {
+			if _, err := v.Roster("member"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	r, err := v.Roster("member")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("find", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := range b.N {
+			r.FindBy(0, rows[i*7919%million].Match[0])
+		}
+	})
+}

@@ -187,14 +187,14 @@ func (v *Vault) writeRoster(space string, schema RosterSchema, rows iter.Seq2[Ro
 			return nil, fmt.Errorf("row %d: %w", n+1, err)
 		}
 		n++
-		if n%4096 == 0 {
-			// In small portions, so that a Flush never finds a million waiting.
+		// In portions, so that a Flush never finds a million waiting.
+		if n%(1<<14) == 0 {
 			if err := v.persistNow(); err != nil {
 				return nil, err
 			}
-			if progress != nil {
-				progress(n)
-			}
+		}
+		if n%(1<<12) == 0 && progress != nil {
+			progress(n)
 		}
 	}
 	if err := v.persistNow(); err != nil {
