@@ -101,7 +101,7 @@ func (c *Cluster) start(ctx context.Context, cfg ClusterConfig) (err error) {
 	if c.dir, err = filepath.Abs(cfg.Dir); err != nil {
 		return err
 	}
-	if c.bin, err = findBin(cfg.Bin); err != nil {
+	if c.bin, err = findBin(cfg.Bin, filepath.Join(c.dir, "data")); err != nil {
 		return err
 	}
 	if os.Geteuid() == 0 {
@@ -208,15 +208,6 @@ func (c *Cluster) SQL(ctx context.Context, database, script string) (string, err
 	return strings.TrimSuffix(out.String(), "\n"), err
 }
 
-// CopyIn runs one COPY … FROM STDIN as the superuser, fed by write.
-func (c *Cluster) CopyIn(ctx context.Context, database, statement string, write func(io.Writer) error) error {
-	r, w := io.Pipe()
-	go func() { w.CloseWithError(write(w)) }()
-	err := c.psql(ctx, database, r, io.Discard, "-c", statement)
-	r.CloseWithError(errors.New("psql has ended"))
-	return err
-}
-
 // psql runs the client with the given input. Errors carry the server's first
 // line only: details and context can hold values.
 func (c *Cluster) psql(ctx context.Context, database string, in io.Reader, out io.Writer, args ...string) error {
@@ -286,21 +277,29 @@ func (c *Cluster) release() {
 	}
 }
 
-// findBin is the directory of the PostgreSQL programs.
-func findBin(bin string) (string, error) {
+// findBin is the directory of the PostgreSQL programs: of the version that made
+// data if it is there, else of the newest.
+func findBin(bin, data string) (string, error) {
 	if bin != "" {
 		if _, err := os.Stat(filepath.Join(bin, "postgres")); err != nil {
 			return "", fmt.Errorf("no PostgreSQL server in %s: %w", bin, err)
 		}
 		return bin, nil
 	}
-	// Debian keeps the server outside PATH, one directory a version.
+	// Debian keeps the servers outside PATH, one directory a version.
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
 	version := func(path string) int {
 		v, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path))))
 		return v
 	}
 	slices.SortFunc(found, func(a, b string) int { return version(b) - version(a) })
+	if b, err := os.ReadFile(filepath.Join(data, "PG_VERSION")); err == nil && len(found) > 0 {
+		made := strings.TrimSpace(string(b))
+		found = slices.DeleteFunc(found, func(p string) bool { return strconv.Itoa(version(p)) != made })
+		if len(found) == 0 {
+			return "", fmt.Errorf("PostgreSQL %s made %s, and is not installed any more: install postgresql-%s, or remove the directory", made, data, made)
+		}
+	}
 	for _, p := range found {
 		dir := filepath.Dir(p)
 		if _, err := os.Stat(filepath.Join(dir, "psql")); err == nil {

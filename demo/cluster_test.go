@@ -162,6 +162,18 @@ func TestASettingThatTheServerRefusesIsSaid(t *testing.T) {
 	}
 }
 
+func TestAStoreOfAnotherPostgreSQLIsSaid(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	start(t, dir).Stop()
+	if err := os.WriteFile(filepath.Join(dir, "data", "PG_VERSION"), []byte("7\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := demo.StartCluster(t.Context(), demo.ClusterConfig{Dir: dir}); err == nil || !strings.Contains(err.Error(), "PostgreSQL 7 made") {
+		t.Errorf("got %v, want an error that names the version", err)
+	}
+}
+
 // own starts a child process that owns a cluster in dir.
 func own(t *testing.T, dir string) *exec.Cmd {
 	t.Helper()
