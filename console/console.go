@@ -23,7 +23,9 @@ import (
 	"sekisho"
 	"sekisho/disk"
 	"sekisho/ledger"
+	"sekisho/trace"
 	"sekisho/vault"
+	"sekisho/view"
 )
 
 // Config is what the console stands on. Everything is used until Close; the
@@ -35,7 +37,9 @@ type Config struct {
 
 	Ledger *ledger.Ledger
 	Vault  *vault.Vault
-	Live   *Live // in the set of views
+	Views  *view.Set
+	Live   *Live        // in Views
+	Trace  *trace.Trace // in Views
 
 	Name     string // the ledger's name
 	Drill    string // the scenario, if the ledger is a drill: every page says so, loudly
@@ -122,6 +126,10 @@ const maxForm = 64 << 10
 var routes = []route{
 	{pattern: "GET /{$}", handle: (*Console).live},
 	{pattern: "GET /live/events", handle: (*Console).liveEvents},
+	{pattern: "GET /search", handle: (*Console).search},
+	{pattern: "POST /customers", handle: (*Console).customer},
+	{pattern: "GET /endpoints/{name}", handle: (*Console).endpoint},
+	{pattern: "GET /people/{name}", handle: (*Console).person},
 	{pattern: "GET /status", handle: (*Console).status},
 	{pattern: "GET /entries/{seq}", handle: (*Console).entry},
 	{pattern: "GET /signin", handle: (*Console).signInForm, open: true},

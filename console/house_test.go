@@ -19,6 +19,7 @@ import (
 	"sekisho"
 	"sekisho/disk"
 	"sekisho/ledger"
+	"sekisho/trace"
 	"sekisho/vault"
 	"sekisho/view"
 )
@@ -67,12 +68,12 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 		Now: h.clock.now, SegmentBytes: 4 << 20, Before: h.vault.Flush})
 	must(t, err)
 	must(t, h.vault.Reconcile(map[string]uint32{}))
-	live := NewLive()
-	h.views = view.New(view.Config{Follow: h.ledger.Follow, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{live}})
+	live, known := NewLive(), trace.New()
+	h.views = view.New(view.Config{Follow: h.ledger.Follow, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{known, live}})
 	ctx, stop := context.WithCancel(context.Background())
 	running := make(chan struct{})
 	go func() { h.views.Run(ctx); close(running) }()
-	cfg := Config{Dir: dir, FS: disk.OS{}, Ledger: h.ledger, Vault: h.vault, Live: live,
+	cfg := Config{Dir: dir, FS: disk.OS{}, Ledger: h.ledger, Vault: h.vault, Views: h.views, Live: live, Trace: known,
 		Name: "jal-test", Software: "0.1", Mode: "enforce", Now: h.clock.now}
 	for _, f := range change {
 		f(&cfg)
@@ -278,4 +279,21 @@ func readFile(t testing.TB, path string) string {
 	raw, err := os.ReadFile(path)
 	must(t, err)
 	return string(raw)
+}
+
+func contains(s, part string) bool { return strings.Contains(s, part) }
+
+// furnish fills the house with a morning's work, and gives a path of every
+// page.
+func (h *house) furnish() map[string]string {
+	for i := range 12 {
+		h.clock.pass(100 * time.Second)
+		h.lookup([]string{"sato", "suzuki", "takahashi"}[i%3], []string{"pc-0417", "pc-0533", "unverified@10.9.9.9"}[i%3],
+			[]sekisho.Categories{sekisho.Identity | sekisho.Contact, sekisho.Identity | sekisho.Loyalty, sekisho.TravelDoc | sekisho.Identity}[i%3], int64(1000+i))
+	}
+	s := h.lookup("sato", "pc-0417", sekisho.Identity|sekisho.Contact|sekisho.Employment|sekisho.Loyalty, 5, 6, 7, 8, 9, 10, 11, 12)
+	h.append(&sekisho.Refused{Session: s, Number: 2, SQLState: "42501", Reason: "aggregate", Tables: []string{"crm.member", "crm.passport"},
+		Statement: h.vault.Space("statement").OfText([]byte("SELECT count(*) FROM member"))})
+	h.append(&sekisho.Access{Session: s, Shape: 999999, Number: 3, Class: sekisho.AnyRow, Reach: 1_000_000, Rows: 3})
+	return map[string]string{"live": "/", "status": "/status", "search": "/search", "endpoint": "/endpoints/pc-0417", "person": "/people/sato", "entry": fmt.Sprintf("/entries/%d", h.ledger.Last()-1), "failure": "/nowhere"}
 }

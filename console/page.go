@@ -43,11 +43,12 @@ var errDone = errors.New("the answer is written")
 // hint.STATUS, unless key names a hint of its own. near are names that the
 // visitor may have meant.
 type failure struct {
-	status int
-	key    string
-	args   []any
-	near   []string
-	cause  error // logged, never shown
+	status   int
+	key      string
+	args     []any
+	near     []string
+	nearPath string // what to put before a near name to get there
+	cause    error  // logged, never shown
 }
 
 func (f *failure) Error() string {
@@ -70,6 +71,7 @@ type failurePage struct {
 	Error  string   `json:"error"`
 	Hint   string   `json:"hint"`
 	Near   []string `json:"near,omitempty"`
+	To     string   `json:"-"`
 	Back   string   `json:"-"`
 }
 
@@ -100,9 +102,9 @@ func newPress(t *tongue) (*press, error) {
 	funcs := template.FuncMap{
 		"t": t.say, "code": t.code, "count": t.count, "num": number, "when": t.when,
 		"day": t.day, "clock": t.clock, "iso": t.iso, "bytes": t.bytes, "has": t.has,
-		"lang": func() string { return t.Lang }, "asset": assetPath, "join": strings.Join,
+		"seg": url.PathEscape, "lang": func() string { return t.Lang }, "asset": assetPath, "join": strings.Join,
 		"percent": percent,
-		"nested": nested, "bar": bar, "perMinute": t.perMinute, "timeline": t.strip,
+		"nested":  nested, "bar": bar, "perMinute": t.perMinute, "timeline": t.strip,
 		"pair": func(a, b any) []any { return []any{a, b} },
 	}
 	base, err := template.New("layout").Funcs(funcs).ParseFS(assets, "templates/layout.html", "templates/parts.html")
@@ -179,7 +181,7 @@ func (c *Console) refuse(v *visit, err error) {
 	if f.status >= 500 {
 		c.cfg.Log.Error("answering a request", "route", v.r.Pattern, "error", f.Error())
 	}
-	p := &failurePage{Status: f.status, Error: v.say(fmt.Sprintf("error.%d", f.status)), Near: f.near, Back: "/"}
+	p := &failurePage{Status: f.status, Error: v.say(fmt.Sprintf("error.%d", f.status)), Near: f.near, To: f.nearPath, Back: "/"}
 	if f.key != "" {
 		p.Hint = v.say("hint."+f.key, f.args...)
 	} else {

@@ -91,11 +91,12 @@ type span struct {
 	Until sekisho.Time `json:"until"`
 	Step  sekisho.Time `json:"step_us"`
 	Steps []uint64     `json:"steps"`
+	Noun  string       `json:"-"` // what is counted: a key of words
 }
 
 // spread counts moments into at most most steps of a length that a person
 // would choose.
-func spread(from, until sekisho.Time, most int, each func(add func(at sekisho.Time, n uint64))) *span {
+func spread(from, until sekisho.Time, most int, noun string, each func(add func(at sekisho.Time, n uint64))) *span {
 	const minute = sekisho.Time(60e6)
 	step := minute
 	for _, m := range []sekisho.Time{1, 5, 15, 60, 3 * 60, 6 * 60, 24 * 60, 7 * 24 * 60, 30 * 24 * 60} {
@@ -103,7 +104,7 @@ func spread(from, until sekisho.Time, most int, each func(add func(at sekisho.Ti
 			break
 		}
 	}
-	s := &span{From: from - from%step, Step: step}
+	s := &span{From: from, Step: step, Noun: noun}
 	n := min(int((until-s.From)/step)+1, most*4)
 	s.Steps, s.Until = make([]uint64, max(n, 1)), s.From+step*sekisho.Time(max(n, 1))
 	each(func(at sekisho.Time, n uint64) {
@@ -119,7 +120,7 @@ func (t *tongue) strip(s *span) template.HTML {
 	alarm := make([]bool, len(s.Steps))
 	titles := make([]string, len(s.Steps))
 	for i, n := range s.Steps {
-		titles[i] = t.when(s.From+s.Step*sekisho.Time(i)) + " · " + t.count("n.customers", n)
+		titles[i] = t.when(s.From+s.Step*sekisho.Time(i)) + " · " + t.count(s.Noun, n)
 	}
 	return columns(s.Steps, alarm, titles)
 }

@@ -136,6 +136,11 @@ func (t *tongue) day(at sekisho.Time) string {
 	return at.Go().In(t.zone).Format("2 January 2006")
 }
 
+// dateIn is midnight of a day.
+func dateIn(y int, m time.Month, d int, zone *time.Location) time.Time {
+	return time.Date(y, m, d, 0, 0, 0, 0, zone)
+}
+
 // clock is the time of day.
 func (t *tongue) clock(at sekisho.Time) string {
 	return at.Go().In(t.zone).Format("15:04:05")

@@ -1,0 +1,38 @@
+package console
+
+import (
+	"net/http"
+	"strings"
+)
+
+// personPage is what one member of staff touched, day by day.
+type personPage struct {
+	Name    string    `json:"name"`
+	Space   string    `json:"space"`
+	Through uint64    `json:"through"`
+	Days    []dayLine `json:"days"` // the latest first
+	Total   dayTotal  `json:"total"`
+	Span    *span     `json:"span,omitempty"`
+}
+
+func (*personPage) file() string { return "person" }
+
+func (c *Console) person(v *visit) (page, error) {
+	space, err := c.space(v)
+	if err != nil {
+		return nil, err
+	}
+	p := &personPage{Name: v.r.PathValue("name"), Space: space}
+	ord, ok := c.cfg.Vault.Space("staff").Find(p.Name)
+	if !ok {
+		return nil, &failure{status: http.StatusNotFound, key: "person", near: nearest(p.Name, c.people()), nearPath: "/people/"}
+	}
+	c.cfg.Views.Read(func() {
+		p.Days = c.dayLines(c.cfg.Trace.ByPrincipal(space, ord, v.offset(c)))
+		p.Through = c.cfg.Trace.Through()
+	})
+	p.Total, p.Span = total(p.Days), v.daySpan(p.Days)
+	return p, nil
+}
+
+func isUnverified(endpoint string) bool { return strings.HasPrefix(endpoint, "unverified@") }

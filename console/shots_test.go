@@ -1,0 +1,39 @@
+package console
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// TestPagesFit opens every page in a real browser, in both languages, on a
+// desk and on a telephone, and finds that nothing is wider than the screen.
+// With SHOTS=DIR it leaves a picture of each there.
+func TestPagesFit(t *testing.T) {
+	h := newHouse(t)
+	pages := h.furnish()
+	ctx := chrome(t)
+	h.browserSignIn(ctx)
+	for _, lang := range languages {
+		must(t, chromedp.Do(ctx, chromedp.Navigate(h.server.URL+"/language?to="+lang)))
+		for name, path := range pages {
+			for _, width := range []int64{390, 1280} {
+				must(t, chromedp.Do(ctx, chromedp.EmulateViewport(width, 844), chromedp.Navigate(h.server.URL+path),
+					chromedp.WaitReady(chromedp.CSS("main"))))
+				wide, err := chromedp.Run(ctx, chromedp.Evaluate[int64]("document.documentElement.scrollWidth"))
+				must(t, err)
+				if wide > width {
+					t.Errorf("%s in %s is %d wide on a screen of %d", path, lang, wide, width)
+				}
+				if dir := os.Getenv("SHOTS"); dir != "" {
+					png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+					must(t, err)
+					must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%s-%d.png", name, lang, width)), png, 0o644))
+				}
+			}
+		}
+	}
+}
