@@ -58,6 +58,7 @@ type move struct {
 }
 
 type inode struct {
+	name       string             // as it is called now
 	data, safe []byte             // as read now; as on the platter
 	dirty      map[int64][][]byte // the contents that a sector has had since it was last synced
 	lost       map[int64][][]byte // the same, of a sync that failed: a later one no longer covers them
@@ -105,6 +106,7 @@ func (d *Forgetful) Crash() {
 	sort.Strings(names) // so that a seed means the same each time
 	for _, name := range names {
 		n := d.safe[name]
+		n.name = name
 		n.forget(d.rng)
 		d.now[name] = n
 	}
@@ -116,6 +118,7 @@ func (m move) apply(names map[string]*inode) {
 	}
 	if m.to != "" {
 		names[m.to] = m.node
+		m.node.name = m.to
 	}
 }
 
@@ -381,7 +384,7 @@ func (f *forgetfulFile) enter(op string) error {
 	return nil
 }
 
-func (f *forgetfulFile) base() string { return filepath.Base(f.name) }
+func (f *forgetfulFile) base() string { return filepath.Base(f.n.name) }
 
 func (f *forgetfulFile) ReadAt(p []byte, off int64) (int, error) {
 	err := f.enter("read")
@@ -408,7 +411,7 @@ func (f *forgetfulFile) WriteAt(p []byte, off int64) (int, error) {
 	if grows := off + int64(len(p)) - int64(len(f.n.data)); grows > 0 && !f.d.fits(grows) {
 		return 0, &fs.PathError{Op: "write", Path: f.name, Err: syscall.ENOSPC}
 	}
-	do, err := f.d.ask("write", f.name)
+	do, err := f.d.ask("write", f.n.name)
 	if !do {
 		p = p[:f.d.rng.IntN(len(p)+1)] // a part of it, to the byte, may have got through
 	}
@@ -456,7 +459,7 @@ func (f *forgetfulFile) Truncate(size int64) error {
 	if err != nil {
 		return err
 	}
-	do, err := f.d.ask("truncate", f.name)
+	do, err := f.d.ask("truncate", f.n.name)
 	if do {
 		f.n.grow(size)
 		f.d.tell("truncate %s to %d", f.base(), size)
@@ -477,7 +480,7 @@ func (f *forgetfulFile) Allocate(size int64) error {
 	if !f.d.fits(more) {
 		return &fs.PathError{Op: "allocate", Path: f.name, Err: syscall.ENOSPC}
 	}
-	do, err := f.d.ask("allocate", f.name)
+	do, err := f.d.ask("allocate", f.n.name)
 	if do {
 		f.n.grow(size)
 		f.d.tell("allocate %s to %d", f.base(), size)
@@ -491,7 +494,7 @@ func (f *forgetfulFile) Sync() error {
 	if err != nil {
 		return err
 	}
-	do, err := f.d.ask("sync", f.name)
+	do, err := f.d.ask("sync", f.n.name)
 	if do {
 		f.n.settle()
 		f.d.tell("sync %s", f.base())

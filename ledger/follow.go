@@ -207,6 +207,9 @@ func (r *reader) open(n int) error {
 		if errors.Is(err, errUnused) {
 			return errUnused
 		}
+		if errors.Is(err, errDamaged) {
+			return fmt.Errorf("%w: %s: %w; run `sekisho ledger verify`", ErrCorrupt, segmentName(n), err)
+		}
 		return fmt.Errorf("%s: %w", segmentName(n), err)
 	}
 	r.close()

@@ -148,7 +148,7 @@ func inspect(f disk.File, off, size int64, next uint64) (rest, error) {
 // lastUsed is the offset after the last byte from off on that is not zero, or
 // off.
 func lastUsed(f disk.File, off, size int64) (int64, error) {
-	buf := make([]byte, 1<<20)
+	buf := make([]byte, min(1<<20, max(size-off, 0)))
 	end := off
 	for at := off; at < size; {
 		n, err := f.ReadAt(buf[:min(int64(len(buf)), size-at)], at)
