@@ -1,0 +1,151 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"sekisho/catalog"
+)
+
+// A reader is sekisho's own connection to the database, for the catalog and
+// the roster. Its search path holds nothing that a user could have made, and
+// its transactions cannot write.
+type reader struct{ conn *pgconn.PgConn }
+
+func (g *Gate) reader(ctx context.Context) (*reader, error) {
+	conf, err := g.upstreamConfig(g.conf.Upstream.Reader)
+	if err != nil {
+		return nil, err
+	}
+	for k, v := range map[string]string{
+		"application_name": "sekisho", "search_path": "pg_catalog", "default_transaction_read_only": "on",
+		"client_encoding": "UTF8", "datestyle": "ISO, YMD", "intervalstyle": "postgres", "extra_float_digits": "1",
+	} {
+		conf.RuntimeParams[k] = v
+	}
+	conn, err := pgconn.ConnectConfig(ctx, conf)
+	if err != nil {
+		return nil, fmt.Errorf("connecting upstream as the reader %s: %w", g.conf.Upstream.Reader.User, err)
+	}
+	return &reader{conn}, nil
+}
+
+func (r *reader) close() {
+	ctx, stop := context.WithTimeout(context.Background(), 2*time.Second)
+	defer stop()
+	r.conn.Close(ctx)
+}
+
+// query is a catalog.Query.
+func (r *reader) query(ctx context.Context, sql string, args ...string) ([][]*string, error) {
+	var out [][]*string
+	err := r.each(ctx, sql, args, func(row []*string) error {
+		kept := make([]*string, len(row))
+		for i, v := range row {
+			if v != nil {
+				s := *v
+				kept[i] = &s
+			}
+		}
+		out = append(out, kept)
+		return nil
+	})
+	return out, err
+}
+
+// each calls f with each row, whose values are valid until it returns.
+func (r *reader) each(ctx context.Context, sql string, args []string, f func(row []*string) error) error {
+	params := make([][]byte, len(args))
+	types := make([]uint32, len(args))
+	for i, a := range args {
+		params[i], types[i] = []byte(a), 25
+	}
+	res := r.conn.ExecParams(ctx, sql, params, types, nil, nil)
+	var failed error
+	var row []*string
+	for res.NextRow() {
+		if failed != nil {
+			continue
+		}
+		row = row[:0]
+		for _, v := range res.Values() {
+			if v == nil {
+				row = append(row, nil)
+				continue
+			}
+			s := string(v)
+			row = append(row, &s)
+		}
+		failed = f(row)
+	}
+	if _, err := res.Close(); err != nil {
+		return err
+	}
+	return failed
+}
+
+// refresh loads the database's catalog anew. Plans made by the old one are
+// made again when they are next used.
+func (g *Gate) refresh(ctx context.Context) error {
+	r, err := g.reader(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	cat, err := catalog.Load(ctx, r.query, g.catalog)
+	if err != nil {
+		return err
+	}
+	g.plans.reset(cat)
+	return nil
+}
+
+// keepFresh compares the database with the catalog again and again. While the
+// database cannot be asked, the gate goes on with what it knows: clients cannot
+// reach it either.
+func (g *Gate) keepFresh(ctx context.Context) {
+	tick := time.NewTicker(g.conf.Upstream.Refresh)
+	defer tick.Stop()
+	var r *reader
+	defer func() {
+		if r != nil {
+			r.close()
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-g.plans.stale:
+		}
+		err := func() (err error) {
+			if r == nil {
+				if r, err = g.reader(ctx); err != nil {
+					return err
+				}
+			}
+			fresh, err := g.plans.catalog().Fresh(ctx, r.query)
+			if err != nil || fresh {
+				return err
+			}
+			cat, err := catalog.Load(ctx, r.query, g.catalog)
+			if err != nil {
+				return err
+			}
+			g.plans.reset(cat)
+			g.log.Info("the database's catalog has changed; statements are judged anew")
+			return nil
+		}()
+		if err != nil && ctx.Err() == nil {
+			g.log.Warn("comparing the database's catalog", "error", err)
+			if r != nil {
+				r.close()
+				r = nil
+			}
+		}
+	}
+}

@@ -1,0 +1,565 @@
+package gate
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"sekisho"
+)
+
+// The client side of a session: reads messages, judges statements, and sends
+// upstream what may go.
+
+// requests is the buffer between the client and the server: what was read and
+// not yet dealt with, and what is to be sent.
+type requests struct {
+	s    *session
+	buf  []byte
+	r, w int    // buf[r:w] is unread
+	up   []byte // for the server
+}
+
+// errTerminate is the client's orderly goodbye.
+var errTerminate = errors.New("terminate")
+
+func (s *session) clientLoop() error {
+	q := &requests{s: s, buf: make([]byte, smallChunk)}
+	for {
+		err := q.next()
+		if err == nil {
+			continue
+		}
+		if errors.Is(err, errTerminate) {
+			return nil
+		}
+		if errors.Is(err, errClientProtocol) {
+			// Nothing after such a message can be trusted: say why, then close.
+			c := newChunk(smallChunk)
+			c.buf = appendError(c.buf[:0], "FATAL", &refusal{code: codeOf(err), text: strings.TrimPrefix(err.Error(), errClientProtocol.Error()+": ")})
+			if s.out.put(c, nil) == nil {
+				s.out.drainFor(2e9)
+			}
+		}
+		return err
+	}
+}
+
+// errTooLarge is a message over its limit.
+var errTooLarge = fmt.Errorf("%w: too large", errClientProtocol)
+
+func codeOf(err error) string {
+	if errors.Is(err, errTooLarge) {
+		return "54000"
+	}
+	return "08P01"
+}
+
+// fill reads at least n bytes beyond r into the buffer. What is to go upstream
+// goes before the gate waits.
+func (q *requests) fill(n int) error {
+	if q.w-q.r >= n {
+		return nil
+	}
+	if len(q.buf)-q.r < n {
+		if n > len(q.buf) {
+			bigger := make([]byte, max(n, 2*len(q.buf)))
+			q.w = copy(bigger, q.buf[q.r:q.w])
+			q.buf = bigger
+		} else {
+			q.w = copy(q.buf, q.buf[q.r:q.w])
+		}
+		q.r = 0
+	}
+	for q.w-q.r < n {
+		if err := q.flush(); err != nil {
+			return err
+		}
+		k, err := q.s.client.Read(q.buf[q.w:])
+		q.w += k
+		if err != nil && q.w-q.r < n {
+			if errors.Is(err, io.EOF) {
+				return errClientGone
+			}
+			return fmt.Errorf("%w: %w", errClientGone, err)
+		}
+	}
+	return nil
+}
+
+// flush sends what is collected for the server.
+func (q *requests) flush() error {
+	if len(q.up) == 0 {
+		return nil
+	}
+	_, err := q.s.server.Write(q.up)
+	q.up = q.up[:0]
+	if cap(q.up) > 1<<20 {
+		q.up = nil
+	}
+	if err != nil {
+		// The server side will see the end of the connection, and what the server
+		// said before it. Until then there is nobody to send to.
+		return nil
+	}
+	return nil
+}
+
+// limit is the most bytes that a message of this type may have.
+func (q *requests) limit(typ byte) (int, bool) {
+	switch typ {
+	case 'Q', 'P':
+		return q.s.g.conf.Limits.Statement + 1024, true
+	case 'B', 'F':
+		return q.s.g.conf.Limits.Message, true
+	case 'd':
+		return 1 << 30, true
+	case 'D', 'E', 'C', 'f', 'p':
+		return 1 << 16, true
+	case 'S', 'H', 'X', 'c':
+		return 4, true
+	}
+	return 0, false
+}
+
+// next deals with one message.
+func (q *requests) next() error {
+	if q.w == q.r {
+		q.r, q.w = 0, 0
+		if len(q.buf) > 1<<20 {
+			q.buf = make([]byte, smallChunk)
+		}
+	}
+	if err := q.fill(5); err != nil {
+		return err
+	}
+	typ := q.buf[q.r]
+	length := binary.BigEndian.Uint32(q.buf[q.r+1:])
+	most, known := q.limit(typ)
+	switch {
+	case !known:
+		return fmt.Errorf("%w: invalid frontend message type %d", errClientProtocol, typ)
+	case length < 4:
+		return fmt.Errorf("%w: invalid message length", errClientProtocol)
+	case length > uint32(most):
+		return fmt.Errorf("%w: a message of type %c of %d bytes, the limit is %d", errTooLarge, typ, length, most)
+	}
+	if typ == 'd' {
+		return q.stream(int(length) + 1)
+	}
+	if err := q.fill(int(length) + 1); err != nil {
+		return err
+	}
+	msg := q.buf[q.r : q.r+int(length)+1]
+	q.r += len(msg)
+	if err := q.handle(typ, msg); err != nil {
+		return err
+	}
+	if len(q.up) > 64<<10 {
+		return q.flush()
+	}
+	return nil
+}
+
+// stream passes CopyData on without holding it.
+func (q *requests) stream(size int) error {
+	for size > 0 {
+		if q.w == q.r {
+			q.r, q.w = 0, 0
+			if err := q.fill(1); err != nil {
+				return err
+			}
+		}
+		k := min(size, q.w-q.r)
+		q.up = append(q.up, q.buf[q.r:q.r+k]...)
+		q.r += k
+		size -= k
+		if len(q.up) > 64<<10 {
+			if err := q.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// cut0 splits off a NUL-terminated string.
+func cut0(b []byte) (string, []byte, bool) {
+	s, rest, ok := bytes.Cut(b, []byte{0})
+	return string(s), rest, ok
+}
+
+func malformed(typ byte) error {
+	return fmt.Errorf("%w: malformed message of type %c", errClientProtocol, typ)
+}
+
+// handle deals with one whole message, header included.
+func (q *requests) handle(typ byte, msg []byte) error {
+	s := q.s
+	body := msg[5:]
+	switch typ {
+	case 'Q':
+		text, rest, ok := cut0(body)
+		if !ok || len(rest) != 0 {
+			return malformed(typ)
+		}
+		return q.query(text, msg)
+	case 'P':
+		return q.parse(msg, body)
+	case 'B':
+		return q.bind(msg, body)
+	case 'D':
+		if len(body) < 2 {
+			return malformed(typ)
+		}
+		name, rest, ok := cut0(body[1:])
+		if !ok || len(rest) != 0 {
+			return malformed(typ)
+		}
+		w := &want{typ: 'D'}
+		s.names.Lock()
+		switch body[0] {
+		case 'S':
+			w.ps = s.stmts[name]
+		case 'P':
+			if w.portal = s.portals[name]; w.portal != nil {
+				w.ps = w.portal.ps
+			}
+		default:
+			s.names.Unlock()
+			return malformed(typ)
+		}
+		s.names.Unlock()
+		q.send(w, msg)
+	case 'E':
+		return q.execute(msg, body)
+	case 'C':
+		if len(body) < 2 {
+			return malformed(typ)
+		}
+		name, rest, ok := cut0(body[1:])
+		if !ok || len(rest) != 0 || body[0] != 'S' && body[0] != 'P' {
+			return malformed(typ)
+		}
+		w := &want{typ: 'C'}
+		if body[0] == 'S' {
+			w.undo = s.setStatement(name, nil)
+		} else {
+			w.undo = s.setPortal(name, nil)
+		}
+		q.send(w, msg)
+	case 'S':
+		q.send(&want{typ: 'S'}, msg)
+	case 'H':
+		q.up = append(q.up, msg...)
+	case 'c', 'f':
+		s.wants.push(&want{typ: 'c'})
+		q.up = append(q.up, msg...)
+	case 'F':
+		// The fast path runs any function by number and has no description of
+		// what it answers (P15).
+		q.poison(&want{typ: 'Q', plan: emptyPlan, refuse: &refusal{
+			code: "0A000", reason: "function_call", text: "the fast-path function call does not pass the gate", hint: "Call the function with SELECT."}})
+	case 'X':
+		return errTerminate
+	default: // 'p' after authentication
+		return fmt.Errorf("%w: unexpected message of type %c", errClientProtocol, typ)
+	}
+	return nil
+}
+
+// send queues w and its message for the server.
+func (q *requests) send(w *want, msg []byte) {
+	if !q.s.wants.push(w) && w.undo != nil {
+		w.undo()
+	}
+	// Sent even if the server is skipping: it must see the same stream as the
+	// client believes it does.
+	q.up = append(q.up, msg...)
+}
+
+// poisonText is what goes upstream in place of a statement that the gate
+// refuses. The server must fail on it, so that the transaction, the pipeline
+// and the client agree. It also leaves a trail in the server's own log.
+const poisonText = "refused by sekisho"
+
+// poison queues w, and sends the server a query or a statement that it must
+// reject.
+func (q *requests) poison(w *want) {
+	q.s.refused(w.refuse, q.s.number.Add(1))
+	switch w.typ {
+	case 'Q':
+		q.send(w, appendMessage(nil, 'Q', poisonText+"\x00"))
+	default:
+		q.send(w, appendMessage(nil, 'P', "sekisho_refused\x00"+poisonText+"\x00\x00\x00"))
+	}
+}
+
+func appendMessage(dst []byte, typ byte, body string) []byte {
+	dst = append(dst, typ)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(body)+4))
+	return append(dst, body...)
+}
+
+// query is the simple protocol's Query.
+func (q *requests) query(text string, msg []byte) error {
+	s := q.s
+	s.names.Lock() // a simple query ends the unnamed statement and portal
+	delete(s.stmts, "")
+	delete(s.portals, "")
+	s.names.Unlock()
+	p := s.g.planFor(s, text)
+	if p.refuse == nil {
+		p = s.admit(p)
+	}
+	if p.refuse != nil {
+		q.poison(&want{typ: 'Q', plan: p, refuse: p.refuse})
+		return nil
+	}
+	if p.speak != nil {
+		// The server says best what is wrong with the text. It gets to read it
+		// without running it.
+		q.send(&want{typ: 'P', speak: p.speak}, appendMessage(nil, 'P', "\x00"+text+"\x00\x00\x00"))
+		q.send(&want{typ: 'S'}, appendMessage(nil, 'S', ""))
+		return nil
+	}
+	w := &want{typ: 'Q', plan: p}
+	if p.protected {
+		w.number = s.number.Add(uint64(len(p.stmts))) - uint64(len(p.stmts)) + 1
+		if r := s.recordAnyRow(p.stmts, w.number); r != nil {
+			w.refuse = r
+			q.poison(w)
+			return nil
+		}
+	}
+	if p.text != text {
+		msg = appendMessage(nil, 'Q', p.text+"\x00")
+	}
+	s.applied(p)
+	q.send(w, msg)
+	return nil
+}
+
+// parse is the extended protocol's Parse.
+func (q *requests) parse(msg, body []byte) error {
+	s := q.s
+	name, rest, ok := cut0(body)
+	text, params, ok2 := cut0(rest)
+	if !ok || !ok2 || len(params) < 2 || len(params) != 2+4*int(binary.BigEndian.Uint16(params)) {
+		return malformed('P')
+	}
+	p := s.g.planFor(s, text)
+	if p.refuse == nil {
+		p = s.admit(p)
+	}
+	ps := &prepared{name: name, plan: p}
+	if len(p.stmts) > 0 {
+		ps.stmt = p.stmts[0] // several are the server's to refuse
+	}
+	w := &want{typ: 'P', ps: ps, speak: p.speak, undo: s.setStatement(name, ps)}
+	if p.refuse != nil {
+		w.refuse = p.refuse
+		q.poison(w)
+		return nil
+	}
+	if p.text != text {
+		b := make([]byte, 0, len(name)+len(p.text)+len(params)+2)
+		b = append(append(append(append(b, name...), 0), p.text...), 0)
+		msg = appendMessage(nil, 'P', string(append(b, params...)))
+	}
+	q.send(w, msg)
+	if ps.stmt != nil && ps.stmt.kind != planFree {
+		// Execute may come without Describe, and then rows come without a
+		// description (P10): the gate asks for its own.
+		q.send(&want{typ: 'h', ps: ps}, appendMessage(nil, 'D', "S"+name+"\x00"))
+	}
+	return nil
+}
+
+// bind is the extended protocol's Bind. Where hidden keys follow the client's
+// columns, a list of format codes gets one text code for each.
+func (q *requests) bind(msg, body []byte) error {
+	s := q.s
+	bad := malformed('B')
+	portalName, rest, ok := cut0(body)
+	stmtName, rest, ok2 := cut0(rest)
+	if !ok || !ok2 || len(rest) < 2 {
+		return bad
+	}
+	n := int(binary.BigEndian.Uint16(rest))
+	if len(rest) < 2+2*n+2 {
+		return bad
+	}
+	rest = rest[2+2*n:]
+	values := int(binary.BigEndian.Uint16(rest))
+	rest = rest[2:]
+	for range values {
+		if len(rest) < 4 {
+			return bad
+		}
+		size := int32(binary.BigEndian.Uint32(rest))
+		rest = rest[4:]
+		if size < -1 || int(size) > len(rest) {
+			return bad
+		}
+		if size > 0 {
+			rest = rest[size:]
+		}
+	}
+	if len(rest) < 2 {
+		return bad
+	}
+	codes := int(binary.BigEndian.Uint16(rest))
+	if len(rest) != 2+2*codes {
+		return bad
+	}
+	s.names.Lock()
+	ps := s.stmts[stmtName]
+	s.names.Unlock()
+	if ps == nil || ps.stmt == nil {
+		// No such statement: the server says so.
+		q.send(&want{typ: 'B', undo: s.setPortal(portalName, nil)}, msg)
+		return nil
+	}
+	po := &portal{ps: ps}
+	for i := range codes {
+		po.formats = append(po.formats, int16(binary.BigEndian.Uint16(rest[2+2*i:])))
+	}
+	if hidden := len(ps.stmt.hidden); hidden > 0 && codes > 1 {
+		grown := make([]byte, 0, len(msg)+2*hidden)
+		grown = append(grown, msg...)
+		for range hidden {
+			grown = append(grown, 0, 0)
+		}
+		at := len(msg) - 2*codes - 2
+		binary.BigEndian.PutUint16(grown[at:], uint16(codes+hidden))
+		binary.BigEndian.PutUint32(grown[1:], uint32(len(grown)-1))
+		msg = grown
+	}
+	q.send(&want{typ: 'B', ps: ps, portal: po, undo: s.setPortal(portalName, po)}, msg)
+	return nil
+}
+
+// execute is the extended protocol's Execute.
+func (q *requests) execute(msg, body []byte) error {
+	s := q.s
+	name, rest, ok := cut0(body)
+	if !ok || len(rest) != 4 {
+		return malformed('E')
+	}
+	s.names.Lock()
+	po := s.portals[name]
+	s.names.Unlock()
+	w := &want{typ: 'E', portal: po}
+	if po == nil {
+		w.plan = emptyPlan // the server says that there is no such portal
+		q.send(w, msg)
+		return nil
+	}
+	w.ps = po.ps
+	if po.ps.stmt.kind != planFree {
+		fresh := s.admit(s.g.current(s, po.ps.plan))
+		w.number = s.number.Add(1)
+		w.refuse = fresh.refuse
+		if w.refuse == nil {
+			w.refuse = s.recordAnyRow(po.ps.plan.stmts[:1], w.number)
+		}
+		if w.refuse != nil {
+			q.poison(w)
+			return nil
+		}
+	} else if fresh := s.g.current(s, po.ps.plan); fresh.protected || fresh.refuse != nil {
+		// What it reads has become protected since it was prepared.
+		w.refuse = changedRefusal
+		q.poison(w)
+		return nil
+	}
+	s.applied(po.ps.plan)
+	q.send(w, msg)
+	return nil
+}
+
+// setStatement names a prepared statement, or forgets it, and gives the way
+// back.
+func (s *session) setStatement(name string, ps *prepared) func() {
+	s.names.Lock()
+	defer s.names.Unlock()
+	before := s.stmts[name]
+	put := func(v *prepared) {
+		if v == nil {
+			delete(s.stmts, name)
+		} else {
+			s.stmts[name] = v
+		}
+	}
+	put(ps)
+	return func() {
+		s.names.Lock()
+		defer s.names.Unlock()
+		if s.stmts[name] == ps {
+			put(before)
+		}
+	}
+}
+
+// setPortal does the same for a portal.
+func (s *session) setPortal(name string, po *portal) func() {
+	s.names.Lock()
+	defer s.names.Unlock()
+	before := s.portals[name]
+	put := func(v *portal) {
+		if v == nil {
+			delete(s.portals, name)
+		} else {
+			s.portals[name] = v
+		}
+	}
+	put(po)
+	return func() {
+		s.names.Lock()
+		defer s.names.Unlock()
+		if s.portals[name] == po {
+			put(before)
+		}
+	}
+}
+
+// admit says whether statements over protected data may go upstream now: only
+// with a session and a ledger that can record them.
+func (s *session) admit(p *plan) *plan {
+	if !p.protected || p.refuse != nil {
+		return p
+	}
+	if s.g.sick.Load() || s.id.Load() == 0 {
+		if err := s.announce(); err != nil {
+			return p.refusedWith(ledgerRefusal(err))
+		}
+		if s.g.sick.Load() {
+			// The ledger refused an entry a moment ago. This entry tries it again;
+			// the statement is refused either way, and says so truthfully.
+			r := ledgerRefusal(errLedgerSick)
+			s.record(&sekisho.Refused{Session: s.id.Load(), SQLState: r.code, Reason: r.reason})
+			return p.refusedWith(r)
+		}
+	}
+	return p
+}
+
+var errLedgerSick = errors.New("the ledger refused an entry")
+
+// recordAnyRow records, before they run, the statements that observe mode lets
+// pass without being able to name their customers.
+func (s *session) recordAnyRow(stmts []*stmtPlan, number uint64) *refusal {
+	for i, sp := range stmts {
+		if sp.kind != planAnyRow {
+			continue
+		}
+		if err := s.g.recordAnyRow(s, sp, number+uint64(i)); err != nil {
+			return ledgerRefusal(err)
+		}
+	}
+	return nil
+}

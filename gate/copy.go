@@ -1,0 +1,194 @@
+package gate
+
+import (
+	"bytes"
+
+	"sekisho"
+	"sekisho/stmt"
+)
+
+// COPY … TO STDOUT of protected data. There is no RowDescription: the gate
+// wrote the column list itself, so the hidden keys are the last fields of every
+// line. PostgreSQL sends one line a CopyData message, which its manual does
+// not promise: a message that is not exactly one line ends the statement.
+
+// copyAllowed are the options of COPY that leave the form of a line as it is
+// by default.
+var copyAllowed = map[string]bool{"format": true, "header": true, "freeze": true}
+
+// copyOptions notes the form of the lines, or refuses a form that the gate
+// cannot read.
+func (sp *stmtPlan) copyOptions(st *stmt.Statement) *refusal {
+	for name := range st.Copy.Options {
+		if !copyAllowed[name] {
+			return &refusal{code: "0A000", reason: "copy_option", text: "the gate does not pass COPY of protected data with the option " + name, hint: "Use FORMAT text or FORMAT csv with their usual delimiters, and convert in the client."}
+		}
+	}
+	sp.header, sp.csv = st.Copy.Header, st.Copy.Format == "csv"
+	return nil
+}
+
+// copyOut passes a CopyOutResponse on, without its hidden columns.
+func (r *replies) copyOut(w *want, sp *stmtPlan, from, to int) error {
+	if r.cutting {
+		return nil
+	}
+	if sp.kind != planExact {
+		r.keep(from, to)
+		return nil
+	}
+	b := r.c.buf[from:to]
+	if len(b) < 8 || len(b) != 8+2*int(be.Uint16(b[6:])) {
+		return errServerProtocol
+	}
+	fields, hidden := int(be.Uint16(b[6:])), len(sp.hidden)
+	if b[5] != 0 || hidden == 0 || fields < hidden {
+		return r.cut(&refusal{code: "0A000", reason: "copy_format", text: "the gate cannot read this form of COPY", hint: "Use FORMAT text or FORMAT csv."})
+	}
+	d := &desc{fields: fields, hidden: hidden, header: sp.header}
+	for _, in := range sp.hidden {
+		d.keys = append(d.keys, keyAt{of: r.s.g.vault.Space(in.Space), typ: keyTypes[in.TypeOID]})
+	}
+	columns, categories := sp.judgement.Static()
+	if refused := r.s.g.addShapes(d, sp, columns, categories); refused != nil {
+		return r.cut(refused)
+	}
+	if w.portal != nil {
+		w.portal.ps.desc.Store(d)
+	} else {
+		r.s.desc = d
+	}
+	b = b[:len(b)-2*hidden]
+	be.PutUint16(b[6:], uint16(fields-hidden))
+	be.PutUint32(b[1:], uint32(len(b)-1))
+	r.keep(from, from+len(b))
+	return nil
+}
+
+// copyRow takes the keys off the end of one line.
+func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
+	if sp.kind != planExact {
+		r.keep(from, to)
+		return nil
+	}
+	d := r.descOf(w)
+	if d == nil {
+		return errServerProtocol
+	}
+	b := r.c.buf[from:to]
+	line := b[5:]
+	n := len(line)
+	odd := n == 0 || line[n-1] != '\n' || !sp.csv && bytes.IndexByte(line[:n-1], '\n') >= 0 || sp.csv && bytes.Count(line, quote)%2 != 0
+	if odd {
+		return r.cut(&refusal{code: "0A000", reason: "copy_line", text: "the server sent something else than one line a message, which the gate cannot account for"})
+	}
+	line = line[:n-1]
+	var values [8][]byte
+	keys := values[:0]
+	for range d.hidden {
+		field, rest, ok := lastField(line, sp.csv)
+		if !ok {
+			return r.cut(changedRefusal)
+		}
+		keys, line = append(keys, field), rest
+	}
+	u := r.begin(w, d)
+	if d.header && !u.header {
+		u.header = true
+	} else {
+		entries := r.entries(u)
+		for i := range d.keys {
+			k := &d.keys[i]
+			field := keys[len(keys)-1-i]
+			if sp.csv && len(field) == 0 || !sp.csv && string(field) == `\N` {
+				continue
+			}
+			ord, err := k.ordinal(unescape(field, sp.csv), false)
+			if err != nil {
+				return r.cut(changedRefusal)
+			}
+			a := entries[k.space].(*sekisho.Access)
+			a.Subjects = append(a.Subjects, ord)
+		}
+		least := uint32(max(len(line)-(d.fields-d.hidden-1), 1))
+		for _, e := range entries {
+			a := e.(*sekisho.Access)
+			a.Rows++
+			if a.Least == 0 || least < a.Least {
+				a.Least = least
+			}
+		}
+	}
+	end := 5 + len(line)
+	b[end] = '\n'
+	be.PutUint32(b[1:], uint32(end))
+	r.keep(from, from+end+1)
+	return nil
+}
+
+var quote = []byte{'"'}
+
+// lastField splits the last field off a line.
+func lastField(line []byte, csv bool) (field, rest []byte, ok bool) {
+	sep := byte('\t')
+	if csv {
+		sep = ','
+		if n := len(line); n > 0 && line[n-1] == '"' {
+			// A quoted field: its opening quote is the last one that an even number
+			// of quotes precedes and that stands at the start of a field.
+			inside, start := false, -1
+			for i, c := range line {
+				if c == '"' {
+					if inside = !inside; inside && (i == 0 || line[i-1] == ',') {
+						start = i
+					}
+				}
+			}
+			if start <= 0 {
+				return nil, nil, false
+			}
+			return line[start:], line[:start-1], true
+		}
+	}
+	i := bytes.LastIndexByte(line, sep)
+	if i < 0 {
+		return nil, nil, false
+	}
+	return line[i+1:], line[:i], true
+}
+
+// unescape is a field's value.
+func unescape(field []byte, csv bool) []byte {
+	if csv {
+		if n := len(field); n >= 2 && field[0] == '"' {
+			return bytes.ReplaceAll(field[1:n-1], []byte(`""`), quote)
+		}
+		return field
+	}
+	if bytes.IndexByte(field, '\\') < 0 {
+		return field
+	}
+	out := make([]byte, 0, len(field))
+	for i := 0; i < len(field); i++ {
+		c := field[i]
+		if c == '\\' && i+1 < len(field) {
+			i++
+			switch c = field[i]; c {
+			case 'b':
+				c = '\b'
+			case 'f':
+				c = '\f'
+			case 'n':
+				c = '\n'
+			case 'r':
+				c = '\r'
+			case 't':
+				c = '\t'
+			case 'v':
+				c = '\v'
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}

@@ -1,0 +1,168 @@
+package gate
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// A refusal is what a client reads when the gate turns something away: the
+// fields of an ErrorResponse (protocol section 55.8).
+type refusal struct {
+	code string // SQLSTATE
+	text string
+	hint string
+
+	// For the Refused entry.
+	reason string
+	tables []string
+}
+
+// appendError appends an ErrorResponse.
+func appendError(dst []byte, severity string, r *refusal) []byte {
+	at := len(dst)
+	dst = append(dst, 'E', 0, 0, 0, 0)
+	field := func(t byte, v string) {
+		if v != "" {
+			dst = append(dst, t)
+			dst = append(dst, v...)
+			dst = append(dst, 0)
+		}
+	}
+	field('S', severity)
+	field('V', severity)
+	field('C', r.code)
+	field('M', r.text)
+	field('H', r.hint)
+	dst = append(dst, 0)
+	binary.BigEndian.PutUint32(dst[at+1:], uint32(len(dst)-at-1))
+	return dst
+}
+
+// errorField is the value of one field of an ErrorResponse or NoticeResponse,
+// or "" if it is not there. A malformed message has no fields.
+func errorField(body []byte, field byte) string {
+	for len(body) > 0 && body[0] != 0 {
+		end := bytes.IndexByte(body[1:], 0)
+		if end < 0 {
+			return ""
+		}
+		if body[0] == field {
+			return string(body[1 : 1+end])
+		}
+		body = body[end+2:]
+	}
+	return ""
+}
+
+// redact rebuilds an ErrorResponse or NoticeResponse of a statement over
+// protected data without the fields that can carry customers' values: the
+// message (a failed cast quotes what it could not cast), detail, hint, context
+// and internal query. What stays: severity, SQLSTATE, position, the names of
+// the schema's objects, and the message of classes that speak of the
+// statement's own text or of the server, before any row is looked at. shift is
+// how far the gate's insertion moved what stands behind byte offset at.
+func redact(dst []byte, typ byte, body []byte, at, shift int) []byte {
+	start := len(dst)
+	dst = append(dst, typ, 0, 0, 0, 0)
+	code := errorField(body, 'C')
+	for len(body) > 0 && body[0] != 0 {
+		end := bytes.IndexByte(body[1:], 0)
+		if end < 0 {
+			break
+		}
+		field, value := body[0], body[1:1+end]
+		body = body[end+2:]
+		switch field {
+		case 'S', 'V', 'C', 's', 't', 'c', 'd', 'n':
+		case 'P':
+			value = shiftPosition(value, at, shift)
+		case 'M':
+			if !speaksOfTheStatement(code) {
+				value = []byte(conditionName(code) + " (text withheld by sekisho: it can hold a customer's data)")
+			}
+		default:
+			continue
+		}
+		dst = append(dst, field)
+		dst = append(dst, value...)
+		dst = append(dst, 0)
+	}
+	dst = append(dst, 0)
+	binary.BigEndian.PutUint32(dst[start+1:], uint32(len(dst)-start-1))
+	return dst
+}
+
+// shiftPosition moves a character position back by what the gate inserted.
+// Positions count characters, the insertion is ASCII and stands at byte at;
+// text before it is nearly always ASCII too, and a position is a courtesy.
+func shiftPosition(value []byte, at, shift int) []byte {
+	pos := 0
+	for _, c := range value {
+		if c < '0' || c > '9' || pos > 1<<30 {
+			return value
+		}
+		pos = pos*10 + int(c-'0')
+	}
+	if shift == 0 || pos <= at {
+		return value
+	}
+	return appendInt(nil, max(pos-shift, 1))
+}
+
+func appendInt(dst []byte, n int) []byte {
+	if n >= 10 {
+		dst = appendInt(dst, n/10)
+	}
+	return append(dst, byte('0'+n%10))
+}
+
+// speaksOfTheStatement: classes whose message is made of the statement's own
+// words or of the server's state.
+func speaksOfTheStatement(code string) bool {
+	if len(code) != 5 {
+		return false
+	}
+	switch code[:2] {
+	case "08", "0A", "25", "26", "28", "34", "3D", "3F", "40", "42", "53", "54", "55", "57", "58":
+		return true
+	}
+	return false
+}
+
+// conditionName is PostgreSQL's name of the conditions that statements over
+// customers' data meet most (appendix A of its manual).
+func conditionName(code string) string {
+	switch code {
+	case "22001":
+		return "string data right truncation"
+	case "22003":
+		return "numeric value out of range"
+	case "22007":
+		return "invalid datetime format"
+	case "22008":
+		return "datetime field overflow"
+	case "22012":
+		return "division by zero"
+	case "22021":
+		return "character not in repertoire"
+	case "22023":
+		return "invalid parameter value"
+	case "22P02":
+		return "invalid text representation"
+	case "22P03":
+		return "invalid binary representation"
+	case "23502":
+		return "not null violation"
+	case "23503":
+		return "foreign key violation"
+	case "23505":
+		return "unique violation"
+	case "23514":
+		return "check violation"
+	case "P0001":
+		return "raised exception"
+	case "":
+		return "error"
+	}
+	return "error " + code
+}

@@ -1,0 +1,550 @@
+package gate
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"sekisho"
+	"sekisho/catalog"
+	"sekisho/ledger"
+	"sekisho/vault"
+)
+
+// A Gate is one PostgreSQL door: one upstream database, one ledger.
+type Gate struct {
+	conf    Config
+	ledger  *ledger.Ledger
+	vault   *vault.Vault
+	log     *slog.Logger
+	catalog catalog.Config
+
+	tls        *tls.Config
+	binding    []byte // tls-server-end-point of our certificate
+	principals map[string]principal
+	mock       [32]byte // of names that nobody has
+
+	plans    planCache
+	sick     atomic.Bool // the ledger refused the last entry
+	refusals atomic.Uint64
+	closing  atomic.Bool
+
+	mu       sync.Mutex
+	sessions map[uint32]*session // by cancel key's process id
+	pending  map[net.Conn]bool   // connections that are not sessions yet
+	running  sync.WaitGroup
+}
+
+type principal struct {
+	Principal
+	verifier Verifier
+}
+
+type cancelKey struct {
+	pid    uint32
+	secret [4]byte
+}
+
+// New makes a gate: it reads the certificates and the database's catalog, and
+// refuses to start on doubt.
+func New(ctx context.Context, conf Config, cat catalog.Config, led *ledger.Ledger, v *vault.Vault, log *slog.Logger) (*Gate, error) {
+	if err := conf.Check(); err != nil {
+		return nil, err
+	}
+	g := &Gate{
+		conf: conf, ledger: led, vault: v, log: log, catalog: cat,
+		principals: map[string]principal{}, sessions: map[uint32]*session{}, pending: map[net.Conn]bool{},
+	}
+	rand.Read(g.mock[:])
+	for _, p := range conf.Principals {
+		verifier, err := ParseVerifier(p.Verifier)
+		if err != nil {
+			return nil, fmt.Errorf("principal %s: %w", p.Name, err)
+		}
+		g.principals[p.Name] = principal{p, verifier}
+	}
+	var err error
+	if g.tls, g.binding, err = conf.TLS.server(); err != nil {
+		return nil, err
+	}
+	if err := g.refresh(ctx); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// Serve accepts clients until the listener is closed or ctx ends.
+func (g *Gate) Serve(ctx context.Context, l net.Listener) error {
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	go g.keepFresh(ctx)
+	slots := make(chan struct{}, g.conf.Limits.Sessions)
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			if ne, ok := err.(net.Error); ok && ne.Timeout() {
+				continue
+			}
+			// Out of descriptors, or the like: the next client may have more luck.
+			g.log.Error("accepting a client", "error", err)
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		select {
+		case slots <- struct{}{}:
+		default:
+			go func() {
+				conn.SetDeadline(time.Now().Add(time.Second))
+				conn.Write(appendError(nil, "FATAL", &refusal{code: "53300", text: "sorry, too many clients already", hint: "The gate's limit is in its config: limits: sessions."}))
+				conn.Close()
+			}()
+			continue
+		}
+		g.running.Go(func() {
+			defer func() { <-slots }()
+			g.handle(ctx, conn)
+		})
+	}
+}
+
+// Close ends every session and waits for them. Their last entries are in the
+// ledger when it returns.
+func (g *Gate) Close() {
+	g.closing.Store(true)
+	g.mu.Lock()
+	for conn := range g.pending {
+		conn.Close()
+	}
+	for _, s := range g.sessions {
+		s.server.Close()
+	}
+	g.mu.Unlock()
+	g.running.Wait()
+}
+
+// handle carries one connection from its first byte to its end.
+func (g *Gate) handle(ctx context.Context, conn net.Conn) {
+	defer conn.Close()
+	g.mu.Lock()
+	g.pending[conn] = true
+	g.mu.Unlock()
+	raw := conn
+	defer func() {
+		g.mu.Lock()
+		delete(g.pending, raw)
+		g.mu.Unlock()
+	}()
+	if t, ok := conn.(*net.TCPConn); ok {
+		t.SetNoDelay(true)
+		t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4})
+	}
+	conn.SetDeadline(time.Now().Add(g.conf.Limits.Startup))
+	conn, h, err := greet(conn, g.tls, g.conf.TLS.Require)
+	if err != nil {
+		var se *startupError
+		if errors.As(err, &se) {
+			fatal(conn, se)
+			g.turnAway(&arrival{address: addressOf(conn)}, 0, "protocol")
+		}
+		return
+	}
+	if h.cancel {
+		g.cancelFor(h)
+		return
+	}
+	a := g.identify(conn)
+	s, reason, err := g.admitClient(ctx, conn, h, a)
+	if err != nil {
+		var se *startupError
+		if !errors.As(err, &se) {
+			g.log.Info("a client did not get in", "endpoint", a.endpoint, "reason", reason, "error", err)
+		} else {
+			fatal(conn, se)
+		}
+		if reason != "" {
+			g.turnAway(a, g.staffOf(h), reason)
+		}
+		return
+	}
+	conn.SetDeadline(time.Time{})
+	defer s.server.Close()
+	g.mu.Lock()
+	delete(g.pending, raw)
+	if g.closing.Load() {
+		g.mu.Unlock()
+		return
+	}
+	for { // a process id that no session has
+		var b [8]byte
+		rand.Read(b[:])
+		s.key = cancelKey{binary.BigEndian.Uint32(b[:4]) & 0x7fffffff, [4]byte(b[4:])}
+		if g.sessions[s.key.pid] == nil {
+			break
+		}
+	}
+	g.sessions[s.key.pid] = s
+	g.mu.Unlock()
+	defer func() {
+		g.mu.Lock()
+		delete(g.sessions, s.key.pid)
+		g.mu.Unlock()
+	}()
+	if err := s.welcome(); err != nil {
+		return
+	}
+	s.serve()
+}
+
+// An arrival is what is known of a client before it says who it is.
+type arrival struct {
+	endpoint string
+	verified bool
+	address  netip.Addr
+	tls      bool
+}
+
+func addressOf(conn net.Conn) netip.Addr {
+	if ap, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
+		return ap.Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+// identify names the endpoint: by its certificate, or as unverified.
+func (g *Gate) identify(conn net.Conn) *arrival {
+	a := &arrival{address: addressOf(conn)}
+	a.endpoint = "unverified@" + a.address.String()
+	if !a.address.IsValid() {
+		a.endpoint = "unverified@local"
+	}
+	if t, ok := conn.(*tls.Conn); ok {
+		a.tls = true
+		if chains := t.ConnectionState().VerifiedChains; len(chains) > 0 {
+			if name := chains[0][0].Subject.CommonName; name != "" && !strings.HasPrefix(name, "unverified@") {
+				a.endpoint, a.verified = name, true
+			}
+		}
+	}
+	return a
+}
+
+func (g *Gate) staffOf(h *hello) uint32 {
+	if _, ok := g.principals[h.params["user"]]; !ok {
+		return 0
+	}
+	return g.vault.Space("staff").OfText([]byte(h.params["user"]))
+}
+
+// turnAway records that a client did not get in.
+func (g *Gate) turnAway(a *arrival, staff uint32, reason string) {
+	g.note(&sekisho.SessionRefused{Door: sekisho.DoorGate, Principal: staff, Endpoint: a.endpoint, Address: a.address, Reason: reason})
+}
+
+// admitClient authenticates the client and connects it upstream. reason is the
+// code for the ledger when it fails.
+func (g *Gate) admitClient(ctx context.Context, conn net.Conn, h *hello, a *arrival) (s *session, reason string, err error) {
+	if h.minor > 0 || len(h.unknown) > 0 {
+		msg, _ := (&pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: 3 << 16, UnrecognizedOptions: h.unknown}).Encode(nil)
+		if _, err := conn.Write(msg); err != nil {
+			return nil, "", err
+		}
+	}
+	settings, err := h.settings()
+	if err != nil {
+		return nil, "protocol", err
+	}
+	user := h.params["user"]
+	p, known := g.principals[user]
+	if err := g.authenticate(conn, user, p, known); err != nil {
+		if !known {
+			return nil, "unknown_principal", err
+		}
+		return nil, "password", err
+	}
+	if h.params["database"] != g.conf.Upstream.Database {
+		return nil, "database", &startupError{"3D000", fmt.Sprintf("database %q does not exist", clip(h.params["database"])), "This gate leads to one database: " + g.conf.Upstream.Database + "."}
+	}
+	role := g.conf.Roles[p.Role]
+	purpose, err := role.purpose(settings["sekisho.purpose"])
+	if err != nil {
+		return nil, "protocol", err
+	}
+	delete(settings, "sekisho.purpose")
+	delete(settings, "tcp_user_timeout")
+	if v, ok := settings["fallback_application_name"]; ok {
+		delete(settings, "fallback_application_name")
+		if settings["application_name"] == "" {
+			settings["application_name"] = v
+		}
+	}
+	up, err := g.connect(ctx, role.Login, settings)
+	if err != nil {
+		var pe *pgconn.PgError
+		if errors.As(err, &pe) {
+			// The server's own words would name the upstream login.
+			return nil, "upstream", errors.Join(&startupError{pe.Code, "the database refused the gate's connection: " + speak(pe), "Ask whoever runs sekisho: the gate's log says more."}, err)
+		}
+		return nil, "upstream", errors.Join(&startupError{"08006", "the gate cannot reach the database", "Ask whoever runs sekisho: the gate's log says more."}, err)
+	}
+	s = &session{
+		g: g, client: conn, server: up.Conn, upstream: up, role: &role, roleName: p.Role,
+		principal: g.vault.Space("staff").OfText([]byte(user)),
+		out:       newOutbox(conn),
+		stmts:     map[string]*prepared{}, portals: map[string]*portal{}, hidden: map[string]*stmtPlan{},
+	}
+	s.opened = &sekisho.SessionOpened{
+		Door: sekisho.DoorGate, Principal: s.principal, Role: p.Role,
+		Endpoint: a.endpoint, Verified: a.verified, Address: a.address, TLS: a.tls,
+	}
+	if app := settings["application_name"]; app != "" {
+		s.opened.Application = g.vault.Space("application").OfText([]byte(app))
+	}
+	if purpose != "" {
+		s.purpose.Store(g.vault.Space("purpose").OfText([]byte(purpose)))
+	}
+	s.log = g.log.With("endpoint", a.endpoint, "role", p.Role)
+	if err := s.announce(); err != nil {
+		// Unprotected work goes on. Every statement over protected data tries
+		// again, and is refused while this fails.
+		s.log.Warn("a session without its entry", "error", err)
+	}
+	return s, "", nil
+}
+
+// speak is what a client may read of an upstream refusal.
+func speak(pe *pgconn.PgError) string {
+	switch pe.Code {
+	case "53300":
+		return "it has too many connections"
+	case "57P03":
+		return "it is starting up or shutting down"
+	}
+	return "SQLSTATE " + pe.Code
+}
+
+// purpose is the purpose of a session that states one, or none.
+func (r *Role) purpose(stated string) (string, error) {
+	if stated == "" {
+		if len(r.Purposes) > 0 {
+			return r.Purposes[0], nil
+		}
+		return "", nil
+	}
+	for _, p := range r.Purposes {
+		if p == stated {
+			return p, nil
+		}
+	}
+	return "", &startupError{"22023", "this role knows no such purpose", "Use one of: " + strings.Join(r.Purposes, ", ") + "."}
+}
+
+// authenticate runs SCRAM. For a name that nobody has it goes through the same
+// steps, and fails at the same one.
+func (g *Gate) authenticate(conn net.Conn, user string, p principal, known bool) error {
+	denied := &startupError{"28P01", fmt.Sprintf("password authentication failed for user %q", clip(user)), ""}
+	sc := scramServer{verifier: p.verifier}
+	if !known {
+		sc.verifier = mockVerifier(g.mock[:], user)
+	}
+	mechanisms := []string{scramPlain}
+	if _, ok := conn.(*tls.Conn); ok && g.binding != nil {
+		sc.binding = g.binding
+		mechanisms = []string{scramPlus, scramPlain}
+	}
+	msg, err := (&pgproto3.AuthenticationSASL{AuthMechanisms: mechanisms}).Encode(nil)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Write(msg); err != nil {
+		return err
+	}
+	body, err := readPassword(conn)
+	if err != nil {
+		return err
+	}
+	mechanism, rest, ok := cut0(body)
+	if !ok || len(rest) < 4 || int(int32(binary.BigEndian.Uint32(rest))) != len(rest)-4 {
+		return &startupError{"08P01", "malformed SASL message", ""}
+	}
+	answer, err := sc.first(mechanism, rest[4:])
+	if err != nil {
+		return &startupError{"28000", err.Error(), ""}
+	}
+	if msg, err = (&pgproto3.AuthenticationSASLContinue{Data: answer}).Encode(nil); err != nil {
+		return err
+	}
+	if _, err := conn.Write(msg); err != nil {
+		return err
+	}
+	if body, err = readPassword(conn); err != nil {
+		return err
+	}
+	answer, err = sc.final(body)
+	if err != nil || !known {
+		if errors.Is(err, errScram) {
+			return &startupError{"28000", err.Error(), ""}
+		}
+		return denied
+	}
+	if msg, err = (&pgproto3.AuthenticationSASLFinal{Data: answer}).Encode(nil); err != nil {
+		return err
+	}
+	_, err = conn.Write(msg)
+	return err
+}
+
+// readPassword reads one message of type p.
+func readPassword(conn net.Conn) ([]byte, error) {
+	var head [5]byte
+	if _, err := readFull(conn, head[:]); err != nil {
+		return nil, err
+	}
+	size := binary.BigEndian.Uint32(head[1:])
+	if head[0] != 'p' || size < 4 || size > maxSASL {
+		return nil, &startupError{"08P01", "expected a SASL response", ""}
+	}
+	body := make([]byte, size-4)
+	_, err := readFull(conn, body)
+	return body, err
+}
+
+func readFull(conn net.Conn, b []byte) (int, error) {
+	n := 0
+	for n < len(b) {
+		k, err := conn.Read(b[n:])
+		n += k
+		if err != nil && n < len(b) {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func fatal(conn net.Conn, e *startupError) {
+	conn.Write(appendError(nil, "FATAL", &refusal{code: e.code, text: e.text, hint: e.hint}))
+}
+
+// welcome tells the client that it is in: the server's own settings, and a
+// cancel key of the gate's.
+func (s *session) welcome() error {
+	msg, _ := (&pgproto3.AuthenticationOk{}).Encode(nil)
+	for k, v := range s.upstream.ParameterStatuses {
+		msg, _ = (&pgproto3.ParameterStatus{Name: k, Value: v}).Encode(msg)
+	}
+	msg, _ = (&pgproto3.BackendKeyData{ProcessID: s.key.pid, SecretKey: s.key.secret[:]}).Encode(msg)
+	msg, _ = (&pgproto3.ReadyForQuery{TxStatus: s.upstream.TxStatus}).Encode(msg)
+	c := newChunk(len(msg))
+	c.buf = append(c.buf[:0], msg...)
+	return s.out.put(c, nil)
+}
+
+// connect opens a connection upstream as one role's login.
+func (g *Gate) connect(ctx context.Context, login Login, settings map[string]string) (*pgconn.HijackedConn, error) {
+	conf, err := g.upstreamConfig(login)
+	if err != nil {
+		return nil, err
+	}
+	for k, v := range settings {
+		conf.RuntimeParams[k] = v
+	}
+	conn, err := pgconn.ConnectConfig(ctx, conf)
+	if err != nil {
+		return nil, fmt.Errorf("connecting upstream as %s: %w", login.User, err)
+	}
+	return conn.Hijack()
+}
+
+func (g *Gate) upstreamConfig(login Login) (*pgconn.Config, error) {
+	u := g.conf.Upstream
+	mode := u.SSLMode
+	if mode == "" {
+		mode = "verify-full"
+		if filepath.IsAbs(u.Host) {
+			mode = "disable"
+		}
+	}
+	quote := func(v string) string {
+		return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(v) + "'"
+	}
+	dsn := "host=" + quote(u.Host) + " port=" + strconv.Itoa(int(u.Port)) + " dbname=" + quote(u.Database) + " user=" + quote(login.User) +
+		" sslmode=" + quote(mode) + " connect_timeout=10"
+	if u.SSLRootCert != "" {
+		dsn += " sslrootcert=" + quote(u.SSLRootCert)
+	}
+	conf, err := pgconn.ParseConfig(dsn)
+	if err != nil {
+		return nil, errors.New("the upstream settings of the gate's config do not make a connection: check host, port, sslmode and sslrootcert")
+	}
+	if login.PasswordFile != "" {
+		b, err := os.ReadFile(login.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading the password of %s: %w", login.User, err)
+		}
+		conf.Password = strings.TrimRight(string(b), "\r\n")
+	}
+	// What the environment or a passfile would add is not the gate's.
+	conf.RuntimeParams = map[string]string{}
+	conf.Fallbacks = nil
+	return conf, nil
+}
+
+// cancelFor ends what another connection's session is doing, if the key fits
+// and something is under way. There is no answer, whatever happens.
+func (g *Gate) cancelFor(h *hello) {
+	g.mu.Lock()
+	s := g.sessions[h.pid]
+	g.mu.Unlock()
+	var want [4]byte
+	if s != nil {
+		want = s.key.secret
+	}
+	if subtle.ConstantTimeCompare(want[:], h.cancelKey) != 1 || s == nil || s.wants.idle() {
+		return
+	}
+	s.cancelUpstream()
+}
+
+// cancelServer sends a CancelRequest on a connection of its own.
+func (g *Gate) cancelServer(ctx context.Context, up *pgconn.HijackedConn) error {
+	addr := up.Conn.RemoteAddr()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, addr.Network(), addr.String())
+	if err != nil {
+		return fmt.Errorf("connecting to cancel: %w", err)
+	}
+	defer conn.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		conn.SetDeadline(deadline)
+	}
+	msg, err := (&pgproto3.CancelRequest{ProcessID: up.PID, SecretKey: up.SecretKey}).Encode(nil)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Write(msg); err != nil {
+		return fmt.Errorf("sending the cancel: %w", err)
+	}
+	// The server closes when it has signalled: until then the cancel could still
+	// hit a later query.
+	conn.Read(make([]byte, 1))
+	return nil
+}

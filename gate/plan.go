@@ -1,0 +1,550 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"sekisho"
+	"sekisho/catalog"
+	"sekisho/stmt"
+)
+
+// What the gate has decided about a text. Reading SQL costs some forty
+// microseconds and happens once for each distinct text, or once for all texts
+// that differ only in their literals where that is certain to be safe.
+
+type planKind byte
+
+const (
+	planFree   planKind = iota // touches nothing protected
+	planExact                  // its rows carry the subjects' keys
+	planAnyRow                 // observe mode: cannot be told whose, recorded before it runs
+)
+
+// A plan is the decision about one text in one role. Immutable.
+type plan struct {
+	cat       *catalog.Catalog // the snapshot it was made by
+	original  string           // the client's text
+	text      string           // what goes upstream
+	stmts     []*stmtPlan
+	protected bool     // one of stmts is not free
+	refuse    *refusal // the text must not run
+	speak     *refusal // the gate cannot read it: only the server may say what is wrong with it; this if it finds nothing wrong
+	changes   bool     // it may change the catalog
+	purpose   *string  // it sets the session's purpose
+}
+
+var emptyPlan = &plan{}
+
+// refusedWith is the plan turned into a refusal.
+func (p *plan) refusedWith(r *refusal) *plan {
+	c := *p
+	c.refuse = r
+	return &c
+}
+
+// A stmtPlan is the decision about one statement.
+type stmtPlan struct {
+	kind      planKind
+	judgement catalog.Judgement
+	observe   bool // not rewritten: keys are found in the result or not at all
+	statement uint32
+	hidden    []catalog.Instance // whose keys were added at the end
+	header    bool               // COPY … HEADER
+	csv       bool               // COPY in CSV, not in text format
+	names     string             // SQL-level PREPARE or DECLARE: the kind and the name
+
+	insertAt, insertLen int // where and how much, for error positions
+
+	last   atomic.Pointer[desc] // the latest description, which is nearly always the next one too
+	mu     sync.Mutex
+	shapes map[string]uint64 // Shape entries of this epoch, by what is in them
+}
+
+// planCache keeps plans. It forgets the older half when it is full.
+type planCache struct {
+	cat   atomic.Pointer[catalog.Catalog]
+	stale chan struct{} // something may have changed the database's catalog
+
+	mu       sync.RWMutex
+	now, old map[planKey]*plan
+}
+
+type planKey struct{ role, text string }
+
+const planCacheSize = 4096
+
+func (c *planCache) catalog() *catalog.Catalog { return c.cat.Load() }
+
+// reset starts again with a new snapshot.
+func (c *planCache) reset(cat *catalog.Catalog) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cat.Store(cat)
+	if c.stale == nil {
+		c.stale = make(chan struct{}, 1)
+	}
+	c.now, c.old = map[planKey]*plan{}, nil
+}
+
+func (c *planCache) get(k planKey) *plan {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if p := c.now[k]; p != nil {
+		return p
+	}
+	return c.old[k]
+}
+
+func (c *planCache) put(k planKey, p *plan) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.cat != c.cat.Load() {
+		return
+	}
+	if len(c.now) >= planCacheSize {
+		c.now, c.old = map[planKey]*plan{}, c.now
+	}
+	c.now[k] = p
+}
+
+// shapePrefix tells the keys of shapes from texts, which cannot hold NUL.
+const shapePrefix = "\x00"
+
+// planFor is the plan for a text of this session.
+func (g *Gate) planFor(s *session, text string) *plan {
+	shape, shaped := stmt.ShapeKey(text)
+	if shaped {
+		if p := g.plans.get(planKey{s.roleName, shapePrefix + shape}); p != nil {
+			if q := p.forText(text, shape); q != nil {
+				return q
+			}
+		}
+	}
+	if p := g.plans.get(planKey{s.roleName, text}); p != nil {
+		return p
+	}
+	p, keep := g.makePlan(s, text)
+	if keep {
+		if shaped && p.forText(text, shape) != nil {
+			g.plans.put(planKey{s.roleName, shapePrefix + shape}, p)
+		} else {
+			g.plans.put(planKey{s.roleName, text}, p)
+		}
+	}
+	return p
+}
+
+// forText is the plan for another text of the same shape, or nil if that is
+// not certain to be right.
+func (p *plan) forText(text, shape string) *plan {
+	if p.refuse != nil || p.speak != nil || p.changes || p.purpose != nil || len(p.stmts) != 1 {
+		return nil
+	}
+	if p.original == text {
+		return p
+	}
+	q := *p
+	q.original, q.text = text, text
+	if sp := p.stmts[0]; len(sp.hidden) > 0 {
+		var ok bool
+		if q.text, ok = sp.judgement.Rewrite.Apply(text, shape); !ok {
+			return nil
+		}
+	}
+	return &q
+}
+
+// current is p, or what would be decided today if the catalog has changed.
+func (g *Gate) current(s *session, p *plan) *plan {
+	if p.cat == g.plans.catalog() {
+		return p
+	}
+	fresh := g.planFor(s, p.original)
+	if fresh.refuse == nil && fresh.text != p.text {
+		// It would be rewritten in another way: the prepared one is of the past.
+		return fresh.refusedWith(changedRefusal)
+	}
+	return fresh
+}
+
+// makePlan reads and judges a text. keep is false for what depends on this
+// session alone.
+func (g *Gate) makePlan(s *session, text string) (p *plan, keep bool) {
+	cat := g.plans.catalog()
+	p = &plan{cat: cat, original: text, text: text}
+	if len(text) > g.conf.Limits.Statement {
+		p.refuse = &refusal{code: "54000", reason: "too_long", text: fmt.Sprintf("the statement has %d bytes, the gate's limit is %d", len(text), g.conf.Limits.Statement), hint: "Send values as parameters, or in several statements."}
+		return p, false
+	}
+	statements, err := stmt.Analyse(text)
+	if err != nil {
+		r := &refusal{code: "0A000", reason: "not_understood", text: "the gate cannot read this text as SQL, so it is not run", hint: "The gate reads the grammar of PostgreSQL 17. Write the statement in an older way."}
+		if errors.Is(err, stmt.ErrSyntax) {
+			p.speak = r
+		} else {
+			r.code, r.text, r.hint = "54000", "the gate does not read this text: "+err.Error(), "Send values as parameters, or in several statements."
+			p.refuse = r
+		}
+		return p, false
+	}
+	keep = true
+	var rewritten strings.Builder
+	done := 0
+	for i := range statements {
+		st := &statements[i]
+		j := cat.Judge(st)
+		if j.Unknown {
+			if g.reload() == nil && g.plans.catalog() != cat {
+				return g.makePlan(s, text)
+			}
+		}
+		sp := &stmtPlan{judgement: j, shapes: map[string]uint64{}}
+		p.stmts = append(p.stmts, sp)
+		p.changes = p.changes || j.Changes
+		if st.Kind == stmt.Prepare || st.Kind == stmt.Declare {
+			sp.names = string(st.Kind) + " " + st.Object
+			keep = false
+		}
+		if refused := s.purposeOf(st, p); refused != nil {
+			p.refuse = refused
+			return p, false
+		}
+		mode := s.role.modeFor(j.Tables)
+		switch j.Kind {
+		case catalog.Free:
+			continue
+		case catalog.Denied:
+			p.refuse = refusalOf(j)
+			return p, true
+		case catalog.Opaque:
+			if named := s.named(st); named != nil {
+				keep = false
+				p.stmts[i] = named
+				p.protected = p.protected || named.kind != planFree
+				continue
+			}
+			if st.Kind == stmt.Execute || st.Kind == stmt.Fetch {
+				keep = false
+			}
+			if mode == Enforce {
+				p.refuse = refusalOf(j)
+				return p, keep
+			}
+			sp.kind, sp.observe = planAnyRow, true
+		case catalog.Plain:
+			sp.kind = planExact
+			if st.Copy != nil {
+				if refused := sp.copyOptions(st); refused != nil && mode == Enforce {
+					refused.tables = j.Tables
+					p.refuse = refused
+					return p, true
+				}
+			}
+			if i := slices.IndexFunc(j.Instances, func(in catalog.Instance) bool { _, ok := keyTypes[in.TypeOID]; return !ok }); i >= 0 && mode == Enforce {
+				p.refuse = &refusal{code: "0A000", reason: "key_type", tables: j.Tables, text: "the key of " + j.Instances[i].Table + " has a type that the gate cannot read", hint: "A subject's key may be an integer, text, varchar, char or uuid."}
+				return p, true
+			}
+			if sp.observe = mode == Observe; sp.observe {
+				if st.Copy != nil {
+					sp.kind = planAnyRow // no description comes, so nothing says where a key is
+				}
+				break
+			}
+			sp.hidden = j.Instances
+			sp.insertAt, sp.insertLen = st.Start+j.Rewrite.At, len(j.Rewrite.Insert)-j.Rewrite.Cut
+			rewritten.WriteString(text[done:st.Start])
+			rewritten.WriteString(j.Rewrite.Text)
+			done = st.End
+		}
+		p.protected = true
+		sp.statement = g.statementOrdinal(st.Text)
+	}
+	if done > 0 {
+		rewritten.WriteString(text[done:])
+		p.text = rewritten.String()
+	}
+	return p, keep
+}
+
+// refusalOf is what the client reads of a judgement.
+func refusalOf(j catalog.Judgement) *refusal {
+	return &refusal{code: j.SQLState, text: j.Message, hint: j.Hint, reason: j.Reason, tables: j.Tables}
+}
+
+// statementOrdinal is the ordinal of a statement's text without its literals.
+func (g *Gate) statementOrdinal(text string) uint32 {
+	plain, err := stmt.Normalise(text)
+	if err != nil {
+		return 0
+	}
+	return g.vault.Space("statement").OfText([]byte(plain))
+}
+
+// named is what an EXECUTE or FETCH does, if the session's own PREPARE or
+// DECLARE passed the gate.
+func (s *session) named(st *stmt.Statement) *stmtPlan {
+	var kind stmt.Kind
+	switch st.Kind {
+	case stmt.Execute:
+		kind = stmt.Prepare
+	case stmt.Fetch:
+		kind = stmt.Declare
+	default:
+		return nil
+	}
+	s.names.Lock()
+	defer s.names.Unlock()
+	return s.hidden[string(kind)+" "+st.Object]
+}
+
+// applied notes what a text that is on its way does to the session.
+func (s *session) applied(p *plan) {
+	if p.changes {
+		select {
+		case s.g.plans.stale <- struct{}{}:
+		default:
+		}
+	}
+	if p.purpose != nil {
+		ord := uint32(0)
+		if *p.purpose != "" {
+			ord = s.g.vault.Space("purpose").OfText([]byte(*p.purpose))
+		}
+		s.purpose.Store(ord)
+	}
+	for _, sp := range p.stmts {
+		if sp.names == "" {
+			continue
+		}
+		kind, name, _ := strings.Cut(sp.names, " ")
+		s.names.Lock()
+		// If something else of that name may be there already, the server will
+		// refuse this one: then the name keeps meaning the other. And a name that
+		// once meant something protected stays so for this session.
+		taken := kind == string(stmt.Prepare) && s.stmts[name] != nil || kind == string(stmt.Declare) && s.portals[name] != nil
+		if before := s.hidden[sp.names]; !taken && (before == nil || before.kind == planFree) {
+			s.hidden[sp.names] = sp
+		}
+		s.names.Unlock()
+	}
+}
+
+// purposeOf takes SET sekisho.purpose out of a statement.
+func (s *session) purposeOf(st *stmt.Statement, p *plan) *refusal {
+	for _, set := range st.Settings {
+		if !strings.EqualFold(set.Name, "sekisho.purpose") {
+			continue
+		}
+		stated := ""
+		if !set.Default {
+			if !set.Known || len(set.Values) != 1 {
+				return &refusal{code: "22023", reason: "purpose", text: "sekisho.purpose must be set to a constant"}
+			}
+			stated = set.Values[0]
+		}
+		purpose, err := s.role.purpose(stated)
+		var se *startupError
+		if errors.As(err, &se) {
+			return &refusal{code: se.code, reason: "purpose", text: se.text, hint: se.hint}
+		}
+		p.purpose = &purpose
+	}
+	return nil
+}
+
+// reload compares the database with the catalog now, because a statement names
+// something unknown.
+func (g *Gate) reload() error {
+	ctx, stop := context.WithTimeout(context.Background(), reloadTimeout)
+	defer stop()
+	r, err := g.reader(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	fresh, err := g.plans.catalog().Fresh(ctx, r.query)
+	if err != nil || fresh {
+		return err
+	}
+	cat, err := catalog.Load(ctx, r.query, g.catalog)
+	if err != nil {
+		return err
+	}
+	g.plans.reset(cat)
+	return nil
+}
+
+const reloadTimeout = 10e9
+
+// describe makes the description of a statement's rows from the server's own.
+// The refusal, which is also in the description, says that they must not go
+// out.
+func (s *session) describe(sp *stmtPlan, body []byte) (*desc, *refusal) {
+	if d := sp.last.Load(); d != nil && string(d.raw) == string(body) {
+		return d, d.refuse
+	}
+	d := s.g.makeDesc(s, sp, body)
+	d.raw = append([]byte(nil), body...)
+	if d.refuse == nil {
+		sp.last.Store(d)
+	}
+	return d, d.refuse
+}
+
+// originRefusal: names lie, numbers do not.
+var originRefusal = &refusal{code: "0A000", reason: "origin", text: "the result comes from other tables than the gate was told of, so nothing of it is released", hint: "A table was changed or shadowed by another of its name. Write the table as schema.table, and try again."}
+
+func (g *Gate) makeDesc(s *session, sp *stmtPlan, body []byte) *desc {
+	fields, err := origins(body)
+	if err != nil {
+		return &desc{refuse: originRefusal}
+	}
+	d := &desc{fields: len(fields), hidden: len(sp.hidden)}
+	cat := g.plans.catalog()
+	switch sp.kind {
+	case planFree:
+		for _, f := range fields {
+			if f.TableOID != 0 && cat.ProtectedOID(f.TableOID) {
+				// The text named nothing protected, and yet here it is.
+				select {
+				case g.plans.stale <- struct{}{}:
+				default:
+				}
+				g.log.Error("a statement over protected data was taken for a free one", "relation", f.TableOID)
+				d.refuse = originRefusal
+				return d
+			}
+		}
+		return d
+	case planAnyRow:
+		d.anyRow = true
+		return d
+	}
+	all := make([]catalog.Origin, len(fields))
+	for i, f := range fields {
+		all[i] = f.Origin
+	}
+	j := sp.judgement
+	if sp.observe {
+		if all = sp.observed(d, fields, g); all == nil {
+			d.anyRow = true
+			return d
+		}
+	} else {
+		for i, in := range sp.hidden {
+			d.keys = append(d.keys, keyAt{field: len(fields) - len(sp.hidden) + i, of: g.vault.Space(in.Space), typ: keyTypes[in.TypeOID]})
+		}
+	}
+	columns, categories, err := j.Outputs(all)
+	if err != nil {
+		d.refuse = originRefusal
+		return d
+	}
+	d.held = make([]bool, d.fields-d.hidden)
+	every := true
+	for i := range d.held {
+		f := fields[i]
+		d.held[i] = f.TableOID == 0 || cat.ProtectedOID(f.TableOID)
+		every = every && d.held[i]
+	}
+	if every {
+		d.held = nil
+	}
+	d.refuse = g.addShapes(d, sp, columns, categories)
+	slices.SortFunc(d.keys, func(a, b keyAt) int { return a.field - b.field })
+	return d
+}
+
+// addShapes sees to it that a Shape entry stands in the ledger for each
+// subject space of the statement.
+func (g *Gate) addShapes(d *desc, sp *stmtPlan, columns []string, categories sekisho.Categories) *refusal {
+	index := map[string]int{}
+	for i, in := range sp.judgement.Instances {
+		at, ok := index[in.Space]
+		if !ok {
+			at = len(d.shapes)
+			index[in.Space] = at
+			seq, err := g.shape(sp, in.Space, columns, categories)
+			if err != nil {
+				return ledgerRefusal(err)
+			}
+			d.shapes = append(d.shapes, shapeRef{seq: seq, space: in.Space})
+		}
+		if i < len(d.keys) {
+			d.keys[i].space = at
+		}
+	}
+	return nil
+}
+
+// shape gives the sequence number of a statement's Shape entry, and appends it
+// the first time.
+func (g *Gate) shape(sp *stmtPlan, space string, columns []string, categories sekisho.Categories) (uint64, error) {
+	key := space + "\x00" + strings.Join(columns, "\x00")
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	if seq, ok := sp.shapes[key]; ok {
+		return seq, nil
+	}
+	id, err := g.append(&sekisho.Shape{
+		Statement: sp.statement, Verb: sp.judgement.Verb, Space: space,
+		Tables: sp.judgement.Tables, Columns: columns, Categories: categories,
+	})
+	if err != nil {
+		return 0, fmt.Errorf("recording the shape of a statement: %w", err)
+	}
+	sp.shapes[key] = id.Seq
+	return id.Seq, nil
+}
+
+// observed finds the keys of a statement that was not rewritten in its own
+// result: each table's key column, if the table stands in the statement once.
+// It gives the origins as if the keys had been added, or nil if a key is
+// missing.
+func (sp *stmtPlan) observed(d *desc, fields []origin, g *Gate) []catalog.Origin {
+	all := make([]catalog.Origin, len(fields))
+	for i, f := range fields {
+		all[i] = f.Origin
+	}
+	seen := map[uint32]bool{}
+	for _, in := range sp.judgement.Instances {
+		typ, ok := keyTypes[in.TypeOID]
+		at := slices.Index(all[:len(fields)], catalog.Origin{TableOID: in.OID, Attnum: in.Attnum})
+		if !ok || at < 0 || seen[in.OID] {
+			return nil
+		}
+		seen[in.OID] = true
+		d.keys = append(d.keys, keyAt{field: at, of: g.vault.Space(in.Space), typ: typ})
+		all = append(all, all[at])
+	}
+	return all
+}
+
+// recordAnyRow appends, durably, that every customer of these tables may have
+// been reached.
+func (g *Gate) recordAnyRow(s *session, sp *stmtPlan, number uint64) error {
+	j := sp.judgement
+	spaces := j.Spaces
+	if len(spaces) == 0 {
+		spaces = g.plans.catalog().Subjects()
+	}
+	bodies := make([]sekisho.Body, 0, len(spaces))
+	for _, space := range spaces {
+		seq, err := g.shape(sp, space, nil, j.Categories)
+		if err != nil {
+			return err
+		}
+		bodies = append(bodies, &sekisho.Access{
+			Session: s.id.Load(), Shape: seq, Number: number, Class: sekisho.AnyRow,
+			Purpose: s.purpose.Load(), Reach: uint64(g.vault.Space(space).Len()),
+		})
+	}
+	_, err := g.append(bodies...)
+	return err
+}

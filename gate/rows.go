@@ -1,0 +1,224 @@
+package gate
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+
+	"sekisho"
+	"sekisho/catalog"
+	"sekisho/vault"
+)
+
+// Reading the subjects' keys out of rows, and taking hidden keys off.
+
+// A desc is what the gate knows of the rows of one statement, from the
+// server's own RowDescription. Immutable.
+type desc struct {
+	raw    []byte // the RowDescription it was made from
+	fields int    // as the server sends them
+	hidden int    // of these, at the end, are the gate's own
+	keys   []keyAt
+	shapes []shapeRef // one for each subject space, as keyAt.space counts
+	held   []bool     // for each visible field: holds protected values; nil when all do
+	refuse *refusal   // rows of this description must not go out
+	anyRow bool       // recorded as any-row before the first row
+	header bool       // of COPY: the first line names the columns
+}
+
+// keyAt is a field that holds a subject's key.
+type keyAt struct {
+	field int
+	space int // index in shapes
+	of    *vault.Space
+	typ   keyType
+}
+
+// shapeRef is a Shape entry that stands in the ledger.
+type shapeRef struct {
+	seq   uint64
+	space string
+}
+
+type keyType byte
+
+const (
+	keyText keyType = iota
+	keyInt2
+	keyInt4
+	keyInt8
+	keyUUID
+)
+
+// keyTypes are the types that a subject's key may have, by their OID in
+// pg_type, which are fixed.
+var keyTypes = map[uint32]keyType{
+	20: keyInt8, 21: keyInt2, 23: keyInt4, 25: keyText, 1043: keyText, 1042: keyText, 2950: keyUUID,
+}
+
+// origin is what a RowDescription says of one field.
+type origin struct {
+	catalog.Origin
+	typ uint32
+}
+
+// origins reads a RowDescription's fields.
+func origins(body []byte) ([]origin, error) {
+	if len(body) < 2 {
+		return nil, fmt.Errorf("%w: RowDescription ends early", errServerProtocol)
+	}
+	n := int(be.Uint16(body))
+	body = body[2:]
+	out := make([]origin, 0, min(n, 1664))
+	for range n {
+		end := bytes.IndexByte(body, 0)
+		if end < 0 || len(body) < end+19 {
+			return nil, fmt.Errorf("%w: RowDescription ends early", errServerProtocol)
+		}
+		f := body[end+1:]
+		out = append(out, origin{catalog.Origin{TableOID: be.Uint32(f), Attnum: int16(be.Uint16(f[4:]))}, be.Uint32(f[6:])})
+		body = f[18:]
+	}
+	return out, nil
+}
+
+// row takes the keys out of one DataRow, buf[from:to], and keeps the row
+// without its hidden fields.
+func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
+	s := r.s
+	d := r.descOf(w)
+	switch {
+	case d == nil:
+		return r.cut(&refusal{code: "0A000", reason: "no_description", text: "rows arrived that the gate has no description of", hint: "Prepare the statement again."})
+	case d.refuse != nil:
+		return r.cut(d.refuse)
+	case d.anyRow:
+		if sp.kind == planExact { // observe mode, and the key is not in the result
+			if u := r.begin(w, d); !u.recorded {
+				if err := s.g.recordAnyRow(s, sp, u.number); err != nil {
+					return r.cut(ledgerRefusal(err))
+				}
+				u.recorded = true
+			}
+		}
+		r.keep(from, to)
+		return nil
+	}
+	u := r.begin(w, d)
+	entries := r.entries(u)
+	b := r.c.buf[from:to]
+	if int(be.Uint16(b[5:])) != d.fields {
+		return r.cut(changedRefusal)
+	}
+	visible := d.fields - d.hidden
+	pos, end, held := 7, 7, 0
+	next := 0
+	for i := range d.fields {
+		if pos+4 > len(b) {
+			return fmt.Errorf("%w: DataRow ends early", errServerProtocol)
+		}
+		size := int(int32(be.Uint32(b[pos:])))
+		pos += 4
+		if size > len(b)-pos || size < -1 {
+			return fmt.Errorf("%w: DataRow ends early", errServerProtocol)
+		}
+		if size > 0 && i < visible && (d.held == nil || d.held[i]) {
+			held += size
+		}
+		if next < len(d.keys) && d.keys[next].field == i {
+			k := &d.keys[next]
+			next++
+			if size >= 0 {
+				ord, err := k.ordinal(b[pos:pos+size], w.binary(i, visible))
+				if err != nil {
+					return r.cut(&refusal{code: "0A000", reason: "key_format", text: "the subject's key arrived in a form that the gate cannot read", hint: "Ask for text results, or see the manual for the types that a key may have."})
+				}
+				a := entries[k.space].(*sekisho.Access)
+				a.Subjects = append(a.Subjects, ord)
+			}
+		}
+		if size > 0 {
+			pos += size
+		}
+		if i == visible-1 {
+			end = pos
+		}
+	}
+	for _, e := range entries {
+		a := e.(*sekisho.Access)
+		a.Rows++
+		if least := uint32(max(held, 1)); a.Least == 0 || least < a.Least {
+			a.Least = least
+		}
+	}
+	be.PutUint16(b[5:], uint16(visible))
+	be.PutUint32(b[1:], uint32(end-1))
+	r.keep(from, from+end)
+	return nil
+}
+
+// binary tells the format of field i. Hidden fields are always asked for as
+// text, unless one format code stands for all fields.
+func (w *want) binary(i, visible int) bool {
+	if w.portal == nil {
+		return false
+	}
+	switch f := w.portal.formats; {
+	case len(f) == 1:
+		return f[0] == 1
+	case i < len(f) && i < visible:
+		return f[i] == 1
+	}
+	return false
+}
+
+// ordinal is the ordinal of a key as the server sent it.
+func (k *keyAt) ordinal(v []byte, binary bool) (uint32, error) {
+	if !binary {
+		if k.typ == keyText || k.typ == keyUUID {
+			return k.of.OfText(v), nil
+		}
+		if n, ok := parseInt(v); ok {
+			return k.of.OfInt(n), nil
+		}
+		return 0, errServerProtocol
+	}
+	switch {
+	case k.typ == keyInt8 && len(v) == 8:
+		return k.of.OfInt(int64(be.Uint64(v))), nil
+	case k.typ == keyInt4 && len(v) == 4:
+		return k.of.OfInt(int64(int32(be.Uint32(v)))), nil
+	case k.typ == keyInt2 && len(v) == 2:
+		return k.of.OfInt(int64(int16(be.Uint16(v)))), nil
+	case k.typ == keyText:
+		return k.of.OfText(v), nil
+	case k.typ == keyUUID && len(v) == 16:
+		return k.of.OfText(fmt.Appendf(nil, "%x-%x-%x-%x-%x", v[:4], v[4:6], v[6:8], v[8:10], v[10:])), nil
+	}
+	return 0, errServerProtocol
+}
+
+// parseInt reads the text form of an integer type.
+func parseInt(v []byte) (int64, bool) {
+	digits := v
+	if len(v) > 0 && v[0] == '-' {
+		digits = v[1:]
+	}
+	if len(digits) == 0 || len(digits) > 18 {
+		n, err := strconv.ParseInt(string(v), 10, 64)
+		return n, err == nil
+	}
+	n := int64(0)
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	if len(digits) != len(v) {
+		n = -n
+	}
+	return n, true
+}
+
+var changedRefusal = &refusal{code: "0A000", reason: "changed", text: "the result has other columns than the gate was told of", hint: "A table was changed meanwhile. Prepare the statement again."}

@@ -1,0 +1,601 @@
+package gate
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"golang.org/x/sys/unix"
+
+	"sekisho"
+)
+
+// The server side of a session: reads replies, matches them with the messages
+// that caused them, and makes chunks of what may go to the client.
+
+// replies is the buffer that the server side reads into. Output is made in
+// place: buf[:w] has been decided on, buf[scan:n] has been read and not looked
+// at. What is left out or shortened makes the gap between.
+type replies struct {
+	s       *session
+	c       *chunk
+	w       int
+	scan    int
+	n       int
+	pass    int  // bytes of a large unprotected message that are still to come
+	midRow  bool // the last message was a row: more will follow
+	fd      int  // of the upstream socket, to ask whether more is there; -1 unknown
+	cutting bool // the rest of this cycle is left out: the client has been told of an error
+}
+
+var be = binary.BigEndian
+
+func (s *session) serverLoop() error {
+	r := &replies{s: s, c: newChunk(smallChunk), fd: rawFD(s.server)}
+	defer func() {
+		if r.c != nil {
+			r.c.recycle()
+		}
+	}()
+	for {
+		if err := r.scanMessages(); err != nil {
+			r.emit(0)
+			return err
+		}
+		if r.w > 0 && r.shouldEmit() {
+			if err := r.emit(0); err != nil {
+				return err
+			}
+		}
+		if r.n == len(r.c.buf) {
+			if err := r.makeRoom(len(r.c.buf) * 2); err != nil {
+				return err
+			}
+		}
+		k, err := s.server.Read(r.c.buf[r.n:])
+		r.n += k
+		if err != nil && k == 0 {
+			r.emit(0)
+			if errors.Is(err, io.EOF) {
+				return errServerGone
+			}
+			return fmt.Errorf("%w: %w", errServerGone, err)
+		}
+		// A read that fills a small buffer is the sign of a long answer.
+		if r.n == len(r.c.buf) && len(r.c.buf) < chunkBytes && r.w == 0 {
+			if err := r.makeRoom(chunkBytes); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// shouldEmit: hold output back only while a commit of this session is under
+// way anyway, more rows are there to be read this instant, and there is room.
+// So nothing ever waits for a batch to fill.
+func (r *replies) shouldEmit() bool {
+	if !r.midRow || r.fd < 0 || r.n > chunkBytes*3/4 || r.s.out.pending() == 0 {
+		return true
+	}
+	if len(r.c.buf) < chunkBytes {
+		return true
+	}
+	k, err := unix.IoctlGetInt(r.fd, unix.TIOCINQ)
+	return err != nil || k == 0
+}
+
+func rawFD(c net.Conn) int {
+	fd := -1
+	switch c := c.(type) {
+	case *net.TCPConn:
+		if rc, err := c.SyscallConn(); err == nil {
+			rc.Control(func(f uintptr) { fd = int(f) })
+		}
+	case *net.UnixConn:
+		if rc, err := c.SyscallConn(); err == nil {
+			rc.Control(func(f uintptr) { fd = int(f) })
+		}
+	}
+	return fd
+}
+
+// emit puts the decided output into the outbox and goes on with a new chunk,
+// which has room for at least need bytes beside what is left.
+func (r *replies) emit(need int) error {
+	old, left := r.c, r.n-r.scan
+	size := left + need
+	if r.midRow || len(old.buf) > smallChunk && left > 0 {
+		size = max(size, chunkBytes)
+	}
+	r.c = newChunk(max(size, smallChunk))
+	copy(r.c.buf, old.buf[r.scan:r.n])
+	w := r.w
+	r.w, r.scan, r.n = 0, 0, left
+	if w == 0 && len(old.bodies) == 0 {
+		old.recycle()
+		return nil
+	}
+	old.buf = old.buf[:w]
+	return r.s.out.put(old, r.s.g.ledger.Submit)
+}
+
+// makeRoom makes the buffer hold at least size bytes.
+func (r *replies) makeRoom(size int) error {
+	if r.w > 0 || len(r.c.bodies) > 0 {
+		if err := r.emit(size); err != nil {
+			return err
+		}
+		return nil
+	}
+	c := newChunk(size)
+	r.n = copy(c.buf, r.c.buf[r.scan:r.n])
+	r.scan = 0
+	r.c.recycle()
+	r.c = c
+	return nil
+}
+
+// keep moves buf[from:to], which has just been scanned, to the output.
+func (r *replies) keep(from, to int) {
+	if r.w != from {
+		copy(r.c.buf[r.w:], r.c.buf[from:to])
+	}
+	r.w += to - from
+}
+
+// insert puts b into the output, where there may be no room for it.
+func (r *replies) insert(b []byte) error {
+	if r.w+len(b) > r.scan {
+		old, left := r.c, r.n-r.scan
+		c := newChunk(len(b) + left + smallChunk)
+		r.n = len(b) + copy(c.buf[len(b):], old.buf[r.scan:r.n])
+		r.scan = len(b)
+		r.c = c
+		w := r.w
+		r.w = 0
+		if w == 0 && len(old.bodies) == 0 {
+			old.recycle()
+		} else {
+			old.buf = old.buf[:w]
+			if err := r.s.out.put(old, r.s.g.ledger.Submit); err != nil {
+				return err
+			}
+		}
+	}
+	copy(r.c.buf[r.w:], b)
+	r.w += len(b)
+	return nil
+}
+
+// scanMessages deals with every whole message at hand.
+func (r *replies) scanMessages() error {
+	for {
+		if r.pass > 0 {
+			k := min(r.pass, r.n-r.scan)
+			from := r.scan
+			r.scan += k
+			r.pass -= k
+			if !r.cutting {
+				r.keep(from, r.scan)
+			}
+			if r.pass > 0 {
+				return nil
+			}
+		}
+		if r.n-r.scan < 5 {
+			return nil
+		}
+		typ := r.c.buf[r.scan]
+		length := be.Uint32(r.c.buf[r.scan+1:])
+		if length < 4 || length > 1<<30 {
+			return fmt.Errorf("%w: a message of %d bytes", errServerProtocol, length)
+		}
+		size := int(length) + 1
+		if r.n-r.scan < size {
+			if size <= len(r.c.buf)-r.scan {
+				return nil // there is room: read on
+			}
+			if (typ == 'D' || typ == 'd') && r.s.freeRows() {
+				r.pass = size
+				r.midRow = true
+				continue
+			}
+			if size > r.s.g.conf.Limits.Row {
+				return fmt.Errorf("%w: a message of %d bytes, the limit for a row is %d (limits: row)", errServerProtocol, size, r.s.g.conf.Limits.Row)
+			}
+			return r.makeRoom(size)
+		}
+		from := r.scan
+		r.scan += size
+		if err := r.message(typ, from, r.scan); err != nil {
+			return err
+		}
+	}
+}
+
+// freeRows: rows that come now belong to a statement over nothing protected.
+func (s *session) freeRows() bool {
+	w := s.wants.first()
+	if w == nil {
+		return false
+	}
+	sp := w.statement()
+	return sp != nil && sp.kind == planFree
+}
+
+// statement is the plan of the statement whose reply is being read.
+func (w *want) statement() *stmtPlan {
+	switch {
+	case w.plan != nil:
+		if w.at < len(w.plan.stmts) {
+			return w.plan.stmts[w.at]
+		}
+	case w.portal != nil:
+		return w.portal.ps.stmt
+	case w.ps != nil:
+		return w.ps.stmt
+	}
+	return nil
+}
+
+// protected: the reply may hold customers' values in any of its fields.
+func (w *want) protected() bool {
+	if w.plan != nil {
+		return w.plan.protected
+	}
+	sp := w.statement()
+	return sp != nil && sp.kind != planFree
+}
+
+// message deals with one whole message, buf[from:to].
+func (r *replies) message(typ byte, from, to int) error {
+	s := r.s
+	body := r.c.buf[from+5 : to]
+	r.midRow = typ == 'D' || typ == 'd'
+
+	switch typ { // what may come at any time
+	case 'S', 'A':
+		r.keep(from, to)
+		return nil
+	case 'N':
+		if w := s.wants.first(); w != nil && w.protected() {
+			return r.insert(redact(nil, 'N', append([]byte(nil), body...), 0, 0))
+		}
+		r.keep(from, to)
+		return nil
+	}
+
+	w := s.wants.first()
+	if typ == 'E' {
+		return r.errorReply(w, from, to)
+	}
+	if w == nil {
+		return fmt.Errorf("%w: a message of type %q that nobody asked for", errServerProtocol, typ)
+	}
+	wrong := func() error {
+		return fmt.Errorf("%w: a reply of type %q to a message of type %q", errServerProtocol, typ, w.typ)
+	}
+	pass := func() error {
+		if !r.cutting {
+			r.keep(from, to)
+		}
+		return nil
+	}
+	sp := w.statement()
+	switch typ {
+	case 'Z':
+		if w.typ != 'Q' && w.typ != 'S' || len(body) != 1 {
+			return wrong()
+		}
+		s.wants.pop()
+		return r.cycleEnds(from, to, body[0])
+	case '1', '2', '3':
+		if w.typ != map[byte]byte{'1': 'P', '2': 'B', '3': 'C'}[typ] {
+			return wrong()
+		}
+		s.wants.pop()
+		if w.refuse != nil {
+			// Poison that the server did not fail on.
+			return fmt.Errorf("%w: it accepted a statement that was refused", errServerProtocol)
+		}
+		if w.speak != nil {
+			return r.cut(w.speak)
+		}
+		return pass()
+	case 't':
+		if w.typ != 'D' && w.typ != 'h' {
+			return wrong()
+		}
+		if w.typ == 'h' {
+			return nil
+		}
+		return pass()
+	case 'n':
+		if w.typ != 'D' && w.typ != 'h' {
+			return wrong()
+		}
+		s.wants.pop()
+		if w.typ == 'h' {
+			return nil
+		}
+		return pass()
+	case 'T':
+		if w.typ != 'D' && w.typ != 'h' && w.typ != 'Q' || sp == nil {
+			return wrong()
+		}
+		d, refused := s.describe(sp, body)
+		switch w.typ {
+		case 'Q':
+			s.desc = d
+		default:
+			// A portal's own description has the same columns as its statement's.
+			if w.portal != nil {
+				w.portal.ps.desc.Store(d)
+			} else {
+				w.ps.desc.Store(d)
+			}
+			s.wants.pop()
+		}
+		if w.typ == 'h' {
+			return nil // a refusal shows at the first row, from the stored description
+		}
+		if refused != nil {
+			return r.cut(refused)
+		}
+		if d.hidden > 0 && !r.cutting {
+			r.keepDescription(from, to, d.hidden)
+			return nil
+		}
+		return pass()
+	case 'D':
+		if w.typ != 'E' && w.typ != 'Q' || sp == nil {
+			return wrong()
+		}
+		if r.cutting {
+			return nil
+		}
+		if sp.kind == planFree {
+			r.keep(from, to)
+			return nil
+		}
+		return r.row(w, sp, from, to)
+	case 'C', 'I':
+		if w.typ != 'E' && w.typ != 'Q' {
+			return wrong()
+		}
+		if typ == 'C' && sp != nil && sp.kind != planFree && !r.cutting {
+			r.accessEnds(w)
+		}
+		if w.typ == 'E' {
+			s.wants.pop()
+		} else {
+			w.at++
+			s.desc = nil
+		}
+		return pass()
+	case 's':
+		if w.typ != 'E' {
+			return wrong()
+		}
+		s.wants.pop()
+		return pass()
+	case 'H':
+		if w.typ != 'E' && w.typ != 'Q' || sp == nil {
+			return wrong()
+		}
+		return r.copyOut(w, sp, from, to)
+	case 'd':
+		if w.typ != 'E' && w.typ != 'Q' || sp == nil {
+			return wrong()
+		}
+		if r.cutting {
+			return nil
+		}
+		if sp.kind == planFree {
+			r.keep(from, to)
+			return nil
+		}
+		return r.copyRow(w, sp, from, to)
+	case 'c':
+		return pass()
+	case 'G':
+		if w.typ != 'E' && w.typ != 'Q' || sp == nil || sp.kind != planFree && sp.kind != planAnyRow {
+			return wrong()
+		}
+		s.wants.copyStarted()
+		return pass()
+	}
+	// CopyBoth, FunctionCallResponse and whatever a newer server may say: what
+	// the gate does not know it does not pass (P24).
+	return fmt.Errorf("%w: a message of type %q", errServerProtocol, typ)
+}
+
+// cycleEnds passes a ReadyForQuery on.
+func (r *replies) cycleEnds(from, to int, status byte) error {
+	if r.cutting {
+		r.cutting = false
+		if status == 'T' {
+			// The client was told of an error, so it takes its transaction for
+			// failed. Only the end of the connection makes the server agree.
+			r.insert(appendError(nil, "FATAL", &refusal{code: "25000", text: "the connection is closed so that its open transaction is rolled back", hint: "A statement inside it was cut off; see the error before this one."}))
+			return errTransaction
+		}
+	}
+	r.s.desc = nil
+	r.s.running = nil
+	r.c.marks = append(r.c.marks, mark{r.w, true})
+	r.keep(from, to)
+	return nil
+}
+
+// errorReply passes an ErrorResponse on: the gate's own reason where the gate
+// made the server fail, without values where the statement was over protected
+// data.
+func (r *replies) errorReply(w *want, from, to int) error {
+	s := r.s
+	body := append([]byte(nil), r.c.buf[from+5:to]...)
+	if w == nil { // the server ends the session
+		r.keep(from, to)
+		return nil
+	}
+	var out []byte
+	switch {
+	case w.refuse != nil:
+		out = appendError(nil, "ERROR", w.refuse)
+	case w.protected():
+		at, shift := 0, 0
+		if sp := w.statement(); sp != nil {
+			at, shift = sp.insertAt, sp.insertLen
+		}
+		out = redact(nil, 'E', body, at, shift)
+		if run := r.runningFor(w); run != nil && run.open {
+			r.accessFails(run, errorField(body, 'C'))
+		}
+	}
+	if w.typ != 'Q' && w.typ != 'S' {
+		s.wants.fail()
+	} else if w.plan != nil {
+		w.at = len(w.plan.stmts)
+	}
+	if r.cutting {
+		return nil
+	}
+	if out == nil {
+		r.keep(from, to)
+		return nil
+	}
+	return r.insert(out)
+}
+
+// cut tells the client that its statement ends here, and leaves out the rest
+// of the cycle. The server is asked to stop.
+func (r *replies) cut(why *refusal) error {
+	s := r.s
+	if r.cutting {
+		return nil
+	}
+	s.refused(why, s.number.Load())
+	r.cutting = true
+	go s.cancelUpstream()
+	return r.insert(appendError(nil, "ERROR", why))
+}
+
+// keepDescription keeps a RowDescription without its last hidden fields.
+func (r *replies) keepDescription(from, to, hidden int) {
+	b := r.c.buf[from:to]
+	fields := int(be.Uint16(b[5:])) - hidden
+	pos := 7
+	for range fields {
+		for b[pos] != 0 {
+			pos++
+		}
+		pos += 19
+	}
+	be.PutUint16(b[5:], uint16(fields))
+	be.PutUint32(b[1:], uint32(pos-1))
+	r.keep(from, from+pos)
+}
+
+// A run is an access under way: one statement's, or one portal's.
+type run struct {
+	number   uint64
+	d        *desc
+	open     bool // an Access with More set has been made, and none without
+	recorded bool // as any-row
+	header   bool // of COPY: the first line has passed
+}
+
+// runningFor is the access that w's rows belong to.
+func (r *replies) runningFor(w *want) *run {
+	if w.portal != nil {
+		return w.portal.run
+	}
+	return r.s.running
+}
+
+// begin gives the access that a row belongs to, making it with the first row.
+func (r *replies) begin(w *want, d *desc) *run {
+	if w.portal != nil {
+		if w.portal.run == nil {
+			w.portal.run = &run{number: w.number, d: d}
+		}
+		return w.portal.run
+	}
+	if r.s.running == nil {
+		r.s.running = &run{number: w.number + uint64(w.at), d: d}
+	}
+	return r.s.running
+}
+
+// entries gives the run's Access entries in this chunk, one a subject space,
+// making them with the chunk's first row.
+func (r *replies) entries(u *run) []sekisho.Body {
+	d, c := u.d, r.c
+	if n := len(c.bodies) - len(d.shapes); n >= 0 {
+		if a := c.bodies[n].(*sekisho.Access); a.Number == u.number && a.Shape == d.shapes[0].seq {
+			return c.bodies[n:]
+		}
+	}
+	at := len(c.bodies)
+	c.marks = append(c.marks, mark{r.w, false})
+	for i := range d.shapes {
+		a := c.access()
+		a.Session, a.Shape, a.Number = r.s.id.Load(), d.shapes[i].seq, u.number
+		a.Class, a.More, a.Purpose = sekisho.Exact, true, r.s.purpose.Load()
+	}
+	u.open = true
+	return c.bodies[at:]
+}
+
+// accessEnds writes the last word of the access: its last entry says that
+// nothing follows.
+func (r *replies) accessEnds(w *want) {
+	u := r.runningFor(w)
+	if u == nil {
+		d := r.descOf(w)
+		if d == nil || len(d.shapes) == 0 {
+			return
+		}
+		u = r.begin(w, d)
+	}
+	if len(u.d.shapes) > 0 {
+		for _, b := range r.entries(u) {
+			b.(*sekisho.Access).More = false
+		}
+	}
+	u.open = false
+	if w.portal != nil {
+		w.portal.run = nil
+	} else {
+		r.s.running = nil
+	}
+}
+
+// descOf is the description of the rows that answer w.
+func (r *replies) descOf(w *want) *desc {
+	if w.portal != nil {
+		return w.portal.ps.desc.Load()
+	}
+	return r.s.desc
+}
+
+// accessFails narrows an access that the server ended with an error: all that
+// was framed before it goes out.
+func (r *replies) accessFails(u *run, code string) {
+	u.open = false
+	if err := r.emit(0); err != nil {
+		return
+	}
+	outcome := sekisho.Failed
+	if code == "57014" {
+		outcome = sekisho.Cancelled
+	}
+	r.s.closeAccess(u.number, outcome, r.s.out.settle(), code)
+}
+
+var (
+	errServerGone     = errors.New("the server closed the connection")
+	errServerProtocol = errors.New("the server broke the protocol")
+)

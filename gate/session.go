@@ -1,0 +1,248 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"sekisho"
+	"sekisho/ledger"
+)
+
+// A session is one client's connection with its own connection upstream: SET,
+// prepared statements, temporary tables and locks never leak between people.
+type session struct {
+	g         *Gate
+	log       *slog.Logger
+	client    net.Conn
+	server    net.Conn
+	upstream  *pgconn.HijackedConn
+	role      *Role
+	roleName  string
+	principal uint32
+	opened    *sekisho.SessionOpened
+
+	out   *outbox
+	wants wants
+
+	// id is the sequence number of the SessionOpened entry; 0 while the ledger
+	// does not take it, and then nothing protected is answered.
+	id      atomic.Uint64
+	number  atomic.Uint64 // of the latest statement over protected data
+	purpose atomic.Uint32 // ordinal in "purpose"
+
+	// names of the client's prepared statements and portals. The client side
+	// sets them, the server side takes them back after an error.
+	names   sync.Mutex
+	stmts   map[string]*prepared
+	portals map[string]*portal
+	hidden  map[string]*stmtPlan // SQL-level PREPARE and DECLARE that observe mode let through, by name
+
+	// Of the server side alone.
+	desc    *desc // of the simple query's statement whose rows are coming
+	running *run
+
+	key cancelKey
+}
+
+// prepared is a prepared statement of the client's.
+type prepared struct {
+	name string
+	plan *plan
+	stmt *stmtPlan
+	desc atomic.Pointer[desc] // from the server's description, when it came
+}
+
+// portal is a bound statement.
+type portal struct {
+	ps      *prepared
+	formats []int16 // of the results, as the client sent them
+	run     *run    // of the server side alone
+}
+
+// serve carries a session from its first statement to its end.
+func (s *session) serve() {
+	go s.out.loop()
+	type end struct {
+		err    error
+		client bool
+	}
+	ended := make(chan end, 2)
+	go func() { ended <- end{s.serverLoop(), false} }()
+	go func() { ended <- end{s.clientLoop(), true} }()
+
+	first := <-ended
+	reason := "terminate"
+	switch {
+	case first.client && first.err != nil:
+		reason = "client_gone"
+		if errors.Is(first.err, errClientProtocol) {
+			reason = "protocol"
+		}
+	case !first.client && errors.Is(first.err, errServerGone):
+		reason = "server_gone"
+	case !first.client && errors.Is(first.err, errTransaction):
+		reason = "refused"
+	case !first.client:
+		reason = "protocol"
+	}
+	if s.g.closing.Load() {
+		reason = "shutdown"
+	}
+	if first.client {
+		// The server may be in the middle of a long answer that nobody wants.
+		if !s.wants.idle() {
+			s.cancelUpstream()
+		}
+		s.server.Close()
+		s.out.fail(errClientGone)
+		s.client.Close()
+		<-ended
+	} else {
+		if reason != "terminate" {
+			s.log.Warn("session ends", "reason", reason, "error", first.err)
+		}
+		s.farewell(first.err)
+		s.client.Close()
+		s.server.Close()
+		<-ended
+	}
+	s.settleRuns(reason)
+	s.out.fail(errClientGone)
+	close(s.out.wake)
+	if id := s.id.Load(); id != 0 {
+		s.g.note(&sekisho.SessionClosed{Session: id, Reason: reason, Bytes: s.out.bytesSent()})
+	}
+}
+
+// farewell tells a client why its connection ends, if that was not its own
+// wish.
+func (s *session) farewell(err error) {
+	s.out.drainFor(2 * time.Second)
+	var r *refusal
+	switch {
+	case s.g.closing.Load():
+		r = &refusal{code: "57P01", text: "terminating connection: the gate is shutting down"}
+	case errors.Is(err, errServerGone):
+		r = &refusal{code: "08006", text: "the database server closed the connection", hint: "What was running there has been rolled back."}
+	case errors.Is(err, errServerProtocol):
+		r = &refusal{code: "08P01", text: "the database server sent what the gate does not know, so nothing more is passed on"}
+	default:
+		return
+	}
+	c := newChunk(smallChunk)
+	c.buf = appendError(c.buf[:0], "FATAL", r)
+	s.out.put(c, nil)
+	s.out.drainFor(2 * time.Second)
+}
+
+// settleRuns closes the accesses that were under way when the session ended.
+func (s *session) settleRuns(reason string) {
+	outcome := sekisho.ClientGone
+	switch reason {
+	case "server_gone":
+		outcome = sekisho.ServerGone
+	case "shutdown", "refused", "protocol":
+		outcome = sekisho.CutOff
+	}
+	runs := []*run{s.running}
+	for _, p := range s.portals {
+		runs = append(runs, p.run)
+	}
+	for _, u := range runs {
+		if u != nil && u.open {
+			s.closeAccess(u.number, outcome, s.out.lastReleased(), "")
+		}
+	}
+}
+
+func (s *session) closeAccess(number uint64, outcome sekisho.Outcome, released uint64, code string) {
+	s.g.note(&sekisho.AccessClosed{Session: s.id.Load(), Number: number, Outcome: outcome, Released: released, SQLState: code})
+}
+
+// record appends what must be durable before the session goes on.
+func (s *session) record(b sekisho.Body) error {
+	_, err := s.g.append(b)
+	return err
+}
+
+// announce makes the session known to the ledger if it is not yet.
+func (s *session) announce() error {
+	if s.id.Load() != 0 {
+		return nil
+	}
+	id, err := s.g.append(s.opened)
+	if err != nil {
+		return fmt.Errorf("recording the session: %w", err)
+	}
+	s.id.Store(id.Seq)
+	return nil
+}
+
+// refused records that a statement was turned away. The client is refused
+// whether or not the ledger takes the entry.
+func (s *session) refused(why *refusal, number uint64) {
+	s.g.refusals.Add(1)
+	if s.announce() != nil {
+		return
+	}
+	s.g.note(&sekisho.Refused{Session: s.id.Load(), Number: number, Tables: why.tables, SQLState: why.code, Reason: why.reason})
+}
+
+// cancelUpstream asks the server to stop what this session is doing.
+func (s *session) cancelUpstream() {
+	ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
+	defer stop()
+	if err := s.g.cancelServer(ctx, s.upstream); err != nil {
+		s.log.Warn("cancelling upstream", "error", err)
+	}
+}
+
+func (o *outbox) bytesSent() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.sent
+}
+
+func (o *outbox) lastReleased() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.released
+}
+
+// drainFor is drain, for at most d: a client that does not read must not keep
+// a session from ending.
+func (o *outbox) drainFor(d time.Duration) {
+	t := time.AfterFunc(d, func() { o.fail(errClientGone) })
+	o.drain()
+	t.Stop()
+}
+
+var (
+	errClientGone     = errors.New("the client closed the connection")
+	errClientProtocol = errors.New("the client broke the protocol")
+)
+
+// note hands an entry to the ledger without waiting for it. What it says has
+// happened already, or must happen whether or not it can be recorded.
+func (g *Gate) note(b sekisho.Body) {
+	g.ledger.Submit(&ledger.Request{Bodies: []sekisho.Body{b}, Done: func(_ sekisho.ID, err error) {
+		if err != nil {
+			g.sick.Store(true)
+		}
+	}})
+}
+
+// append appends an entry and remembers whether the ledger is well.
+func (g *Gate) append(b ...sekisho.Body) (sekisho.ID, error) {
+	id, err := g.ledger.Append(context.Background(), b...)
+	g.sick.Store(err != nil)
+	return id, err
+}

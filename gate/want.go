@@ -1,0 +1,154 @@
+package gate
+
+import (
+	"sync"
+)
+
+// A want is one message that went upstream and whose reply has not been seen
+// to the end. The server answers strictly in order, so one queue per session,
+// of messages and not of types, says what every reply belongs to.
+type want struct {
+	typ    byte      // of the message sent: Q P B D E C S, 'h' a Describe of the gate's own, 'c' the end of a client's COPY
+	plan   *plan     // Q
+	at     int       // Q: the statement whose reply is being read
+	ps     *prepared // P D h
+	portal *portal   // B E D
+	refuse *refusal  // what stands in the server's stead when it fails: this message was poisoned
+	speak  *refusal  // P of a text that the gate cannot read: only an error may come
+	number uint64    // E and Q over protected data: of the first statement, in its session
+	undo   func()    // takes back what sending it changed in the session's names
+}
+
+// wants is the queue. The client side pushes just before it sends; the server
+// side looks at the head and pops.
+type wants struct {
+	mu    sync.Mutex
+	queue []*want
+	head  int
+
+	// After an error the server throws away all it gets until Sync. Sync is not
+	// in the queue yet: what the client side sends until then is never answered.
+	skip bool
+	// The server is reading the client's COPY and ignores Sync until it ends.
+	copyIn bool
+}
+
+// push puts w at the end. False: the server will never answer it, because it
+// is skipping to the next Sync; then nothing may be believed of its effect.
+func (q *wants) push(w *want) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.skip {
+		if w.typ != 'S' {
+			return false
+		}
+		q.skip = false
+	}
+	if q.copyIn {
+		if w.typ == 'S' {
+			return true // ignored by the server, so not waited for
+		}
+		if w.typ == 'c' {
+			q.copyIn = false
+			return true
+		}
+	}
+	if w.typ == 'c' && !q.anyCopyable() {
+		return true // a CopyDone that nobody waits for: the server ignores it
+	}
+	if q.head > 64 && q.head*2 > len(q.queue) {
+		n := copy(q.queue, q.queue[q.head:])
+		clear(q.queue[n:])
+		q.queue, q.head = q.queue[:n], 0
+	}
+	q.queue = append(q.queue, w)
+	return true
+}
+
+// anyCopyable: something in the queue could turn out to be a COPY FROM STDIN,
+// so that the end of the copy must be kept in its place.
+func (q *wants) anyCopyable() bool {
+	for _, w := range q.queue[q.head:] {
+		if w.typ == 'E' || w.typ == 'Q' {
+			return true
+		}
+	}
+	return false
+}
+
+// first is the message whose reply comes next, or nil.
+func (q *wants) first() *want {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.dropCopyEnds()
+	if q.head == len(q.queue) {
+		return nil
+	}
+	return q.queue[q.head]
+}
+
+// dropCopyEnds: an end of copy at the head had no copy to end.
+func (q *wants) dropCopyEnds() {
+	for q.head < len(q.queue) && q.queue[q.head].typ == 'c' {
+		q.queue[q.head] = nil
+		q.head++
+	}
+}
+
+// pop takes the head away.
+func (q *wants) pop() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.queue[q.head] = nil
+	q.head++
+	if q.head == len(q.queue) {
+		q.queue, q.head = q.queue[:0], 0
+	}
+}
+
+// idle: nothing is under way.
+func (q *wants) idle() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.head == len(q.queue)
+}
+
+// fail drops everything up to the next Sync, as the server does after an error
+// in the extended protocol, and takes back what the dropped messages changed,
+// last first.
+func (q *wants) fail() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	end := q.head
+	for end < len(q.queue) && q.queue[end].typ != 'S' {
+		end++
+	}
+	for i := end - 1; i >= q.head; i-- {
+		if undo := q.queue[i].undo; undo != nil {
+			undo()
+		}
+		q.queue[i] = nil
+	}
+	q.skip = end == len(q.queue)
+	q.copyIn = false
+	q.head = end
+}
+
+// copyStarted: the server has begun to read the client's COPY for the message
+// at the head. It ignores every Sync that was sent since, up to the end of the
+// copy.
+func (q *wants) copyStarted() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := q.head + 1; i < len(q.queue); i++ {
+		switch q.queue[i].typ {
+		case 'c':
+			q.queue = append(q.queue[:i], q.queue[i+1:]...)
+			return
+		case 'S':
+			q.queue = append(q.queue[:i], q.queue[i+1:]...)
+			i--
+		}
+	}
+	q.copyIn = true
+}
