@@ -28,6 +28,11 @@ type Config struct {
 	// view that reaches one that is.
 	Tables []Table `yaml:"tables"`
 
+	// Unprotected are views that read protected tables, and foreign tables,
+	// each as schema.name, of which somebody has made sure that they show
+	// nothing of any person. Every other one is taken for the worst.
+	Unprotected []string `yaml:"unprotected"`
+
 	// Functions are the database's own functions that somebody has read.
 	Functions Functions `yaml:"functions"`
 }
@@ -148,6 +153,14 @@ func (c Config) Check() error {
 	for _, s := range c.Subjects {
 		if s.Table != "" && !tables[s.Table] {
 			wrong("subject %s: its table %s is not listed under tables", s.Name, s.Table)
+		}
+	}
+	for _, r := range c.Unprotected {
+		if _, _, ok := split(r); !ok {
+			wrong("unprotected relation %q: write it as schema.name", r)
+		}
+		if tables[r] {
+			wrong("%s is listed both under tables and as unprotected", r)
 		}
 	}
 	for _, f := range c.Functions.Reviewed {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"sekisho"
 	"sekisho/stmt"
@@ -112,10 +113,26 @@ func (c *Catalog) Judge(s *stmt.Statement) Judgement {
 			sens = sens || rel.sensitive
 			if rel.opaque != "" && opaque == "" {
 				opaque = "view_calls_function"
+				if rel.kind == 'f' {
+					opaque = "foreign_table"
+				}
+			}
+			if r.Written && !r.Added {
+				for t := range rel.cascades {
+					touched[t] = true
+				}
 			}
 			if r.Written && rel.writes != "" && opaque == "" {
 				opaque = "write_sets_off"
 			}
+		}
+	}
+	for _, r := range s.Relations {
+		sens = sens || strings.HasPrefix(r.Schema, "pg_toast")
+	}
+	for t := range c.all {
+		if slices.Contains(s.Schemas, t.schema) {
+			touched[t] = true
 		}
 	}
 	j.Unknown = unknown
@@ -265,8 +282,11 @@ func (c *Catalog) trouble(s *stmt.Statement, over bool, j *Judgement) string {
 			return "operator"
 		}
 	}
+	if over && c.casts {
+		return "type"
+	}
 	for _, t := range s.Types {
-		if c.types[t.Name] != "" && t.Schema != "pg_catalog" {
+		if c.types[t.Name] && t.Schema != "pg_catalog" {
 			return "type"
 		}
 	}
@@ -434,8 +454,11 @@ func (c *Catalog) column(mentions []mention, col stmt.Column) bool {
 	if !col.Attribute && len(f) < 2 {
 		return true
 	}
-	if last := f[len(f)-1]; last == "*" {
-		return len(f) == 1 || !col.Attribute || len(f) > 0
+	if f[len(f)-1] == "*" {
+		if !col.Attribute {
+			return true
+		}
+		f = f[:len(f)-1]
 	}
 	names := f
 	if !col.Attribute {
@@ -468,7 +491,7 @@ func qualified(mentions []mention, qualifier []string) *relation {
 
 // plainCopy is COPY TO STDOUT of a protected table, or of a plain SELECT.
 func (c *Catalog) plainCopy(s *stmt.Statement, j *Judgement) string {
-	if s.Copy.Format != "text" && s.Copy.Format != "csv" {
+	if s.Copy.Format != "text" && s.Copy.Format != "csv" || s.Copy.Encoding != "" && !safeEncoding(s.Copy.Encoding) {
 		return "copy_format"
 	}
 	if inner := s.Copy.Query; inner != nil {

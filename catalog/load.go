@@ -30,7 +30,8 @@ type Catalog struct {
 	system    map[string]systemFunction // functions of PostgreSQL itself, by name
 	functions map[string][]function     // all others
 	operators map[string]bool           // unreviewed operators, by name
-	types     map[string]string         // types not of PostgreSQL itself: "" if harmless, else why not
+	types     map[string]bool           // types that run code of their own, by name
+	casts     bool                      // a cast between PostgreSQL's own types runs code of its own
 }
 
 // relation is a table, view or the like.
@@ -46,6 +47,8 @@ type relation struct {
 	reaches      reach  // protected tables that reading it can read; for a protected table, itself
 	opaque       string // reading it runs code that nobody reviewed
 	writes       string // writing it sets off something that nobody reviewed
+	cascades     reach  // protected tables into which a change or deletion here is carried on
+	declared     bool   // listed as unprotected
 	sensitive    bool   // of PostgreSQL itself, and holds values of users' tables or statements
 }
 
@@ -183,6 +186,18 @@ func (c *Catalog) loadFunctions(ctx context.Context, query Query) error {
 	if err != nil {
 		return err
 	}
+	// A type's name can be called like a function: json('1').
+	err = rowsOf(ctx, query, "types", `
+		SELECT t.typname FROM pg_catalog.pg_type t WHERE t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace`,
+		func(v []string) error {
+			if _, taken := c.system[v[0]]; !taken {
+				c.system[v[0]] = systemFunction{kind: 'f'}
+			}
+			return nil
+		})
+	if err != nil {
+		return err
+	}
 	reviewed := map[string]bool{}
 	for _, f := range c.cfg.Functions.Reviewed {
 		reviewed[f] = true
@@ -254,41 +269,73 @@ func (c *Catalog) loadOperators(ctx context.Context, query Query) error {
 		})
 }
 
+// loadTypes finds the types that run code of their own when a value is turned
+// into one: a domain with a check, an input function or a cast that nobody
+// reviewed, and every array, domain, range or row that holds such a type.
 func (c *Catalog) loadTypes(ctx context.Context, query Query) error {
-	c.types = map[string]string{}
 	reviewed := c.reviewedOID()
+	names := map[uint32]string{}
+	runs := map[uint32]bool{}
+	holds := map[uint32][]uint32{} // a type and those that it is made of
 	err := rowsOf(ctx, query, "types", `
-		SELECT t.typname, t.typtype, t.typinput::pg_catalog.oid,
+		SELECT t.oid, t.typname, t.typtype, t.typinput::pg_catalog.oid, t.typelem, t.typbasetype,
 			EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c')::pg_catalog.text
-		FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-		WHERE n.nspname NOT IN `+systemSchemas+` AND t.typelem = 0`,
+		FROM pg_catalog.pg_type t WHERE t.oid >= 16384`,
 		func(v []string) error {
-			why := ""
-			switch input := oidOf(v[2]); {
-			case v[1] == "d" && v[3] == "true":
-				why = "its check constraint sees each value"
-			case v[1] == "b" && input >= firstUserOID && !reviewed[v[2]]:
-				why = "it has an input function of its own"
-			}
-			if why != "" || c.types[v[0]] == "" {
-				c.types[v[0]] = why
+			oid := oidOf(v[0])
+			names[oid] = v[1]
+			input := oidOf(v[3])
+			runs[oid] = v[2] == "d" && v[6] == "true" || v[2] == "b" && input >= firstUserOID && !reviewed[v[3]]
+			holds[oid] = append(holds[oid], oidOf(v[4]), oidOf(v[5]))
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	err = rowsOf(ctx, query, "types", `
+		SELECT c.reltype, a.atttypid FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+		WHERE a.atttypid >= 16384 AND a.attnum > 0 AND c.reltype >= 16384
+		UNION ALL SELECT r.rngtypid, r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid >= 16384`,
+		func(v []string) error {
+			holds[oidOf(v[0])] = append(holds[oidOf(v[0])], oidOf(v[1]))
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	err = rowsOf(ctx, query, "casts", `
+		SELECT k.castsource, k.casttarget, k.castfunc FROM pg_catalog.pg_cast k WHERE k.castfunc >= 16384`,
+		func(v []string) error {
+			source, target := oidOf(v[0]), oidOf(v[1])
+			switch {
+			case reviewed[v[2]]:
+			case source < firstUserOID && target < firstUserOID:
+				c.casts = true
+			default:
+				runs[source], runs[target] = source >= firstUserOID, target >= firstUserOID
 			}
 			return nil
 		})
 	if err != nil {
 		return err
 	}
-	return rowsOf(ctx, query, "casts", `
-		SELECT s.typname, t.typname, k.castfunc FROM pg_catalog.pg_cast k
-		JOIN pg_catalog.pg_type s ON s.oid = k.castsource JOIN pg_catalog.pg_type t ON t.oid = k.casttarget
-		WHERE k.castfunc >= 16384`,
-		func(v []string) error {
-			if !reviewed[v[2]] {
-				c.types[v[0]] = "it has a cast of its own"
-				c.types[v[1]] = "it has a cast of its own"
+	for changed := true; changed; {
+		changed = false
+		for oid, parts := range holds {
+			for _, part := range parts {
+				if runs[part] && !runs[oid] {
+					runs[oid], changed = true, true
+				}
 			}
-			return nil
-		})
+		}
+	}
+	c.types = map[string]bool{}
+	for oid, yes := range runs {
+		if yes {
+			c.types[names[oid]] = true
+		}
+	}
+	return nil
 }
 
 func (c *Catalog) loadRelations(ctx context.Context, query Query) error {
@@ -297,7 +344,7 @@ func (c *Catalog) loadRelations(ctx context.Context, query Query) error {
 		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 't', 'c')`,
 		func(v []string) error {
-			r := &relation{oid: oidOf(v[0]), schema: v[1], name: v[2], kind: first(v[3]), temporary: v[4] == "true", reaches: reach{}}
+			r := &relation{oid: oidOf(v[0]), schema: v[1], name: v[2], kind: first(v[3]), temporary: v[4] == "true", reaches: reach{}, cascades: reach{}}
 			r.sensitive = r.schema == "pg_toast" || r.schema == "pg_catalog" && sensitive[r.name] || r.name == "pg_stat_statements"
 			c.byOID[r.oid] = r
 			c.byName[r.name] = append(c.byName[r.name], r)
@@ -392,9 +439,21 @@ func (c *Catalog) protect(ctx context.Context, query Query) error {
 			return err
 		}
 	}
+	for _, name := range c.cfg.Unprotected {
+		r := c.named(name)
+		switch {
+		case r == nil:
+			return fmt.Errorf("catalog: the database has no relation %s, which is listed as unprotected%s", name, nearest(name, names))
+		case r.kind != 'v' && r.kind != 'm' && r.kind != 'f':
+			return fmt.Errorf("catalog: %s is listed as unprotected, but is neither a view nor a foreign table", name)
+		}
+		r.declared = true
+	}
 	for _, r := range c.byOID {
 		if r.protected() {
 			c.all[r] = true
+		} else if r.kind == 'f' && !r.declared {
+			r.opaque = "it is a foreign table"
 		}
 	}
 	return nil
@@ -462,7 +521,7 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 					depends[view] = append(depends[view], r)
 				}
 			case "pg_proc":
-				if !reviewed[v[2]] {
+				if !reviewed[v[2]] && !view.declared {
 					view.opaque = "it calls a function that nobody reviewed"
 				}
 			}
@@ -476,7 +535,7 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 		WHERE c.relkind IN ('v', 'm') AND c.oid >= 16384`,
 		func(v []string) error {
 			view := c.byOID[oidOf(v[0])]
-			if view == nil || view.protected() {
+			if view == nil || view.protected() || view.declared {
 				return nil
 			}
 			parsed, err := stmt.Analyse(v[1])
@@ -506,7 +565,7 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 	for changed := true; changed; {
 		changed = false
 		for view, on := range depends {
-			if view.protected() {
+			if view.protected() || view.declared {
 				continue
 			}
 			for _, r := range on {
@@ -556,16 +615,38 @@ func (c *Catalog) loadEffects(ctx context.Context, query Query) error {
 	if err != nil {
 		return err
 	}
-	return rowsOf(ctx, query, "foreign keys", `
+	carries := map[*relation][]*relation{}
+	err = rowsOf(ctx, query, "foreign keys", `
 		SELECT k.confrelid, k.conrelid FROM pg_catalog.pg_constraint k
 		WHERE k.contype = 'f' AND (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd'))`,
 		func(v []string) error {
-			from, to := c.byOID[oidOf(v[0])], c.byOID[oidOf(v[1])]
-			if from != nil && to != nil && to.protected() {
-				from.writes = "a foreign key carries the change into a protected table"
+			if from, to := c.byOID[oidOf(v[0])], c.byOID[oidOf(v[1])]; from != nil && to != nil {
+				carries[from] = append(carries[from], to)
 			}
 			return nil
 		})
+	if err != nil {
+		return err
+	}
+	for from := range carries {
+		seen := map[*relation]bool{from: true}
+		for next := carries[from]; len(next) > 0; {
+			to := next[0]
+			next = next[1:]
+			if seen[to] {
+				continue
+			}
+			seen[to] = true
+			for t := range to.reaches {
+				from.cascades[t] = true
+			}
+			if to.writes != "" {
+				from.writes = to.writes
+			}
+			next = append(next, carries[to]...)
+		}
+	}
+	return nil
 }
 
 // version is a hash over the identity and last change of every row that Load

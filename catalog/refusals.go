@@ -26,6 +26,7 @@ var refusals = map[string][2]string{
 	"function":            {"the gate cannot see what a function in this statement reads", "If it is the database's own function, have it reviewed and listed under functions.reviewed."},
 	"unknown_function":    {"the gate does not know a function in this statement", "Check its name."},
 	"view_calls_function": {"the gate cannot see what a function in this view reads", "Have the function reviewed and listed under functions.reviewed."},
+	"foreign_table":       {"the gate cannot see what another server sends", "List the foreign table in the catalog, under tables or unprotected."},
 	"operator":            {"the gate cannot see what an operator in this statement does", "Have its function reviewed and listed under functions.reviewed, or write OPERATOR(pg_catalog.=)."},
 	"type":                {"the gate cannot see what a type in this statement does", "Use a type without code of its own."},
 	"write_sets_off":      {"the gate cannot see what this write sets off", "Have the trigger's function reviewed and listed under functions.reviewed."},

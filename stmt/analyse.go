@@ -205,8 +205,13 @@ func (s *Statement) describe(node *pg.Node, w *walk) {
 		s.Kind = Maintain
 	case *pg.Node_CreateStmt, *pg.Node_IndexStmt, *pg.Node_CreateSeqStmt, *pg.Node_AlterSeqStmt,
 		*pg.Node_AlterTableStmt, *pg.Node_CommentStmt, *pg.Node_CreateEnumStmt, *pg.Node_AlterEnumStmt,
-		*pg.Node_CompositeTypeStmt, *pg.Node_CreateStatsStmt, *pg.Node_GrantStmt:
+		*pg.Node_CompositeTypeStmt, *pg.Node_CreateStatsStmt:
 		s.Kind = Define
+	case *pg.Node_GrantStmt: // also on all tables in a schema
+		s.Kind = Define
+		for _, o := range n.GrantStmt.Objects {
+			s.schema(o)
+		}
 	case *pg.Node_CreateSchemaStmt:
 		s.Kind = Define
 		for _, e := range n.CreateSchemaStmt.SchemaElts {
@@ -216,16 +221,35 @@ func (s *Statement) describe(node *pg.Node, w *walk) {
 		}
 	case *pg.Node_DropStmt:
 		s.Kind = defineOrCode(n.DropStmt.RemoveType)
+		for _, o := range n.DropStmt.Objects {
+			s.schema(o)
+		}
 	case *pg.Node_RenameStmt:
 		s.Kind = defineOrCode(n.RenameStmt.RenameType)
-		w.maybe(n.RenameStmt.Newname)
+		if n.RenameStmt.RenameType == pg.ObjectType_OBJECT_SCHEMA {
+			s.Schemas = append(s.Schemas, n.RenameStmt.Subname)
+		}
+		switch n.RenameStmt.RenameType {
+		case pg.ObjectType_OBJECT_COLUMN, pg.ObjectType_OBJECT_TABCONSTRAINT, pg.ObjectType_OBJECT_ATTRIBUTE:
+		default:
+			w.maybe(n.RenameStmt.Newname)
+		}
 	case *pg.Node_AlterObjectSchemaStmt:
 		s.Kind = defineOrCode(n.AlterObjectSchemaStmt.ObjectType)
 	case *pg.Node_AlterOwnerStmt:
 		s.Kind = defineOrCode(n.AlterOwnerStmt.ObjectType)
+		s.schema(n.AlterOwnerStmt.Object)
 	case nil:
 	default:
 		s.Kind = Code
+	}
+}
+
+// schema notes a lone name in DDL, which only a schema, a role or the like is
+// written as.
+func (s *Statement) schema(n *pg.Node) {
+	if name := n.GetString_().GetSval(); name != "" {
+		s.Schemas = append(s.Schemas, name)
 	}
 }
 
@@ -309,6 +333,18 @@ func copyTo(n *pg.CopyStmt) *CopyTo {
 		switch a := d.GetArg().GetNode().(type) {
 		case *pg.Node_String_:
 			value = a.String_.Sval
+			switch name {
+			case "delimiter":
+				c.Delimiter = value
+			case "quote":
+				c.Quote = value
+			case "escape":
+				c.Escape = value
+			case "null":
+				c.Null = value
+			case "encoding":
+				c.Encoding = value
+			}
 		case *pg.Node_Integer:
 			value = fmt.Sprint(a.Integer.Ival)
 		case *pg.Node_Boolean:

@@ -3,6 +3,7 @@ package stmt
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/proto"
@@ -72,6 +73,7 @@ func (s *Statement) CopyWithKeys(schema, table string, columns, keys []string) (
 	}
 	fmt.Fprintf(&b, " FROM ONLY %s.%s)", Quote(schema), Quote(table))
 	r := Rewrite{At: c.targetAt, Cut: c.targetEnd - c.targetAt, Insert: b.String()}
+	r.cut = utf8.RuneCountInString(s.Text[c.targetAt:c.targetEnd])
 	r.Text = s.Text[:c.targetAt] + r.Insert + s.Text[c.targetEnd:]
 
 	want, err := parse(s.Text)

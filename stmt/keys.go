@@ -34,6 +34,7 @@ type Rewrite struct {
 	Cut    int    // bytes of the statement as written that Insert replaces; only of COPY of a relation
 	Insert string
 
+	cut   int    // characters in the bytes that Insert replaces
 	shape string // of the statement as written, if the same insertion fits all texts of this shape
 }
 
@@ -49,9 +50,7 @@ func (r Rewrite) Position(p int) int {
 	case p <= at+grown:
 		return at + 1
 	}
-	// Of the bytes cut, every one was ASCII or not: only their number of
-	// characters matters, and it is what the text shrank by.
-	return p - grown + r.Cut
+	return p - grown + r.cut
 }
 
 // Apply puts the same keys into another text. It reports false unless that is

@@ -73,6 +73,7 @@ type Relation struct {
 	Top     bool   // stands in the top level FROM of a plain SELECT, or is the relation of COPY
 	Only    bool
 	Written bool // target of INSERT, UPDATE, DELETE, MERGE, TRUNCATE or COPY FROM
+	Added   bool // Written, and rows are only added: INSERT without ON CONFLICT DO UPDATE, or COPY FROM
 	Maybe   bool // a name in DDL that may mean a relation, or something else
 	CTE     bool // a WITH query of the same statement has that name, so it may be that one
 }
@@ -137,7 +138,12 @@ type CopyTo struct {
 	Header  bool
 	Match   bool            // HEADER MATCH
 	Options map[string]bool // the names of all options given, in lower case
-	Query   *Statement      // COPY (query)
+
+	// Values of options as written, empty if not given: then the server's
+	// defaults hold, which depend on the format.
+	Delimiter, Quote, Escape, Null, Encoding string
+
+	Query *Statement // COPY (query)
 
 	targetAt, targetEnd int // byte range, in the statement, of the relation with its columns or of the query without its parentheses
 }
@@ -158,6 +164,7 @@ type Statement struct {
 	Tested   []Column // column references outside its target list
 
 	Relations  []Relation
+	Schemas    []string // that DDL drops, renames or grants as a whole
 	Functions  []Function
 	Operators  []Name
 	Types      []Name
@@ -170,6 +177,4 @@ type Statement struct {
 	Inner    *Statement // of EXPLAIN, PREPARE, DECLARE, CREATE TABLE AS, CREATE VIEW
 	Object   string     // name of the prepared statement, cursor, savepoint or channel; for TRANSACTION the command
 	All      bool       // DEALLOCATE ALL, CLOSE ALL, DISCARD ALL, RESET ALL
-
-	trouble string // of the walk: something that cannot stand in a plain statement
 }

@@ -12,9 +12,8 @@ type walk struct {
 	s       *Statement
 	top     []*pg.RangeVar // those that stand in the top level FROM
 	written []*pg.RangeVar
+	added   []*pg.RangeVar // of those written, the ones that only grow
 	ctes    []string
-	columns []Column // when set, references go here too: those of one target
-	utility bool
 }
 
 func (w *walk) message(m protoreflect.Message) {
@@ -48,9 +47,13 @@ func (w *walk) visit(node any) {
 			Top:     slices.Contains(w.top, n),
 			Only:    !n.Inh,
 			Written: slices.Contains(w.written, n),
+			Added:   slices.Contains(w.added, n),
 		})
 	case *pg.InsertStmt:
 		w.write(n.Relation)
+		if n.OnConflictClause == nil || n.OnConflictClause.Action == pg.OnConflictAction_ONCONFLICT_NOTHING {
+			w.added = append(w.added, n.Relation)
+		}
 	case *pg.UpdateStmt:
 		w.write(n.Relation)
 	case *pg.DeleteStmt:
@@ -64,6 +67,7 @@ func (w *walk) visit(node any) {
 	case *pg.CopyStmt:
 		if n.IsFrom {
 			w.write(n.Relation)
+			w.added = append(w.added, n.Relation)
 		}
 	case *pg.CommonTableExpr:
 		w.ctes = append(w.ctes, n.Ctename)
@@ -121,8 +125,6 @@ func (w *walk) visit(node any) {
 	case *pg.List:
 		// Only DDL names things by lists of strings: DROP TABLE a.b.
 		w.names(n.Items)
-	case *pg.XmlExpr, *pg.XmlSerialize:
-		// Harmless in themselves; their arguments are visited.
 	}
 }
 
