@@ -169,3 +169,35 @@ func (m *matcher) looksLikeHeader(first []string, roles []int) bool {
 	}
 	return used
 }
+
+// dropStrangeColumns takes away the role of a column whose values hardly ever
+// agree with the customers of the rows: written in another form than the
+// roster's, or about somebody else, whatever its heading says. Its silence must
+// not count against every row.
+func (m *matcher) dropStrangeColumns(sample []record) {
+	for i, role := range m.roles {
+		if role < 0 {
+			continue
+		}
+		known, agree := 0, 0
+		for _, r := range sample {
+			if r.flaw != "" || i >= len(r.fields) || strings.TrimSpace(r.fields[i]) == "" {
+				continue
+			}
+			for j, v := range r.fields {
+				if m.roles[j] != roleKey {
+					continue
+				}
+				if ord, ok := m.people.Find(strings.TrimSpace(v)); ok {
+					known++
+					if m.people.Agrees(ord, role, r.fields[i]) {
+						agree++
+					}
+				}
+			}
+		}
+		if known >= 20 && agree*20 < known {
+			m.roles[i] = roleNone
+		}
+	}
+}

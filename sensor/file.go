@@ -62,6 +62,7 @@ const (
 	reasonNobody    = "nobody has these values"
 	reasonKeyAlone  = "a key, and nothing that agrees with it"
 	reasonConflict  = "its fields name different people"
+	reasonUnsure    = "an e-mail address, and too little that agrees with it"
 	reasonAmbiguous = "several people have these values"
 )
 
@@ -144,6 +145,7 @@ func matchFile(ctx context.Context, r io.Reader, opt FileOptions, fields []strin
 		sample = append(sample, rec)
 	}
 	m.roles, m.report.Header = m.columnRoles(sample, table.columns)
+	m.dropStrangeColumns(sample)
 	if err := m.usable(); err != nil {
 		return fail("comparing", err)
 	}
@@ -303,16 +305,28 @@ func (m *matcher) judgeKey(ord uint32, key string, values []value) (uint32, *uin
 		return 0, nil, reasonKeyAlone
 	}
 	var agree []*value
+	against := 0 // values that others have and this customer has not
 	for i := range values {
 		v := &values[i]
 		if m.people.Agrees(ord, v.field, v.text) {
 			agree = append(agree, v)
-		} else if h := m.holders(v); len(h) == 1 && h[0] != ord {
+			continue
+		}
+		switch h := m.holders(v); len(h) {
+		case 0: // damaged, or not up to date
+		case 1:
 			return 0, nil, reasonConflict
+		default:
+			against++
 		}
 	}
-	if len(agree) == 0 {
+	switch {
+	case len(agree) == 0:
 		return 0, nil, reasonKeyAlone
+	case against >= len(agree) || len(agree) == 1 && len(values) > 2:
+		// Numbers and addresses are often given out side by side, so that the same
+		// damage to both makes them another person's. Only the rest can tell.
+		return 0, nil, reasonConflict
 	}
 	// Who else has all the values that agree? If one of them has a key that
 	// damage could have turned into this one, the row may be theirs.
@@ -369,17 +383,14 @@ func (m *matcher) judgeFields(key string, values []value, flawed bool) (uint32, 
 	if !mail {
 		return 0, nil, reasonAmbiguous
 	}
-	// The address alone. Where the row says more, something of it must agree:
-	// addresses are often one character apart.
+	// The address alone. Addresses are often one character apart, and so are
+	// the keys of a family; so what else the row says must speak for this person
+	// more than it says nothing.
 	if key != "" {
-		if k, ok := m.people.Key(one); ok && near(k, key) {
-			support++
-		} else {
-			silent++
-		}
+		silent++
 	}
-	if support == 0 && (silent > 0 || flawed) {
-		return 0, nil, reasonConflict
+	if support <= silent && (silent > 0 || flawed) {
+		return 0, nil, reasonUnsure
 	}
 	return one, &m.report.ByEMail, ""
 }
