@@ -14,6 +14,7 @@ import (
 
 // scope is what a question takes in, before customers are counted.
 type scope struct {
+	rangeBits  uint // how its rows were cut
 	jobs       []*job
 	worst      evidence // all accesses counted
 	suspected  evidence
@@ -135,7 +136,7 @@ func (j *judge) covers(principal uint32, first, last sekisho.Time) (all, any boo
 
 // gather finds the pages, connections and any-row accesses in question.
 func (t *Trace) gather(q Question) *scope {
-	s := &scope{}
+	s := &scope{rangeBits: rangeBitsFor(t.spaces[q.Space].assigned)}
 	for _, name := range t.names {
 		end := t.endpoints[name]
 		_, asked := slices.BinarySearch(q.Endpoints, name)
@@ -186,7 +187,7 @@ func (t *Trace) gather(q Question) *scope {
 				if i >= len(s.jobs) {
 					return
 				}
-				s.jobs[i].prepare(t, q)
+				s.jobs[i].prepare(t, q, s.rangeBits)
 			}
 		})
 	}
@@ -238,7 +239,7 @@ func within(list []netip.Prefix, a netip.Addr) bool {
 // prepare decides what of the page counts, and reads its rows where its set is
 // too coarse: where the window or a judgement cuts a slot, or on the day that
 // is still being written.
-func (j *job) prepare(t *Trace, q Question) {
+func (j *job) prepare(t *Trace, q Question, rangeBits uint) {
 	p := j.page
 	if p.set != nil && p.first >= q.Since && p.last < q.Until && j.bySlot() {
 		return
@@ -256,7 +257,7 @@ func (j *job) prepare(t *Trace, q Question) {
 		v.suspected, _ = j.judged.covers(t.sessions[r.session].body.Principal, r.at, r.at)
 		j.count(evidence{1, r.seq, r.seq}, r.least, v.suspected)
 		for _, e := range customers {
-			j.lay(e, v)
+			j.lay(e, v, rangeBits)
 		}
 		return true
 	})
@@ -290,10 +291,10 @@ func (j *job) count(e evidence, least uint32, suspected bool) {
 	}
 }
 
-func (j *job) lay(e extent, v verdict) {
+func (j *job) lay(e extent, v verdict, rangeBits uint) {
 	for e.n > 0 {
-		r := e.start / rangeSize
-		n := uint32(min(uint64(e.n), uint64(r+1)*rangeSize-uint64(e.start)))
+		r := e.start >> rangeBits
+		n := uint32(min(uint64(e.n), uint64(r+1)<<rangeBits-uint64(e.start)))
 		j.ranges[r] = append(j.ranges[r], valued{extent{e.start, n}, v})
 		e.start, e.n = e.start+n, e.n-n
 	}

@@ -280,7 +280,7 @@ func fold(entries []sekisho.Entry) *trace.Trace {
 }
 
 func TestImpactAgreesWithBruteForce(t *testing.T) {
-	for seed := range uint64(3000) {
+	for seed := range uint64(1500) {
 		w := randomWorld(seed)
 		tr := fold(w.entries)
 		rng := rand.New(rand.NewPCG(seed, 99))

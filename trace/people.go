@@ -23,6 +23,19 @@ func (c *column) code(ord uint32) uint16 {
 	return 0
 }
 
+// tally counts n neighbours from ord on.
+func (c *column) tally(counts []uint64, ord, n uint32) {
+	if uint64(ord)+uint64(n) > uint64(len(c.of)) {
+		for o := range n {
+			counts[c.code(ord+o)]++
+		}
+		return
+	}
+	for _, code := range c.of[ord : ord+n] {
+		counts[code]++
+	}
+}
+
 // parts adds up counts by code, each dimension's largest part first.
 func (c *column) parts(counts []uint64) []Part {
 	sums := map[Part]uint64{}

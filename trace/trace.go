@@ -41,6 +41,8 @@ type Trace struct {
 	recent recent
 	subs   subscribers
 	dims   dimCache
+
+	accumulators sync.Pool // of *[]uint64, cleared: see counting
 }
 
 type epoch struct {
