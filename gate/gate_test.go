@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -107,7 +108,15 @@ var dbNumber struct {
 	n int
 }
 
-type option func(*Config, *ledger.Config)
+// options are what a test may change before its house stands.
+type options struct {
+	gate    Config
+	ledger  ledger.Config
+	catalog catalog.Config
+	log     io.Writer
+}
+
+type option func(*options)
 
 func newHouse(t testing.TB, opts ...option) *house {
 	t.Helper()
@@ -155,12 +164,13 @@ func newHouse(t testing.TB, opts ...option) *house {
 		},
 		Principals: []Principal{{Name: "sato", Role: "staff", Verifier: verifier}, {Name: "watched", Role: "observed", Verifier: verifier}},
 	}
-	for _, o := range opts {
-		o(&conf, &lc)
+	o := options{conf, lc, testCatalog(), logTo{t}}
+	for _, change := range opts {
+		change(&o)
 	}
-	h.ledger, err = ledger.Open(lc)
+	h.ledger, err = ledger.Open(o.ledger)
 	must(err)
-	h.gate, err = New(ctx, conf, testCatalog(), h.ledger, h.vault, slog.New(slog.NewTextHandler(logTo{t}, nil)))
+	h.gate, err = New(ctx, o.gate, o.catalog, h.ledger, h.vault, slog.New(slog.NewTextHandler(o.log, nil)))
 	must(err)
 	l, err := net.Listen("tcp", conf.Listen)
 	must(err)
