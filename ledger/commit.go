@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"sekisho"
@@ -77,6 +78,12 @@ func (l *Ledger) run() {
 		}
 		if last {
 			break
+		}
+		if len(group) > 1 {
+			// Those who were just answered often have the next request at hand.
+			// Letting them run first, without waiting for any, nearly doubles the
+			// group; after a group of one there is nobody to let run.
+			runtime.Gosched()
 		}
 	}
 

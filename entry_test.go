@@ -1,0 +1,236 @@
+package sekisho
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"math"
+	"net/netip"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden files again; a changed line is a broken promise, a new one is a new kind")
+
+// specimens is one entry of every kind, each field with a value of its own.
+func specimens() []Entry {
+	hash := func(from byte) (h [32]byte) {
+		for i := range h {
+			h[i] = from + byte(i)
+		}
+		return h
+	}
+	bodies := []Body{
+		&LedgerOpened{Name: "members", Drill: "jal-2014", Software: "sekisho 0.1", Dropped: 300},
+		&LedgerClosed{},
+		&Assigned{Space: "member", First: 4001, Count: 131, Root: hash(0)},
+		&SessionOpened{Door: DoorGate, Principal: 3, Role: "call_centre", Endpoint: "pc-0417", Verified: true,
+			Address: netip.MustParseAddr("10.1.2.3"), Application: 2, TLS: true},
+		&SessionClosed{Session: 4, Reason: "terminate", Bytes: 70_000},
+		&SessionRefused{Door: DoorConsole, Principal: 5, Endpoint: "unverified@2001:db8::1", Address: netip.MustParseAddr("2001:db8::1"), Reason: "password"},
+		&Shape{Statement: 9, Verb: Export, Space: "member", Tables: []string{"member", "passport"},
+			Columns: []string{"member.email", "passport.number"}, Categories: Identity | TravelDoc | Unclassified},
+		&Access{Session: 4, Shape: 7, Number: 11, Class: Exact, More: true, Purpose: 6, Rows: 5, Least: 23, Reach: 1_000_000,
+			Subjects: []uint32{4001, 4002, 4002, 17, math.MaxUint32}},
+		&AccessClosed{Session: 4, Number: 11, Outcome: CutOff, Released: 8, SQLState: "53400"},
+		&Refused{Session: 4, Number: 12, Statement: 10, Tables: []string{"card"}, SQLState: "0A000", Reason: "aggregate"},
+		&RosterRead{Space: "member", Count: 1_000_000, Dimensions: []string{"partner", "residence"}, SHA256: hash(32)},
+		&SensorRead{Sensor: "zeek-conn", SHA256: hash(64), Lines: 500, Accepted: 498, Rejected: 2, From: 1_411_084_800_000_000, Until: 1_411_171_200_000_000},
+		&Egress{Sensor: "zeek-conn", Endpoint: "pc-0417", Source: netip.MustParseAddr("10.1.2.3"), Target: netip.MustParseAddr("203.0.113.66"),
+			Port: 443, Protocol: "tcp", Start: 1_411_084_800_000_000, End: 1_411_084_860_000_000, Out: 9_000_000, In: 1200, Partial: true, Ref: "CwA9Lj3ubGM"},
+		&Alert{Detector: "sweep", Principal: 3, Endpoint: "pc-0417", From: 1_411_084_800_000_000, Until: 1_411_088_400_000_000,
+			Observed: 9000, Limit: 120, Learning: true, Target: netip.MustParseAddr("203.0.113.66"), Basis: []uint64{8, 900}},
+		&IncidentOpened{Alert: 14, By: 1, Endpoints: []string{"pc-0417", "pc-0533"}},
+		&IncidentRevised{Incident: 15, By: 1, Endpoints: []string{"pc-0417"}, Since: 1_408_320_000_000_000, Until: 1_411_430_400_000_000,
+			Hostile:     []netip.Prefix{netip.MustParsePrefix("203.0.113.66/32"), netip.MustParsePrefix("2001:db8::/32")},
+			Compression: 1000, Through: 15, WorstCase: 750_000, Suspected: 190_000, SentAtMost: 21_000, Confirmed: 4131, SentKnown: true, Reason: "scope"},
+		&FileMatched{Incident: 15, By: 1, SHA256: hash(96), Rows: 4200, Damaged: 69, Space: "member", Subjects: []uint32{1, 5, 200}},
+		&UserChanged{User: 1, By: 2, Action: "created"},
+		&SignedIn{User: 1, Address: netip.MustParseAddr("127.0.0.1"), OK: true},
+	}
+	var entries []Entry
+	for i, b := range bodies {
+		entries = append(entries, Entry{ID{Gate: 2, Epoch: 3, Seq: uint64(i) + 299}, 1_411_084_923_000_000 + Time(i), b})
+	}
+	return entries
+}
+
+// The bytes of an entry stay as they are for ever. The golden file holds them
+// beside what they say.
+func TestGoldenBytes(t *testing.T) {
+	var got strings.Builder
+	for i, e := range specimens() {
+		if want := Kind(i + 1); e.Body.Kind() != want {
+			t.Errorf("specimen %d is of kind %d", i, e.Body.Kind())
+		}
+		fmt.Fprintf(&got, "kind %d, entry %v, %v\n%s %+v\n", e.Body.Kind(), e.ID, e.Time, strings.TrimPrefix(fmt.Sprintf("%T", e.Body), "*sekisho."), reflect.ValueOf(e.Body).Elem())
+		for b := e.AppendEncode(nil); len(b) > 0; {
+			n := min(32, len(b))
+			fmt.Fprintf(&got, "  %s\n", hex.EncodeToString(b[:n]))
+			b = b[n:]
+		}
+	}
+	const name = "testdata/entries.txt"
+	if *update {
+		if err := os.WriteFile(name, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != string(want) {
+		t.Errorf("%s differs; got\n%s", name, got.String())
+	}
+
+	// And the file alone, without this program's specimens, reads back.
+	i, bytes := 0, ""
+	check := func() {
+		if bytes == "" {
+			return
+		}
+		b, err := hex.DecodeString(bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := Decode(b)
+		if err != nil || !reflect.DeepEqual(e, specimens()[i]) {
+			t.Errorf("golden entry %d reads as %+v, %v", i, e, err)
+		}
+		i, bytes = i+1, ""
+	}
+	for line := range strings.Lines(string(want)) {
+		if hexa, ok := strings.CutPrefix(line, "  "); ok {
+			bytes += strings.TrimSpace(hexa)
+		} else {
+			check()
+		}
+	}
+	check()
+	if i != len(specimens()) {
+		t.Errorf("the golden file holds %d entries, want %d", i, len(specimens()))
+	}
+}
+
+// There is a specimen of every kind, and no field in it is left at its zero
+// value: a field that is not written would show.
+func TestSpecimensAreComplete(t *testing.T) {
+	all := specimens()
+	if newBody(Kind(len(all))) == nil || newBody(Kind(len(all)+1)) != nil {
+		t.Errorf("%d specimens, but kinds go on otherwise", len(all))
+	}
+	for _, e := range all {
+		v := reflect.ValueOf(e.Body).Elem()
+		for i := range v.NumField() {
+			if v.Field(i).IsZero() {
+				t.Errorf("%T: field %s has its zero value", e.Body, v.Type().Field(i).Name)
+			}
+		}
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	for _, e := range specimens() {
+		empty := Entry{ID: e.ID, Time: e.Time, Body: newBody(e.Body.Kind())}
+		for _, e := range []Entry{e, empty} {
+			b := e.AppendEncode([]byte("before"))
+			if !bytes.HasPrefix(b, []byte("before")) {
+				t.Errorf("%T: AppendEncode changed what was there", e.Body)
+			}
+			b = b[len("before"):]
+			got, err := Decode(b)
+			if err != nil {
+				t.Errorf("%T: %v", e.Body, err)
+				continue
+			}
+			if !reflect.DeepEqual(got, e) {
+				t.Errorf("%T: got %+v, want %+v", e.Body, got.Body, e.Body)
+			}
+			for i := range b { // nothing is shared with the input
+				b[i] = 0xff
+			}
+			if !reflect.DeepEqual(got, e) {
+				t.Errorf("%T: changed with the bytes it was read from", e.Body)
+			}
+		}
+	}
+}
+
+// The decoder refuses what the encoder would not have written.
+func TestDecodeRefuses(t *testing.T) {
+	head := "0101020365" + "808080808080a002" // version, kind 1, gate 2, epoch 3, sequence 101, time
+	access := "010802036500"                  // the same of kind 8, at time 0
+	for _, c := range []struct{ name, hex, want string }{
+		{"nothing", "", "ends early"},
+		{"another version", "02", "format version 2"},
+		{"an unknown kind", "01630203650" + "0", "unknown kind of entry: 99 in entry 2.3.101"},
+		{"a long varint", "0181000203650" + "0", "varint longer than needed"},
+		{"a varint of more than 64 bits", "01ffffffffffffffffffff7f", "bad varint"},
+		{"a gate of more than 32 bits", "0101" + "8080808010" + "036500", "does not fit 32 bits"},
+		{"a time after all time", "0101020365" + "ffffffffffffffffff01", "time out of range"},
+		{"a string longer than the input", head + "7f", "more than the bytes that follow"},
+		{"a byte left over", "010202036500" + "00", "1 bytes left over"},
+		{"a truth value of 2", access + "01020301" + "02", "truth value of 2"},
+		{"more ordinals than bytes", access + "010203010000000000" + "05" + "02", "more than the bytes that follow"},
+		{"an ordinal below 0", access + "010203010000000000" + "01" + "01", "ordinal -1 out of range"},
+		{"an address of 5 bytes", "011302036500" + "01" + "05" + "0102030405" + "01", "address of 5 bytes"},
+		{"a mapped address", "011302036500" + "01" + "10" + "00000000000000000000ffff7f000001" + "01", "address of 16 bytes"},
+		{"a hash cut short", "010302036500" + "00" + "01" + "01" + "0000", "ends early"},
+	} {
+		b, err := hex.DecodeString(c.hex)
+		if err != nil {
+			t.Fatal(c.name, err)
+		}
+		_, err = Decode(b)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+		if !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrUnknownKind) {
+			t.Errorf("%s: %v is neither malformed nor unknown", c.name, err)
+		}
+	}
+	if _, err := Decode(make([]byte, MaxEntry+1)); !errors.Is(err, ErrMalformed) {
+		t.Errorf("too long: %v", err)
+	}
+	for _, e := range specimens() {
+		b := e.AppendEncode(nil)
+		for n := range b {
+			if _, err := Decode(b[:n]); !errors.Is(err, ErrMalformed) {
+				t.Errorf("%T cut to %d of %d bytes: %v", e.Body, n, len(b), err)
+			}
+		}
+	}
+}
+
+// An unknown kind still says which entry it is: a newer gate wrote it.
+func TestUnknownKindKeepsItsName(t *testing.T) {
+	e, err := Decode([]byte{1, 0x63, 2, 3, 0x65, 7, 1, 2, 3})
+	if !errors.Is(err, ErrUnknownKind) || e.ID != (ID{2, 3, 101}) || e.Time != 7 || e.Body != nil {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
+// What decodes is exactly what encodes to the same bytes: one entry has one
+// form, so that its hash names it.
+func FuzzDecode(f *testing.F) {
+	for _, e := range specimens() {
+		f.Add(e.AppendEncode(nil))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := Decode(b)
+		if err != nil {
+			if !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrUnknownKind) {
+				t.Errorf("an error of no kind: %v", err)
+			}
+			return
+		}
+		if again := e.AppendEncode(nil); !bytes.Equal(again, b) {
+			t.Errorf("%x decodes to %+v, which encodes to %x", b, e, again)
+		}
+	})
+}
