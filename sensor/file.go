@@ -323,7 +323,7 @@ func (m *matcher) judgeKey(ord uint32, key string, values []value) (uint32, *uin
 	switch {
 	case len(agree) == 0:
 		return 0, nil, reasonKeyAlone
-	case against >= len(agree) || len(agree) == 1 && len(values) > 2:
+	case against > 0 && len(values) >= 2*len(agree) || len(agree) == 1 && len(values) > 2:
 		// Numbers and addresses are often given out side by side, so that the same
 		// damage to both makes them another person's. Only the rest can tell.
 		return 0, nil, reasonConflict
