@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Date is days since 1970-01-01. Its zero value stands for none in no field
-// here: every field of this type is filled.
+// Date is days since 1970-01-01. Every field of this type is filled: zero is
+// that day, not none.
 type Date int32
 
 // DateOf is the date of a day.
@@ -308,7 +308,7 @@ func CardOf(seed uint64, i int) (Card, bool) {
 	return Card{MemberNo: MemberNo(seed, i), No: string(b), Expires: d.between(DateOf(2027, 1, 1), DateOf(2031, 12, 1))}, true
 }
 
-// credentialOf is what stands for the hash of a member's password. No
+// appendCredential appends what stands for the hash of a member's password. No
 // password has it.
 func appendCredential(b []byte, seed uint64, i int) []byte {
 	d := newDraw(seed, uint64(i), streamCredential)
