@@ -272,4 +272,3 @@ func (c *Cluster) release() {
 		c.lock.Close()
 	}
 }
-
