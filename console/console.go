@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -40,6 +41,11 @@ type Config struct {
 	Views  *view.Set
 	Live   *Live        // in Views
 	Trace  *trace.Trace // in Views
+
+	// MatchFile compares a recovered file with the roster of a space, reading
+	// it once: sensor.MatchFile. The entry comes without Incident and By. nil:
+	// files cannot be compared here.
+	MatchFile func(ctx context.Context, file io.Reader, space string) (*sekisho.FileMatched, error)
 
 	Name     string // the ledger's name
 	Drill    string // the scenario, if the ledger is a drill: every page says so, loudly
@@ -126,6 +132,12 @@ const maxForm = 64 << 10
 var routes = []route{
 	{pattern: "GET /{$}", handle: (*Console).live},
 	{pattern: "GET /live/events", handle: (*Console).liveEvents},
+	{pattern: "GET /incidents", handle: (*Console).incidents},
+	{pattern: "POST /incidents", handle: (*Console).openIncident, limit: 1 << 20},
+	{pattern: "GET /incidents/{id}", handle: (*Console).incident},
+	{pattern: "POST /incidents/{id}/question", handle: (*Console).restate, limit: 1 << 20},
+	{pattern: "POST /incidents/{id}/file", handle: (*Console).matchFile, limit: maxUpload},
+	{pattern: "POST /incidents/{id}/list", handle: (*Console).list},
 	{pattern: "GET /search", handle: (*Console).search},
 	{pattern: "POST /customers", handle: (*Console).customer},
 	{pattern: "GET /endpoints/{name}", handle: (*Console).endpoint},

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -68,7 +69,7 @@ func (c *Console) entry(v *visit) (page, error) {
 	ctx, stop := context.WithCancel(v.r.Context())
 	defer stop()
 	for e, err := range c.cfg.Ledger.Follow(ctx, seq) {
-		if err != nil {
+		if err != nil && !errors.Is(err, sekisho.ErrUnknownKind) {
 			return nil, fmt.Errorf("reading entry %d: %w", seq, err)
 		}
 		p := c.decoded(&e)

@@ -37,6 +37,7 @@ type Live struct {
 	waited   bool
 
 	facts ledgerFacts
+	cases casebook
 }
 
 type stmtKey struct{ session, number uint64 }
@@ -104,6 +105,8 @@ func NewLive() *Live {
 	l.facts.kinds = map[sekisho.Kind]uint64{}
 	l.facts.sensors = map[string]*sensorFact{}
 	l.facts.rosters = map[string]*rosterFact{}
+	l.cases.byID = map[uint64]*caseFacts{}
+	l.cases.flows = map[flowKey]*flowFact{}
 	l.forget()
 	return l
 }
@@ -126,6 +129,7 @@ func (l *Live) Apply(e *sekisho.Entry) {
 	f.last, f.lastAt, f.epoch, f.gate = e.ID.Seq, e.Time, e.ID.Epoch, e.ID.Gate
 	f.total++
 	f.kinds[e.Body.Kind()]++
+	l.cases.apply(e)
 	switch b := e.Body.(type) {
 	case *sekisho.LedgerOpened:
 		f.opened, f.openedAt, f.gateOpen = *b, e.Time, 0

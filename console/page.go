@@ -104,7 +104,7 @@ func newPress(t *tongue) (*press, error) {
 		"day": t.day, "clock": t.clock, "iso": t.iso, "bytes": t.bytes, "has": t.has,
 		"seg": url.PathEscape, "lang": func() string { return t.Lang }, "asset": assetPath, "join": strings.Join,
 		"percent": percent,
-		"nested":  nested, "bar": bar, "perMinute": t.perMinute, "timeline": t.strip,
+		"nested":  nested, "bar": bar, "triple": triple, "delta": delta, "entry": entryOf, "perMinute": t.perMinute, "timeline": t.strip,
 		"pair": func(a, b any) []any { return []any{a, b} },
 	}
 	base, err := template.New("layout").Funcs(funcs).ParseFS(assets, "templates/layout.html", "templates/parts.html")

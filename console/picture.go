@@ -132,3 +132,22 @@ func (s *span) Top() (top uint64) {
 	}
 	return top
 }
+
+// triple is three bars on one scale, thinner the surer: worst case, suspected,
+// confirmed.
+func triple(worst, suspected, confirmed, top uint64) template.HTML {
+	return template.HTML(fmt.Sprintf(`<svg class="triple" viewBox="0 0 1000 18" preserveAspectRatio="none" aria-hidden="true">`+
+		`<rect class="worst_case" y="0" width="%d" height="18"/><rect class="suspected" y="4" width="%d" height="10"/>`+
+		`<rect class="confirmed" y="7" width="%d" height="4"/></svg>`, share(worst, top), share(suspected, top), share(confirmed, top)))
+}
+
+// delta says how a number moved since the revision before.
+func delta(before, after uint64) template.HTML {
+	switch {
+	case after > before:
+		return template.HTML(`<span class="delta up">+` + number(after-before) + `</span>`)
+	case after < before:
+		return template.HTML(`<span class="delta down">−` + number(before-after) + `</span>`)
+	}
+	return ""
+}

@@ -59,18 +59,27 @@ func (c *Console) people() (names []string) {
 // space is whose data the visitor asks about: what the form says, or the only
 // or first subject that there is.
 func (c *Console) space(v *visit) (string, error) {
-	var known []string
-	c.cfg.Views.Read(func() { known = c.cfg.Trace.Spaces() })
+	known := c.spaces()
 	asked := v.r.FormValue("space")
 	switch {
-	case asked == "" && len(known) > 0:
-		return known[0], nil
 	case asked == "":
-		return "", nil
+		return c.firstSpace(), nil
 	case slices.Contains(known, asked):
 		return asked, nil
 	}
 	return "", &failure{status: http.StatusNotFound, key: "space", near: known}
+}
+
+func (c *Console) spaces() (known []string) {
+	c.cfg.Views.Read(func() { known = c.cfg.Trace.Spaces() })
+	return known
+}
+
+func (c *Console) firstSpace() string {
+	if known := c.spaces(); len(known) > 0 {
+		return known[0]
+	}
+	return ""
 }
 
 // nearest are the names most like the one that was not found.

@@ -1,0 +1,586 @@
+package console
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sekisho"
+	"sekisho/trace"
+)
+
+// incidentsPage lists every incident, the newest first.
+type incidentsPage struct {
+	Incidents []incidentLine `json:"incidents"`
+	Spaces    []string       `json:"-"`
+	Endpoints []string       `json:"-"`
+	Ask       question       `json:"-"`
+}
+
+func (*incidentsPage) file() string { return "incidents" }
+
+type incidentLine struct {
+	ID        uint64       `json:"id"`
+	Opened    sekisho.Time `json:"opened"`
+	By        string       `json:"by,omitempty"`
+	Detector  string       `json:"detector,omitempty"`
+	Endpoints []string     `json:"endpoints"`
+	Numbers   *revision    `json:"numbers,omitempty"` // of the last revision
+	Revisions int          `json:"revisions"`
+}
+
+// A revision is one state of the four numbers.
+type revision struct {
+	Entry      uint64       `json:"entry"`
+	Time       sekisho.Time `json:"time"`
+	By         string       `json:"by,omitempty"`
+	Reason     string       `json:"reason"`
+	WorstCase  uint64       `json:"worst_case"`
+	Suspected  uint64       `json:"suspected"`
+	SentAtMost uint64       `json:"sent_at_most"`
+	Confirmed  uint64       `json:"confirmed"`
+	SentKnown  bool         `json:"sent_known"`
+	Through    uint64       `json:"through"`
+	Endpoints  int          `json:"endpoints"`
+	Prev       *revision    `json:"-"`
+}
+
+func (c *Console) revision(f revisionFact) *revision {
+	b := f.body
+	return &revision{Entry: f.seq, Time: f.at, By: c.named("staff", b.By), Reason: b.Reason, WorstCase: b.WorstCase, Suspected: b.Suspected,
+		SentAtMost: b.SentAtMost, Confirmed: b.Confirmed, SentKnown: b.SentKnown, Through: b.Through, Endpoints: len(b.Endpoints)}
+}
+
+func (c *Console) incidents(v *visit) (page, error) {
+	p := &incidentsPage{}
+	l := c.cfg.Live
+	l.mu.Lock()
+	cases := slices.Clone(l.cases.cases)
+	detector := map[uint64]string{}
+	for _, a := range l.cases.alerts {
+		detector[a.seq] = a.body.Detector
+	}
+	for i, one := range cases {
+		copied := *one
+		cases[i] = &copied
+	}
+	l.mu.Unlock()
+	for _, one := range slices.Backward(cases) {
+		line := incidentLine{ID: one.id, Opened: one.at, By: c.named("staff", one.opened.By), Detector: detector[one.opened.Alert],
+			Endpoints: one.opened.Endpoints, Revisions: len(one.revisions)}
+		if n := len(one.revisions); n > 0 {
+			line.Numbers, line.Endpoints = c.revision(one.revisions[n-1]), one.revisions[n-1].body.Endpoints
+		}
+		p.Incidents = append(p.Incidents, line)
+	}
+	var last sekisho.Time
+	c.cfg.Views.Read(func() {
+		p.Spaces, p.Endpoints, last = c.cfg.Trace.Spaces(), c.cfg.Trace.Endpoints(), c.cfg.Trace.LastTime()
+	})
+	p.Ask = shownQuestion(trace.Question{Since: v.midnight(last - 30*24*3600e6), Until: v.midnight(last) + 24*3600e6, Compression: 10}, v.zone)
+	return p, nil
+}
+
+// openIncident begins an incident by hand: the question is answered first, so
+// that a mistyped endpoint opens nothing.
+func (c *Console) openIncident(v *visit) (page, error) {
+	if err := v.r.ParseForm(); err != nil {
+		return nil, tooLarge(err)
+	}
+	asked := formQuestion(v.r.PostForm)
+	q, err := asked.parse(v.zone)
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.ask(q)
+	if err != nil {
+		return nil, err
+	}
+	id, err := c.cfg.Ledger.Append(v.r.Context(), &sekisho.IncidentOpened{By: v.who.staff, Endpoints: a.Question.Endpoints})
+	if err != nil {
+		return nil, notRecorded(err)
+	}
+	return c.record(v, id.Seq, a, "scope")
+}
+
+// record appends a state of the numbers, and shows the incident once the pages
+// know it.
+func (c *Console) record(v *visit, incident uint64, a *trace.Answer, reason string) (page, error) {
+	id, err := c.cfg.Ledger.Append(v.r.Context(), revised(incident, v.who.staff, a, reason))
+	if err != nil {
+		return nil, notRecorded(err)
+	}
+	if err := c.cfg.Views.WaitFor(v.r.Context(), id.Seq); err != nil {
+		return nil, fmt.Errorf("showing a revision: %w", err)
+	}
+	if wantsJSON(v.r) {
+		return c.incidentPage(v, incident)
+	}
+	http.Redirect(v.w, v.r, "/incidents/"+strconv.FormatUint(incident, 10), http.StatusSeeOther)
+	return nil, errDone
+}
+
+// incidentPage is one incident: the four numbers and everything behind them.
+type incidentPage struct {
+	ID       uint64        `json:"id"`
+	Opened   sekisho.Time  `json:"opened"`
+	By       string        `json:"by,omitempty"`
+	Detector string        `json:"detector,omitempty"`
+	Answer   *trace.Answer `json:"answer"`
+	Numbers  []fourth      `json:"-"`
+	Asked    question      `json:"question"`
+	Since    sekisho.Time  `json:"-"`
+	Until    sekisho.Time  `json:"-"`
+	Moved    bool          `json:"moved"` // the ledger has grown, and the numbers with it, since the last revision
+	NotOut   []string      `json:"not_out,omitempty"`
+	Notes    []string      `json:"-"` // what was not observed, in the visitor's language
+
+	Timeline  []event        `json:"timeline"`
+	Revisions []*revision    `json:"revisions"` // the newest first
+	Endpoints []endpointLine `json:"endpoints"`
+	Breakdown []breakdown    `json:"-"`
+	Span      *span          `json:"-"`
+	Files     []fileLine     `json:"files"`
+	Known     []string       `json:"-"`
+	CanMatch  bool           `json:"-"`
+}
+
+func (*incidentPage) file() string { return "incident" }
+
+// One of the four numbers, as the picture shows it.
+type fourth struct {
+	Key      string // of words, and the class of its bar
+	Value    uint64
+	Worst    uint64
+	Formula  string
+	Known    bool
+	Evidence trace.Evidence
+	List     string // the list's name; "" where a count has none
+}
+
+// An event is one line of the timeline.
+type event struct {
+	Time    sekisho.Time `json:"time"`
+	Entry   uint64       `json:"entry"`
+	Kind    string       `json:"kind"` // a key of words: event.KIND
+	Text    string       `json:"text"`
+	Serious bool         `json:"serious,omitempty"`
+}
+
+type endpointLine struct {
+	Name     string       `json:"name"`
+	Accesses uint64       `json:"accesses"`
+	Most     uint64       `json:"most_customers_in_a_day"`
+	Days     int          `json:"days"`
+	First    sekisho.Time `json:"first"`
+	Last     sekisho.Time `json:"last"`
+	AnyRow   uint64       `json:"any_row"`
+	People   []string     `json:"people"`
+}
+
+type fileLine struct {
+	Entry   uint64       `json:"entry"`
+	Time    sekisho.Time `json:"time"`
+	By      string       `json:"by"`
+	Rows    uint64       `json:"rows"`
+	Damaged uint64       `json:"damaged"`
+	Found   int          `json:"found"`
+}
+
+// A breakdown shows how customers share one dimension.
+type breakdown struct {
+	Dimension string
+	Date      bool
+	Category  bool
+	Rows      []breakdownRow
+	Top       uint64
+	More      int // values that are not shown
+}
+
+type breakdownRow struct {
+	Value                       string
+	Worst, Suspected, Confirmed uint64
+}
+
+func (c *Console) incident(v *visit) (page, error) {
+	id, err := strconv.ParseUint(v.r.PathValue("id"), 10, 64)
+	if err != nil {
+		return nil, fail(http.StatusNotFound, "incident")
+	}
+	return c.incidentPage(v, id)
+}
+
+// question is what an incident asks at present.
+func (one *caseFacts) question() trace.Question {
+	if n := len(one.revisions); n > 0 {
+		b := one.revisions[n-1].body
+		q := trace.Question{Endpoints: b.Endpoints, Since: b.Since, Until: b.Until, Hostile: b.Hostile,
+			Compression: float64(b.Compression) / 100, Incident: one.id}
+		for _, f := range one.files {
+			q.Space = f.body.Space
+		}
+		return q
+	}
+	return trace.Question{Endpoints: one.opened.Endpoints, Since: max(one.at-30*24*3600e6, 0), Until: one.at + 24*3600e6, Incident: one.id}
+}
+
+func (c *Console) incidentPage(v *visit, id uint64) (page, error) {
+	one, ok := c.cfg.Live.snapshot(id)
+	if !ok {
+		return nil, fail(http.StatusNotFound, "incident")
+	}
+	a, err := c.ask(one.question())
+	if err != nil {
+		return nil, err
+	}
+	q := a.Question
+	p := &incidentPage{ID: id, Opened: one.at, By: c.named("staff", one.opened.By), Answer: a, Asked: shownQuestion(q, v.zone),
+		Since: q.Since, Until: q.Until, CanMatch: c.cfg.MatchFile != nil}
+	number := func(key string, n trace.Number, known bool, list string) {
+		p.Numbers = append(p.Numbers, fourth{key, n.Value, a.WorstCase, v.formula(n.Formula), known, n.Evidence, list})
+	}
+	number("worst_case", a.Numbers.WorstCase, true, "worst-case")
+	number("suspected", a.Numbers.Suspected, true, "suspected")
+	number("sent_at_most", a.Numbers.SentAtMost, a.SentKnown, "")
+	number("confirmed", a.Numbers.Confirmed, true, "confirmed")
+	for _, n := range a.NotObserved {
+		p.Notes = append(p.Notes, v.note(n))
+	}
+	for i, f := range one.revisions {
+		r := c.revision(f)
+		if i > 0 {
+			r.Prev = p.Revisions[i-1]
+		}
+		p.Revisions = append(p.Revisions, r)
+	}
+	if n := len(p.Revisions); n > 0 {
+		last := p.Revisions[n-1]
+		p.Moved = last.WorstCase != a.WorstCase || last.Suspected != a.Suspected || last.SentAtMost != a.SentAtMost || last.Confirmed != a.Confirmed
+	} else {
+		p.Moved = true
+	}
+	for _, f := range one.files {
+		p.Files = append(p.Files, fileLine{f.seq, f.at, c.named("staff", f.body.By), f.body.Rows, f.body.Damaged, len(f.body.Subjects)})
+	}
+	c.incidentEndpoints(v, p, q)
+	p.Timeline = c.timeline(v, &one, p, q)
+	slices.Reverse(p.Revisions)
+	p.NotOut, p.Breakdown = notOut(a), breakdowns(a)
+	return p, nil
+}
+
+// incidentEndpoints sums up what each endpoint read in the window.
+func (c *Console) incidentEndpoints(v *visit, p *incidentPage, q trace.Question) {
+	const most = 200
+	var all []dayLine
+	c.cfg.Views.Read(func() {
+		p.Known = c.cfg.Trace.Endpoints()
+		for i, name := range q.Endpoints {
+			if i == most {
+				break
+			}
+			line := endpointLine{Name: name}
+			for _, d := range c.dayLines(c.cfg.Trace.ByEndpoint(q.Space, name, v.offset(c))) {
+				if d.Start+24*3600e6 <= q.Since || d.Start >= q.Until {
+					continue
+				}
+				all = append(all, d)
+				line.Days++
+				line.Accesses += d.Accesses
+				line.AnyRow += d.AnyRow
+				line.Most = max(line.Most, d.Customers)
+				line.First = d.Start
+				if line.Last == 0 {
+					line.Last = d.Start
+				}
+				for _, who := range d.People {
+					if !slices.Contains(line.People, who) {
+						line.People = append(line.People, who)
+					}
+				}
+			}
+			p.Endpoints = append(p.Endpoints, line)
+		}
+	})
+	slices.SortStableFunc(p.Endpoints, func(a, b endpointLine) int { return cmp.Compare(b.Accesses, a.Accesses) })
+	if len(all) > 0 {
+		p.Span = spread(v.midnight(q.Since), min(q.Until-1, slices.MaxFunc(all, func(a, b dayLine) int { return cmp.Compare(a.Start, b.Start) }).Start+24*3600e6), 120,
+			"n.perday", func(add func(sekisho.Time, uint64)) {
+				for _, d := range all {
+					add(max(d.Start, q.Since), d.Customers)
+				}
+			})
+	}
+}
+
+// timeline is the facts in the order of their time.
+func (c *Console) timeline(v *visit, one *caseFacts, p *incidentPage, q trace.Question) (out []event) {
+	add := func(at sekisho.Time, entry uint64, kind string, serious bool, args ...any) {
+		if at != 0 {
+			out = append(out, event{at, entry, kind, v.say("event."+kind, args...), serious})
+		}
+	}
+	var first, last sekisho.Time
+	for _, line := range p.Endpoints {
+		if line.First != 0 && (first == 0 || line.First < first) {
+			first = line.First
+		}
+		last = max(last, line.Last)
+	}
+	add(first, entryOf(p.Answer.Numbers.WorstCase.Evidence.First), "first_access", false)
+	add(last, entryOf(p.Answer.Numbers.WorstCase.Evidence.Last), "last_access", false)
+	for _, f := range c.cfg.Live.alertsOn(q.Endpoints, q.Since, q.Until) {
+		if f.seq == one.opened.Alert {
+			p.Detector = f.body.Detector
+		}
+		who := c.named("staff", f.body.Principal)
+		if f.body.Detector == "egress" {
+			add(f.at, f.seq, "alert_egress", true, f.body.Endpoint, f.body.Target.String(), v.bytes(f.body.Observed))
+		} else {
+			add(f.at, f.seq, "alert_sweep", true, f.body.Endpoint, cmp.Or(who, "–"), number(f.body.Observed), number(f.body.Limit))
+		}
+	}
+	for _, f := range c.cfg.Live.hostileFlows(q.Endpoints, q.Hostile) {
+		add(f.from, f.first, "egress", true, cmp.Or(f.endpoint, "?"), f.target.String(), v.bytes(f.bytes), number(f.connections))
+	}
+	if one.opened.Alert != 0 {
+		add(one.at, one.id, "opened_alert", false)
+	} else {
+		add(one.at, one.id, "opened", false, cmp.Or(p.By, "sekisho"))
+	}
+	for _, r := range p.Revisions {
+		add(r.Time, r.Entry, "revised", false, v.code("reason", r.Reason), cmp.Or(r.By, "sekisho"),
+			number(r.WorstCase), number(r.Suspected), number(r.SentAtMost), number(r.Confirmed))
+	}
+	for _, f := range p.Files {
+		add(f.Time, f.Entry, "file", true, cmp.Or(f.By, "–"), number(f.Rows), number(f.Found), number(f.Damaged))
+	}
+	slices.SortStableFunc(out, func(a, b event) int { return cmp.Compare(a.Time, b.Time) })
+	return out
+}
+
+// entryOf is the sequence number in "gate.epoch.sequence".
+func entryOf(id string) uint64 {
+	_, seq, _ := strings.Cut(id, ".")
+	_, seq, _ = strings.Cut(seq, ".")
+	n, _ := strconv.ParseUint(seq, 10, 64)
+	return n
+}
+
+// notOut lists the gravest categories that are in no access of the worst case.
+// It says nothing where the ledger cannot show it: with an any-row access, or
+// with a column that nobody has classified.
+func notOut(a *trace.Answer) (out []string) {
+	seen := map[string]bool{}
+	for _, part := range a.Numbers.WorstCase.Breakdown {
+		if part.Kind == "category" {
+			seen[part.Value] = true
+		}
+	}
+	if a.Numbers.WorstCase.Formula.Code != "worst_case" || len(seen) == 0 || seen[sekisho.Unclassified.String()] {
+		return nil
+	}
+	for _, c := range []sekisho.Categories{sekisho.Credential, sekisho.Payment, sekisho.TravelDoc, sekisho.SpecialCare} {
+		if !seen[c.String()] {
+			out = append(out, c.String())
+		}
+	}
+	return out
+}
+
+// breakdowns lays the parts of the numbers side by side.
+func breakdowns(a *trace.Answer) (out []breakdown) {
+	const most = 12
+	at := func(part trace.Part) *breakdownRow {
+		i := slices.IndexFunc(out, func(b breakdown) bool { return b.Dimension == part.Dimension })
+		if i < 0 {
+			i = len(out)
+			out = append(out, breakdown{Dimension: part.Dimension, Date: part.Kind == "date", Category: part.Kind == "category"})
+		}
+		b := &out[i]
+		j := slices.IndexFunc(b.Rows, func(r breakdownRow) bool { return r.Value == part.Value })
+		if j < 0 {
+			j = len(b.Rows)
+			b.Rows = append(b.Rows, breakdownRow{Value: part.Value})
+		}
+		return &b.Rows[j]
+	}
+	for _, part := range a.Numbers.WorstCase.Breakdown {
+		at(part).Worst = part.Count
+	}
+	for _, part := range a.Numbers.Suspected.Breakdown {
+		at(part).Suspected = part.Count
+	}
+	for _, part := range a.Numbers.Confirmed.Breakdown {
+		at(part).Confirmed = part.Count
+	}
+	for i := range out {
+		b := &out[i]
+		slices.SortStableFunc(b.Rows, func(x, y breakdownRow) int { return cmp.Compare(y.Worst, x.Worst) })
+		if len(b.Rows) > most {
+			b.More = len(b.Rows) - most
+			b.Rows = b.Rows[:most]
+		}
+		for _, r := range b.Rows {
+			b.Top = max(b.Top, r.Worst, r.Suspected, r.Confirmed)
+		}
+	}
+	return out
+}
+
+// formula tells how a number came about in the visitor's language; one that
+// this program has no words for, in English.
+func (t *tongue) formula(f trace.Formula) string {
+	if !t.has("formula." + f.Code) {
+		return f.Text
+	}
+	text := t.say("formula." + f.Code)
+	for _, term := range f.Terms {
+		text = strings.ReplaceAll(text, "{"+term.Name+"}", figure(term.Value))
+	}
+	return text
+}
+
+func figure(v float64) string {
+	if v >= 0 && v < 1e15 && v != float64(uint64(v)) {
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return number(uint64(v))
+}
+
+// note tells what was not observed.
+func (t *tongue) note(n trace.Note) string {
+	if !t.has("note." + n.Code) {
+		return n.Text
+	}
+	moment := func(s string) string {
+		if at, err := time.Parse(time.RFC3339Nano, s); err == nil {
+			return t.when(sekisho.At(at))
+		}
+		return s
+	}
+	return strings.NewReplacer("{name}", n.Name, "{count}", number(n.Count), "{bytes}", t.bytes(n.Bytes), "{reach}", number(n.Reach),
+		"{from}", moment(n.From), "{to}", moment(n.To), "{seconds}", number(uint64(n.Seconds))).Replace(t.say("note." + n.Code))
+}
+
+// restate asks an incident's question anew, and records the answer.
+func (c *Console) restate(v *visit) (page, error) {
+	id, one, err := c.caseOf(v)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.r.ParseForm(); err != nil {
+		return nil, tooLarge(err)
+	}
+	q, reason := one.question(), "ledger"
+	if !v.r.PostForm.Has("again") {
+		asked := formQuestion(v.r.PostForm)
+		asked.Incident = id
+		if q, err = asked.parse(v.zone); err != nil {
+			return nil, err
+		}
+		reason = "scope"
+	}
+	a, err := c.ask(q)
+	if err != nil {
+		return nil, err
+	}
+	return c.record(v, id, a, reason)
+}
+
+func (c *Console) caseOf(v *visit) (uint64, *caseFacts, error) {
+	id, err := strconv.ParseUint(v.r.PathValue("id"), 10, 64)
+	if err != nil {
+		return 0, nil, fail(http.StatusNotFound, "incident")
+	}
+	one, ok := c.cfg.Live.snapshot(id)
+	if !ok {
+		return 0, nil, fail(http.StatusNotFound, "incident")
+	}
+	return id, &one, nil
+}
+
+const maxUpload = 1 << 30
+
+// matchFile compares a recovered file with the roster as it streams in; the
+// file is kept nowhere.
+func (c *Console) matchFile(v *visit) (page, error) {
+	id, one, err := c.caseOf(v)
+	if err != nil {
+		return nil, err
+	}
+	if c.cfg.MatchFile == nil {
+		return nil, fail(http.StatusConflict, "file_not_here")
+	}
+	out := http.NewResponseController(v.w)
+	out.SetReadDeadline(time.Now().Add(10 * time.Minute))
+	out.SetWriteDeadline(time.Now().Add(12 * time.Minute))
+	file, err := uploaded(v.r, "file")
+	if err != nil {
+		return nil, err
+	}
+	q := one.question()
+	if q.Space == "" {
+		q.Space = c.firstSpace()
+	}
+	found, err := c.cfg.MatchFile(v.r.Context(), file, q.Space)
+	if err != nil {
+		if big := tooLarge(err); big != err {
+			return nil, big
+		}
+		return nil, &failure{status: http.StatusUnprocessableEntity, key: "file_unread", cause: err}
+	}
+	found.Incident, found.By = id, v.who.staff
+	last, err := c.cfg.Ledger.Append(v.r.Context(), found)
+	if err != nil {
+		return nil, notRecorded(err)
+	}
+	if err := c.cfg.Views.WaitFor(v.r.Context(), last.Seq); err != nil {
+		return nil, fmt.Errorf("showing a file's result: %w", err)
+	}
+	a, err := c.ask(q)
+	if err != nil {
+		return nil, err
+	}
+	return c.record(v, id, a, "file")
+}
+
+// uploaded is the stream of a form's file, nothing of which is kept.
+func uploaded(r *http.Request, field string) (io.Reader, error) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/form-data" {
+		return nil, fail(http.StatusBadRequest, "file_missing")
+	}
+	parts, err := r.MultipartReader()
+	if err != nil {
+		return nil, fail(http.StatusBadRequest, "file_missing")
+	}
+	for range 16 {
+		part, err := parts.NextPart()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, tooLarge(err)
+		}
+		if part.FormName() == field && part.FileName() != "" {
+			return part, nil
+		}
+	}
+	return nil, fail(http.StatusBadRequest, "file_missing")
+}
+
+func tooLarge(err error) error {
+	var big *http.MaxBytesError
+	if errors.As(err, &big) {
+		return fail(http.StatusRequestEntityTooLarge, "")
+	}
+	return err
+}

@@ -1,0 +1,129 @@
+package console
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"sekisho"
+	"sekisho/trace"
+	"sekisho/vault"
+)
+
+// listNames are the lists that the four numbers have. What was sent at most is
+// a count, and has none.
+var listNames = []string{"confirmed", "suspected", "worst-case"}
+
+// list downloads the people behind a number. It is an access: whose names
+// leave stands in the ledger, durable, before the first byte does.
+func (c *Console) list(v *visit) (page, error) {
+	id, one, err := c.caseOf(v)
+	if err != nil {
+		return nil, err
+	}
+	which := v.r.PostFormValue("list")
+	q := one.question()
+	rows, err := c.exportList(v.r, v.who, q, which)
+	if err != nil {
+		return nil, err
+	}
+	http.NewResponseController(v.w).SetWriteDeadline(time.Now().Add(15 * time.Minute))
+	v.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	v.w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="incident-%d-%s.csv"`, id, which))
+	v.w.Header().Set("Cache-Control", "no-store")
+	counted := &counter{w: v.w}
+	err = rows(counted)
+	v.who.sent(counted.n)
+	if err != nil {
+		// The status is long gone: a broken connection is how the browser
+		// learns that the list is not whole.
+		panic(http.ErrAbortHandler)
+	}
+	return nil, errDone
+}
+
+type counter struct {
+	w io.Writer
+	n int
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += n
+	return n, err
+}
+
+// exportList answers the question, records that its list leaves, and only then
+// gives the function that writes it.
+func (c *Console) exportList(r *http.Request, who *session, q trace.Question, which string) (func(io.Writer) error, error) {
+	if !slices.Contains(listNames, which) {
+		return nil, fail(http.StatusBadRequest, "list")
+	}
+	q.Lists = true
+	a, err := c.ask(q)
+	if err != nil {
+		return nil, err
+	}
+	subjects := map[string][]uint32{"confirmed": a.Lists.Confirmed, "suspected": a.Lists.Suspected, "worst-case": a.Lists.WorstCase}[which]
+	space := a.Question.Space
+	roster, err := c.cfg.Vault.Roster(space)
+	if err != nil {
+		return nil, fmt.Errorf("reading the roster for a list: %w", err)
+	}
+	shape := c.ownShape(sekisho.Export, space, "list of an incident: "+which, sekisho.Relation)
+	if err := c.recordAccess(r.Context(), who.entry, who.statement(), shape, subjects, 1); err != nil {
+		return nil, err
+	}
+	return func(w io.Writer) error { return writeList(w, space, c.cfg.Vault.Space(space), roster, subjects) }, nil
+}
+
+// writeList writes RFC 4180 with the mark that tells Excel that it is UTF-8.
+// A customer whose key was erased keeps a line, so that the count is right.
+func writeList(w io.Writer, space string, keys *vault.Space, roster *vault.Roster, subjects []uint32) error {
+	b := bufio.NewWriterSize(w, 64<<10)
+	b.WriteString("\uFEFF" + cell(space))
+	var schema vault.RosterSchema
+	if roster != nil {
+		schema = roster.Schema()
+	}
+	for _, name := range append(slices.Clone(schema.Labels), schema.Dates...) {
+		b.WriteString("," + cell(name))
+	}
+	b.WriteString("\r\n")
+	for _, ord := range subjects {
+		key, ok := keys.Key(ord)
+		if !ok {
+			key = fmt.Sprintf("#%d", ord)
+		}
+		b.WriteString(cell(key))
+		for dim := range schema.Labels {
+			b.WriteString("," + cell(roster.Label(dim, ord)))
+		}
+		for dim := range schema.Dates {
+			b.WriteByte(',')
+			if day := roster.Date(dim, ord); day != vault.NoDate {
+				b.WriteString(time.Unix(int64(day)*86400, 0).UTC().Format("2006-01-02"))
+			}
+		}
+		if _, err := b.WriteString("\r\n"); err != nil {
+			return err
+		}
+	}
+	return b.Flush()
+}
+
+// cell quotes a value, and disarms one that a spreadsheet would run as a
+// formula (OWASP, CSV injection).
+func cell(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r＝＋－＠", []rune(s)[0]) {
+		s = "'" + s
+	}
+	if strings.ContainsAny(s, ",\"\r\n'") || s != strings.TrimSpace(s) {
+		return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
+	}
+	return s
+}

@@ -1,0 +1,137 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sekisho"
+	"sekisho/trace"
+)
+
+// A question is what a form, or a program, asks the four numbers for.
+type question struct {
+	Space       string   `json:"space,omitempty"`
+	Endpoints   []string `json:"endpoints"`
+	Since       string   `json:"since"` // RFC 3339, or a date or a date and time in the console's zone
+	Until       string   `json:"until"` // exclusive
+	Hostile     []string `json:"hostile,omitempty"`
+	Compression float64  `json:"compression,omitempty"`
+	Incident    uint64   `json:"incident,omitempty"`
+}
+
+const (
+	mostEndpoints = 10_000
+	mostHostile   = 10_000
+)
+
+// splitList splits what people type into boxes: by white space and commas of both
+// languages.
+func splitList(s string) []string {
+	list := strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" \t\r\n\u3000,、;", r) })
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// parse turns it into what trace answers. Every error says which field to
+// mend.
+func (q *question) parse(zone *time.Location) (trace.Question, error) {
+	out := trace.Question{Space: q.Space, Endpoints: q.Endpoints, Compression: q.Compression, Incident: q.Incident}
+	if len(q.Endpoints) == 0 || len(q.Endpoints) > mostEndpoints {
+		return out, fail(http.StatusBadRequest, "q_endpoints")
+	}
+	if len(q.Hostile) > mostHostile {
+		return out, fail(http.StatusBadRequest, "q_hostile")
+	}
+	var ok bool
+	if out.Since, ok = parseMoment(q.Since, zone); !ok {
+		return out, fail(http.StatusBadRequest, "q_since")
+	}
+	if out.Until, ok = parseMoment(q.Until, zone); !ok || out.Until <= out.Since {
+		return out, fail(http.StatusBadRequest, "q_until")
+	}
+	for _, text := range q.Hostile {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			a, err := netip.ParseAddr(text)
+			if err != nil || a.Zone() != "" {
+				return out, fail(http.StatusBadRequest, "q_hostile")
+			}
+			p = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())
+		}
+		out.Hostile = append(out.Hostile, p.Masked())
+	}
+	if q.Compression != 0 && !(q.Compression >= 1 && q.Compression <= 10_000) {
+		return out, fail(http.StatusBadRequest, "q_compression")
+	}
+	return out, nil
+}
+
+func parseMoment(s string, zone *time.Location) (sekisho.Time, bool) {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, strings.TrimSpace(s), zone); err == nil && t.Year() >= 1970 && t.Year() < 10000 {
+			return sekisho.At(t), true
+		}
+	}
+	return 0, false
+}
+
+func formQuestion(form url.Values) question {
+	q := question{Space: form.Get("space"), Endpoints: splitList(form.Get("endpoints")), Since: form.Get("since"), Until: form.Get("until"),
+		Hostile: splitList(form.Get("hostile"))}
+	if text := strings.TrimSpace(form.Get("compression")); text != "" {
+		n, err := strconv.ParseFloat(text, 64)
+		if q.Compression = n; err != nil || n == 0 {
+			q.Compression = -1
+		}
+	}
+	return q
+}
+
+// shown is the question as the form shows it.
+func shownQuestion(q trace.Question, zone *time.Location) question {
+	out := question{Space: q.Space, Endpoints: q.Endpoints, Since: q.Since.Go().In(zone).Format("2006-01-02T15:04:05"),
+		Until: q.Until.Go().In(zone).Format("2006-01-02T15:04:05"), Compression: q.Compression, Incident: q.Incident}
+	for _, p := range q.Hostile {
+		if p.IsSingleIP() {
+			out.Hostile = append(out.Hostile, p.Addr().String())
+		} else {
+			out.Hostile = append(out.Hostile, p.String())
+		}
+	}
+	return out
+}
+
+// ask answers a question from the views as they stand.
+func (c *Console) ask(q trace.Question) (*trace.Answer, error) {
+	if q.Space == "" {
+		q.Space = c.firstSpace()
+	}
+	roster, err := c.cfg.Vault.Roster(q.Space)
+	if err != nil {
+		return nil, err
+	}
+	var a *trace.Answer
+	c.cfg.Views.Read(func() { a, err = c.cfg.Trace.Impact(q, roster) })
+	var unknown *trace.UnknownEndpoint
+	switch {
+	case errors.As(err, &unknown):
+		return nil, &failure{status: http.StatusNotFound, key: "q_unknown", args: []any{unknown.Name}, near: unknown.Nearest, nearPath: "/endpoints/"}
+	case err != nil:
+		return nil, &failure{status: http.StatusUnprocessableEntity, key: "q_asked", cause: err}
+	}
+	return a, nil
+}
+
+// revised is the entry that states an answer.
+func revised(incident uint64, by uint32, a *trace.Answer, reason string) *sekisho.IncidentRevised {
+	q := a.Question
+	return &sekisho.IncidentRevised{Incident: incident, By: by, Endpoints: q.Endpoints, Since: q.Since, Until: q.Until, Hostile: q.Hostile,
+		Compression: uint32(q.Compression*100 + 0.5), Through: a.Through, WorstCase: a.WorstCase, Suspected: a.Suspected,
+		SentAtMost: a.SentAtMost, Confirmed: a.Confirmed, SentKnown: a.SentKnown, Reason: reason}
+}
