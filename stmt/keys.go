@@ -163,21 +163,16 @@ func columnRef(fields []string) *pg.Node {
 
 // unplace clears every position in the text from a tree.
 func unplace(m protoreflect.Message) {
-	fields := m.Descriptor().Fields()
-	for i := range fields.Len() {
-		f := fields.Get(i)
-		switch {
-		case f.Kind() == protoreflect.Int32Kind && (strings.HasSuffix(string(f.Name()), "location") || f.Name() == "stmt_len"):
-			m.Clear(f)
-		case f.Message() == nil || !m.Has(f):
-		case f.IsList():
-			for list, j := m.Get(f).List(), 0; j < list.Len(); j++ {
-				unplace(list.Get(j).Message())
+	if _, node := m.Interface().(*pg.Node); !node {
+		fields := m.Descriptor().Fields()
+		for i := range fields.Len() {
+			f := fields.Get(i)
+			if f.Kind() == protoreflect.Int32Kind && !f.IsList() && (strings.HasSuffix(string(f.Name()), "location") || f.Name() == "stmt_len") {
+				m.Clear(f)
 			}
-		default:
-			unplace(m.Get(f).Message())
 		}
 	}
+	children(m, unplace)
 }
 
 // topFrom is the byte offset in text of the FROM that belongs to the first

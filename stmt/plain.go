@@ -128,19 +128,8 @@ func expressions(n *pg.SelectStmt) string {
 		default:
 			reason = "not_understood"
 		}
-		fields := m.Descriptor().Fields()
-		for i := 0; i < fields.Len() && reason == ""; i++ {
-			f := fields.Get(i)
-			if f.Message() == nil || !m.Has(f) {
-				continue
-			}
-			if f.IsList() {
-				for list, j := m.Get(f).List(), 0; j < list.Len(); j++ {
-					visit(list.Get(j).Message())
-				}
-				continue
-			}
-			visit(m.Get(f).Message())
+		if reason == "" {
+			children(m, visit)
 		}
 	}
 	visit(n.ProtoReflect())

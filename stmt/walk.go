@@ -18,20 +18,30 @@ type walk struct {
 
 func (w *walk) message(m protoreflect.Message) {
 	w.visit(m.Interface())
+	children(m, w.message)
+}
+
+// children calls visit for every message directly below m, in the order of the
+// fields. A Node is one of some 270 alternatives, so it is asked which.
+func children(m protoreflect.Message, visit func(protoreflect.Message)) {
+	if _, node := m.Interface().(*pg.Node); node {
+		if f := m.WhichOneof(m.Descriptor().Oneofs().Get(0)); f != nil {
+			visit(m.Get(f).Message())
+		}
+		return
+	}
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {
 		f := fields.Get(i)
-		if f.Message() == nil || !m.Has(f) {
-			continue
-		}
-		if f.IsList() {
-			list := m.Get(f).List()
-			for j := range list.Len() {
-				w.message(list.Get(j).Message())
+		switch {
+		case f.Message() == nil || !m.Has(f):
+		case f.IsList():
+			for list, j := m.Get(f).List(), 0; j < list.Len(); j++ {
+				visit(list.Get(j).Message())
 			}
-			continue
+		default:
+			visit(m.Get(f).Message())
 		}
-		w.message(m.Get(f).Message())
 	}
 }
 
