@@ -144,7 +144,7 @@ func (v *Vault) apply(g *found) error {
 		s.addRun(runAt{r.first, r.count, g.at})
 	}
 	v.seq = g.seq
-	v.end = g.at + g.length()
+	v.last, v.end = g.at, g.at+g.length()
 	return nil
 }
 

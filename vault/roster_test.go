@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -182,18 +180,12 @@ func TestRosterRefused(t *testing.T) {
 }
 
 func TestRosterDamage(t *testing.T) {
-	dir := t.TempDir()
-	v := open(t, config(dir, disk.OS{}))
+	c := config("/v", disk.NewForgetful(1))
+	v := open(t, c)
 	writeRoster(t, v, people(0, 3))
-	name := filepath.Join(dir, "roster-member")
-	whole, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	whole := get(t, c.FS, "/v/roster-member")
 	try := func(what string, b []byte) {
-		if err := os.WriteFile(name, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		put(t, c.FS, "/v/roster-member", b)
 		if r, err := v.Roster("member"); !errors.Is(err, vault.ErrDamaged) {
 			t.Errorf("%s: %v, %v", what, r != nil, err)
 		}
@@ -209,9 +201,7 @@ func TestRosterDamage(t *testing.T) {
 	try("one byte more", append(bytes.Clone(whole), 0))
 
 	// Another space's roster in its place.
-	if err := os.WriteFile(filepath.Join(dir, "roster-agent"), whole, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	put(t, c.FS, "/v/roster-agent", whole)
 	if _, err := v.Roster("agent"); !errors.Is(err, vault.ErrDamaged) {
 		t.Error("another space's roster:", err)
 	}

@@ -81,6 +81,7 @@ type Vault struct {
 
 	// The writer's state: one write at a time.
 	write      sync.Mutex
+	last       int64 // where the last group is, or the header if there is none
 	end        int64 // where the next group goes
 	size       int64 // of the file, allocated room included
 	seq        uint64
@@ -149,8 +150,17 @@ func (v *Vault) open() (err error) {
 	if v.cfg.ReadOnly {
 		return nil
 	}
-	// A process that was killed leaves what this one could read, and a power
-	// cut could still take away: its last group, and the file's name.
+	// A process that was killed, or that a failed sync ended, leaves what this
+	// one can read and a power cut can still take away: its last group, and the
+	// file's name. The group is written again, because after a failed sync the
+	// kernel takes it for written.
+	last := make([]byte, v.end-v.last)
+	if _, err := v.file.ReadAt(last, v.last); err != nil {
+		return err
+	}
+	if _, err := v.file.WriteAt(last, v.last); err != nil {
+		return err
+	}
 	if err := v.file.Sync(); err != nil {
 		return err
 	}
