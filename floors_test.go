@@ -24,8 +24,9 @@ var floors = map[string]int{
 	"trace": 3, "watch": 3, "intel": 3,
 	"incident": 4, "duty": 4,
 	"gate": 5, "sensor": 5, "console": 5, "contain": 5, "demo": 5,
-	"drill":       6,
-	"cmd/sekisho": 7, "cmd/sekisho-verify": 7,
+	"house":       6,
+	"drill":       7,
+	"cmd/sekisho": 8, "cmd/sekisho-verify": 8,
 }
 
 // One outside library, one room: an import that starts so stands in this

@@ -1,0 +1,156 @@
+package house
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"time"
+
+	"sekisho/catalog"
+	"sekisho/gate"
+	"sekisho/sensor"
+)
+
+// Config is everything that sekisho is told. It is one YAML file; the comments
+// here and in the parts are its manual. A key that is not named here is an
+// error.
+type Config struct {
+	// Name of the ledger, which is that of the database it guards: member-db.
+	Name string `yaml:"name"`
+
+	// Data is the directory for the ledger, the vault and its key, and the
+	// console's users. It is made with mode 0700. A path that is not absolute
+	// counts from the config file's directory; so do all others.
+	Data string `yaml:"data"`
+
+	// Number of this gate, from 1. Two gates of one company never share one.
+	Number uint32 `yaml:"number"`
+
+	// TimeZone in which dates are read and shown, such as Asia/Tokyo (the
+	// default) or Europe/London. The ledger itself is in UTC.
+	TimeZone string `yaml:"time_zone"`
+
+	// Catalog says whose data is where.
+	Catalog catalog.Config `yaml:"catalog"`
+
+	// Gate is the PostgreSQL door.
+	Gate gate.Config `yaml:"gate"`
+
+	// Console is the web door.
+	Console Console `yaml:"console"`
+
+	// Sensors bring in what other machines saw.
+	Sensors Sensors `yaml:"sensors"`
+
+	// Hostile destinations that are known: addresses or prefixes. Traffic to one
+	// from an endpoint that read customers is an alert.
+	Hostile []string `yaml:"hostile"`
+
+	// Roster is how often the list of everybody is read anew. Default 24h.
+	Roster time.Duration `yaml:"roster"`
+}
+
+// Console says where the pages are.
+type Console struct {
+	// Listen is the address, such as 127.0.0.1:8090.
+	Listen string `yaml:"listen"`
+	// Cert and Key are PEM files. Without them the console speaks plain HTTP, and
+	// should listen on 127.0.0.1 only, or behind something that ends TLS.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// Sensors are sources of security events.
+type Sensors struct {
+	// Inside lists the addresses that are the company's own. Default: the private
+	// networks of RFC 1918 and RFC 4193.
+	Inside []string `yaml:"inside"`
+	// Bindings say which endpoint an address is, where no client certificate
+	// does.
+	Bindings []sensor.Binding `yaml:"bindings"`
+	// Zeek lists conn.log files to follow, in Zeek's JSON or tab-separated form.
+	Zeek []Zeek `yaml:"zeek"`
+}
+
+// Zeek is one conn.log.
+type Zeek struct {
+	Name string `yaml:"name"` // as the ledger calls this sensor; default zeek-conn
+	Path string `yaml:"path"`
+}
+
+// check fills in defaults, makes paths absolute and names the first mistake.
+func (c *Config) check(base string) error {
+	if c.Name == "" {
+		return errors.New("config: name is missing: what the ledger is called, such as member-db")
+	}
+	if c.Data == "" {
+		return errors.New("config: data is missing: the directory for ledger and vault")
+	}
+	if c.Number == 0 {
+		c.Number = 1
+	}
+	if c.TimeZone == "" {
+		c.TimeZone = "Asia/Tokyo"
+	}
+	if _, err := time.LoadLocation(c.TimeZone); err != nil {
+		return fmt.Errorf("config: time_zone %q is unknown: use a name such as Asia/Tokyo", c.TimeZone)
+	}
+	if c.Roster == 0 {
+		c.Roster = 24 * time.Hour
+	}
+	if (c.Console.Cert == "") != (c.Console.Key == "") {
+		return errors.New("config: console: cert and key come together")
+	}
+	for _, p := range []*string{&c.Data, &c.Gate.TLS.Cert, &c.Gate.TLS.Key, &c.Gate.TLS.ClientCA, &c.Gate.Upstream.SSLRootCert,
+		&c.Gate.Upstream.Reader.PasswordFile, &c.Console.Cert, &c.Console.Key} {
+		*p = against(base, *p)
+	}
+	for name, r := range c.Gate.Roles {
+		r.PasswordFile = against(base, r.PasswordFile)
+		c.Gate.Roles[name] = r
+	}
+	for i := range c.Sensors.Zeek {
+		z := &c.Sensors.Zeek[i]
+		if z.Path == "" {
+			return fmt.Errorf("config: sensors: zeek: the path of number %d is missing", i+1)
+		}
+		if z.Path = against(base, z.Path); z.Name == "" {
+			z.Name = "zeek-conn"
+		}
+	}
+	if _, err := ParsePrefixes(c.Hostile); err != nil {
+		return fmt.Errorf("config: hostile: %w", err)
+	}
+	if _, err := ParsePrefixes(c.Sensors.Inside); err != nil {
+		return fmt.Errorf("config: sensors: inside: %w", err)
+	}
+	if err := c.Catalog.Check(); err != nil {
+		return err
+	}
+	return nil
+}
+
+func against(base, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(base, path)
+}
+
+// ParsePrefixes reads addresses and prefixes.
+func ParsePrefixes(list []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range list {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			a, err := netip.ParseAddr(s)
+			if err != nil {
+				return nil, fmt.Errorf("%q is neither an address nor a prefix such as 203.0.113.0/24", s)
+			}
+			p = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}

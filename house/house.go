@@ -1,0 +1,205 @@
+package house
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"sekisho"
+	"sekisho/disk"
+	"sekisho/gate"
+	"sekisho/ledger"
+	"sekisho/sensor"
+	"sekisho/trace"
+	"sekisho/vault"
+	"sekisho/view"
+)
+
+// Software is the version that ledgers name.
+const Software = "sekisho 0.1"
+
+// Options are what the config does not say.
+type Options struct {
+	Drill string           // the scenario, if this house is one
+	Now   func() time.Time // nil is time.Now; only drills and tests replace it
+	Log   *slog.Logger
+}
+
+// A House is open: its ledger takes entries, its views stand at the ledger's
+// end and follow it. The doors are shut until they are opened one by one.
+type House struct {
+	Config Config
+	Zone   *time.Location
+	Log    *slog.Logger
+	Ledger *ledger.Ledger
+	Vault  *vault.Vault
+	Books  // the views, at one sequence number
+	Views  *view.Set
+	Gate   *gate.Gate // nil until OpenGate
+
+	now     func() time.Time
+	drill   string
+	stop    context.CancelFunc
+	running sync.WaitGroup
+
+	rosters struct {
+		sync.Mutex
+		read map[string]*vault.Roster
+	}
+}
+
+// Books are the views that answer questions.
+type Books struct {
+	Trace    *trace.Trace
+	Seen     *sensor.Seen
+	Bindings *sensor.Bindings
+}
+
+// paths of a data directory.
+func ledgerDir(data string) string { return filepath.Join(data, "ledger") }
+func vaultDir(data string) string  { return filepath.Join(data, "vault") }
+func keyFile(data string) string   { return filepath.Join(data, "vault.key") }
+
+// Open opens the ledger and the vault, folds the views, and checks the two
+// against each other. base is the directory that relative paths count from.
+func Open(ctx context.Context, c Config, base string, o Options) (h *House, err error) {
+	if err := c.check(base); err != nil {
+		return nil, err
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	h = &House{Config: c, Log: o.Log, now: o.Now, drill: o.Drill}
+	if h.Zone, err = time.LoadLocation(c.TimeZone); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			h.Close()
+		}
+	}()
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data directory: %w", err)
+	}
+	key, err := vault.LoadOrMakeKey(keyFile(c.Data))
+	if err != nil {
+		return nil, err
+	}
+	if h.Vault, err = vault.Open(vault.Config{Dir: vaultDir(c.Data), FS: disk.OS{}, Key: key, Log: o.Log}); err != nil {
+		return nil, err
+	}
+	h.Ledger, err = ledger.Open(ledger.Config{
+		Dir: ledgerDir(c.Data), FS: disk.OS{}, Gate: c.Number, Name: c.Name, Drill: o.Drill, Software: Software,
+		Now: o.Now, Before: h.Vault.Flush, Log: o.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	assigned, err := h.fold(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Vault.Reconcile(assigned.highest); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// highest is a fold that knows how far the ledger knows each vault space.
+type highest struct{ highest map[string]uint32 }
+
+func (*highest) Name() string { return "assigned" }
+
+func (a *highest) Apply(e *sekisho.Entry) {
+	if b, ok := e.Body.(*sekisho.Assigned); ok {
+		a.highest[b.Space] = max(a.highest[b.Space], b.First+b.Count-1)
+	}
+}
+
+// fold brings the views to the end of the ledger and keeps them there.
+func (h *House) fold(ctx context.Context) (*highest, error) {
+	bindings, err := sensor.NewBindings(h.Config.Sensors.Bindings)
+	if err != nil {
+		return nil, fmt.Errorf("config: sensors: %w", err)
+	}
+	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Bindings: bindings}
+	assigned := &highest{map[string]uint32{}}
+	h.Views = view.New(view.Config{
+		Follow: h.Ledger.Follow, Last: h.Ledger.Last, Append: h.append, Log: h.Log,
+		Views: []view.View{assigned, h.Trace, h.Seen, h.Bindings},
+	})
+	following, stop := context.WithCancel(context.Background())
+	h.stop = stop
+	h.running.Go(func() {
+		if err := h.Views.Run(following); err != nil && following.Err() == nil {
+			h.Log.Error("the views stopped following the ledger", "error", err)
+		}
+	})
+	if err := h.Views.WaitFor(ctx, h.Ledger.Last()); err != nil {
+		return nil, fmt.Errorf("folding the ledger: %w", err)
+	}
+	return assigned, nil
+}
+
+func (h *House) append(ctx context.Context, b ...sekisho.Body) (sekisho.ID, error) {
+	return h.Ledger.Append(ctx, b...)
+}
+
+// OpenGate reads the database's catalog and makes the gate.
+func (h *House) OpenGate(ctx context.Context) (err error) {
+	h.Gate, err = gate.New(ctx, h.Config.Gate, h.Config.Catalog, h.Ledger, h.Vault, h.Log.With("door", "gate"))
+	return err
+}
+
+// Settle waits until the views have seen everything that is in the ledger now.
+func (h *House) Settle(ctx context.Context) error {
+	return h.Views.WaitFor(ctx, h.Ledger.Last())
+}
+
+// Close ends the doors, then the views, then the ledger. What was accepted is
+// on disk when it returns.
+func (h *House) Close() error {
+	var errs []error
+	if h.Gate != nil {
+		h.Gate.Close()
+	}
+	if h.stop != nil {
+		h.stop()
+		h.running.Wait()
+	}
+	if h.Ledger != nil {
+		errs = append(errs, h.Ledger.Close())
+	}
+	if h.Vault != nil {
+		errs = append(errs, h.Vault.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Listen opens the address, or the next free port above it if it is taken.
+// moved says that it is another one.
+func Listen(addr string) (l net.Listener, moved bool, err error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, false, fmt.Errorf("listening on %q: give host:port", addr)
+	}
+	first, err := net.LookupPort("tcp", port)
+	if err != nil {
+		return nil, false, fmt.Errorf("listening on %q: %w", addr, err)
+	}
+	for n := first; n < first+100 && n < 65536; n++ {
+		if l, err = net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(n))); err == nil {
+			return l, n != first, nil
+		}
+	}
+	return nil, false, fmt.Errorf("listening on %s and the 99 ports above it: %w", addr, err)
+}
