@@ -71,7 +71,7 @@ const (
 type people interface {
 	Find(key string) (uint32, bool)
 	Key(ord uint32) (string, bool)
-	FindBy(field int, value string) []uint32
+	FindBy(field int, value string) []uint32 // ascending
 	Agrees(ord uint32, field int, value string) bool
 }
 
@@ -330,9 +330,20 @@ func (m *matcher) judgeKey(ord uint32, key string, values []value) (uint32, *uin
 	}
 	// Who else has all the values that agree? If one of them has a key that
 	// damage could have turned into this one, the row may be theirs.
-	others := slices.Clone(m.holders(agree[0]))
+	slices.SortStableFunc(agree, func(a, b *value) int { return m.rank(a) - m.rank(b) })
+	others := m.holders(agree[0])
 	for _, v := range agree[1:] {
-		others = slices.DeleteFunc(others, func(o uint32) bool { return !m.people.Agrees(o, v.field, v.text) })
+		if len(others) == 1 {
+			break
+		}
+		these := m.holders(v)
+		var both []uint32
+		for _, o := range others {
+			if _, ok := slices.BinarySearch(these, o); ok {
+				both = append(both, o)
+			}
+		}
+		others = both
 	}
 	for _, o := range others {
 		if k, ok := m.people.Key(o); ok && o != ord && near(k, key) {
@@ -340,6 +351,14 @@ func (m *matcher) judgeKey(ord uint32, key string, values []value) (uint32, *uin
 		}
 	}
 	return ord, &m.report.ByKey, ""
+}
+
+// rank puts first what most likely only one person has.
+func (m *matcher) rank(v *value) int {
+	if v.field == m.email {
+		return 0
+	}
+	return 1
 }
 
 func (m *matcher) judgeFields(key string, values []value, flawed bool) (uint32, *uint64, string) {
