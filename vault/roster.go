@@ -282,7 +282,7 @@ func (v *Vault) readRoster(space string) (*Roster, error) {
 		return nil, err
 	}
 	b := make([]byte, size)
-	if _, err := f.ReadAt(b, 0); err != nil {
+	if n, err := f.ReadAt(b, 0); n < len(b) {
 		return nil, err
 	}
 	sum := sha256.Sum256(b)

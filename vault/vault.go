@@ -137,8 +137,10 @@ func (v *Vault) open() (err error) {
 		}
 	}
 	var head [fileHeader]byte
-	if _, err := v.file.ReadAt(head[:], 0); err != nil {
-		return fmt.Errorf("%w: reading its header: %w", ErrDamaged, err)
+	if _, err := v.file.ReadAt(head[:], 0); err == io.EOF {
+		return fmt.Errorf("%w: it ends within its header", ErrDamaged)
+	} else if err != nil {
+		return err
 	}
 	if v.keys, err = readHeader(head[:], v.cfg.Key); err != nil {
 		return err
