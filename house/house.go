@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sekisho"
+	"sekisho/console"
 	"sekisho/disk"
 	"sekisho/gate"
 	"sekisho/ledger"
@@ -45,6 +46,7 @@ type House struct {
 
 	now     func() time.Time
 	drill   string
+	past    past
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
@@ -59,6 +61,7 @@ type Books struct {
 	Trace    *trace.Trace
 	Seen     *sensor.Seen
 	Bindings *sensor.Bindings
+	Live     *console.Live
 }
 
 // paths of a data directory.
@@ -104,38 +107,44 @@ func Open(ctx context.Context, c Config, base string, o Options) (h *House, err 
 	if err != nil {
 		return nil, err
 	}
-	assigned, err := h.fold(ctx)
-	if err != nil {
+	if err := h.fold(ctx); err != nil {
 		return nil, err
 	}
-	if err := h.Vault.Reconcile(assigned.highest); err != nil {
+	if err := h.Vault.Reconcile(h.past.highest); err != nil {
 		return nil, err
 	}
 	return h, nil
 }
 
-// highest is a fold that knows how far the ledger knows each vault space.
-type highest struct{ highest map[string]uint32 }
+// past is a fold of what the house itself must know to begin: how far the
+// ledger knows each vault space, and when the rosters were last read.
+type past struct {
+	highest map[string]uint32
+	roster  sekisho.Time
+}
 
-func (*highest) Name() string { return "assigned" }
+func (*past) Name() string { return "house-past" }
 
-func (a *highest) Apply(e *sekisho.Entry) {
-	if b, ok := e.Body.(*sekisho.Assigned); ok {
-		a.highest[b.Space] = max(a.highest[b.Space], b.First+b.Count-1)
+func (p *past) Apply(e *sekisho.Entry) {
+	switch b := e.Body.(type) {
+	case *sekisho.Assigned:
+		p.highest[b.Space] = max(p.highest[b.Space], b.First+b.Count-1)
+	case *sekisho.RosterRead:
+		p.roster = e.Time
 	}
 }
 
 // fold brings the views to the end of the ledger and keeps them there.
-func (h *House) fold(ctx context.Context) (*highest, error) {
+func (h *House) fold(ctx context.Context) error {
 	bindings, err := sensor.NewBindings(h.Config.Sensors.Bindings)
 	if err != nil {
-		return nil, fmt.Errorf("config: sensors: %w", err)
+		return fmt.Errorf("config: sensors: %w", err)
 	}
-	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Bindings: bindings}
-	assigned := &highest{map[string]uint32{}}
+	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Bindings: bindings, Live: console.NewLive()}
+	h.past.highest = map[string]uint32{}
 	h.Views = view.New(view.Config{
 		Follow: h.Ledger.Follow, Last: h.Ledger.Last, Append: h.append, Log: h.Log,
-		Views: []view.View{assigned, h.Trace, h.Seen, h.Bindings},
+		Views: []view.View{&h.past, h.Trace, h.Seen, h.Bindings, h.Live},
 	})
 	following, stop := context.WithCancel(context.Background())
 	h.stop = stop
@@ -145,9 +154,9 @@ func (h *House) fold(ctx context.Context) (*highest, error) {
 		}
 	})
 	if err := h.Views.WaitFor(ctx, h.Ledger.Last()); err != nil {
-		return nil, fmt.Errorf("folding the ledger: %w", err)
+		return fmt.Errorf("folding the ledger: %w", err)
 	}
-	return assigned, nil
+	return nil
 }
 
 func (h *House) append(ctx context.Context, b ...sekisho.Body) (sekisho.ID, error) {

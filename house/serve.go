@@ -1,0 +1,125 @@
+package house
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"sekisho"
+	"sekisho/console"
+	"sekisho/disk"
+	"sekisho/gate"
+	"sekisho/sensor"
+)
+
+// NewConsole makes the web door. It is not served yet.
+func (h *House) NewConsole() (*console.Console, error) {
+	mode := ""
+	for _, r := range h.Config.Gate.Roles {
+		switch {
+		case mode == "":
+			mode = string(r.Mode)
+		case mode != string(r.Mode):
+			mode = "mixed"
+		}
+	}
+	return console.New(console.Config{
+		Dir: h.Config.Data, FS: disk.OS{}, Ledger: h.Ledger, Vault: h.Vault, Views: h.Views, Live: h.Live, Trace: h.Trace,
+		Name: h.Config.Name, Drill: h.drill, Software: Software, Mode: mode, Zone: h.Zone, TLS: h.Config.Console.Cert != "",
+		Now: h.now, Log: h.Log.With("door", "console"),
+	})
+}
+
+// ServeConsole serves the pages on l until ctx ends.
+func (h *House) ServeConsole(ctx context.Context, c *console.Console, l net.Listener) error {
+	srv := c.Server()
+	stop := context.AfterFunc(ctx, func() {
+		c.Close(context.Background())
+		srv.Close()
+	})
+	defer stop()
+	var err error
+	if cert := h.Config.Console.Cert; cert != "" {
+		err = srv.ServeTLS(l, cert, h.Config.Console.Key)
+	} else {
+		err = srv.Serve(l)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serving the console: %w", err)
+}
+
+// ReadRosters reads the list of everybody of each subject that has one.
+func (h *House) ReadRosters(ctx context.Context, progress func(subject string, done int)) error {
+	for _, s := range h.Gate.Subjects() {
+		read, err := h.Gate.ReadRoster(ctx, s, func(n int) {
+			if progress != nil {
+				progress(s, n)
+			}
+		})
+		switch {
+		case errors.Is(err, gate.ErrNoRoster):
+		case err != nil:
+			return fmt.Errorf("reading the roster of %s: %w", s, err)
+		default:
+			h.Log.Info("read the roster", "subject", s, "people", read.Count)
+			h.forgetRoster(s)
+		}
+	}
+	return nil
+}
+
+// KeepRosters reads them now if the last reading is older than the config
+// says, and then again and again until ctx ends.
+func (h *House) KeepRosters(ctx context.Context) {
+	var wait time.Duration
+	if last := h.past.roster; last != 0 {
+		wait = max(0, h.Config.Roster-h.now().Sub(last.Go()))
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		wait = h.Config.Roster
+		if err := h.ReadRosters(ctx, nil); err != nil && ctx.Err() == nil {
+			h.Log.Error("reading the rosters", "error", err)
+			wait = min(wait, time.Minute)
+		}
+	}
+}
+
+// FollowZeek follows the conn.log files of the config until ctx ends.
+func (h *House) FollowZeek(ctx context.Context) {
+	inside, _ := ParsePrefixes(h.Config.Sensors.Inside) // checked when the house was opened
+	for i, z := range h.Config.Sensors.Zeek {
+		h.running.Go(func() {
+			for ctx.Err() == nil {
+				opt := sensor.FollowOptions{
+					ConnOptions: sensor.ConnOptions{Sensor: z.Name, Inside: inside, Bindings: h.Bindings, Seen: h.Seen},
+					State:       filepath.Join(h.Config.Data, fmt.Sprintf("zeek-%d.state", i+1)), Log: h.Log.With("sensor", z.Name),
+				}
+				err := sensor.Follow(ctx, z.Path, opt, h.Take)
+				if err != nil && ctx.Err() == nil {
+					h.Log.Error("following a conn.log", "sensor", z.Name, "error", err)
+					select {
+					case <-ctx.Done():
+					case <-time.After(10 * time.Second):
+					}
+				}
+			}
+		})
+	}
+}
+
+// Take makes a sensor's findings durable.
+func (h *House) Take(bodies []sekisho.Body) error {
+	_, err := h.Ledger.Append(context.Background(), bodies...)
+	return err
+}
