@@ -100,9 +100,11 @@ type witnesses struct {
 // A row is a customer's if it holds the customer's key, as an exact text, and
 // another field that agrees with the roster; or, without a key that is known,
 // if two match fields each find this customer and nobody else, or the e-mail
-// address does. No row is one that also speaks for somebody else; see
-// FileReport.Damaged. So one altered value never makes a row another
-// customer's, except where the value is all that the row says of them.
+// address does. And what else the row says must not speak for somebody else: a
+// value that only another customer has, or values that others have and this one
+// has not, unless those that agree are more than all that do not. So an altered
+// value does not make a row another customer's, except where it is all that the
+// row says. Rows left without a customer are Damaged, by reason.
 //
 // The entry comes without Incident and By, which are the caller's to fill in,
 // and is not yet recorded. An error is ErrNotText, a table in which nothing can

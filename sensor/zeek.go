@@ -150,7 +150,7 @@ func ReadConn(ctx context.Context, r io.Reader, name string, opt ConnOptions, em
 
 // ImportConn is ReadConn of a whole file. It reads the file twice: if its bytes
 // were taken in before, by any sensor, it is ErrAlreadyRead and nothing is
-// emitted. opt.Seen must be given.
+// emitted. Without opt.Seen nothing is known to have been taken in.
 func ImportConn(ctx context.Context, path string, opt ConnOptions, emit func([]sekisho.Body) error) (*Result, error) {
 	f, err := os.Open(path)
 	if err != nil {
