@@ -70,7 +70,7 @@ const (
 	kindAssign  = 1
 	erasedBit   = 1
 	alignment   = 8
-	rowsPerByte = 1 + saltLen + tagLen // a row takes at least this much
+	minRow      = 1 + saltLen + tagLen // what a row takes at least
 )
 
 // keyring derives the keys of one file.
@@ -169,7 +169,7 @@ func readGroup(b []byte) (g group, ok bool) {
 	g.epoch = [epochLen]byte(b[16:32])
 	g.nonce = binary.LittleEndian.Uint64(b[32:])
 	g.rows = binary.LittleEndian.Uint32(b[40:])
-	return g, g.body <= maxBody && int(g.rows) <= g.body/rowsPerByte
+	return g, g.body <= maxBody && int(g.rows) <= g.body/minRow
 }
 
 // run is consecutive ordinals of one space, opened.

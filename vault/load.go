@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -127,7 +126,7 @@ func openAll(groups []found, epochs *epochKeys) {
 // apply takes the keys of a good group into memory.
 func (v *Vault) apply(g *found) error {
 	for _, r := range g.runs {
-		s := v.Space(strings.Clone(r.space))
+		s := v.Space(r.space)
 		if r.first-1 != s.count.Load() {
 			return fmt.Errorf("%w: group %d begins %q at %d, and %d was to follow", ErrDamaged, g.seq, r.space, r.first, s.count.Load()+1)
 		}
