@@ -23,6 +23,7 @@ import (
 
 	"sekisho"
 	"sekisho/disk"
+	"sekisho/incident"
 	"sekisho/ledger"
 	"sekisho/trace"
 	"sekisho/vault"
@@ -41,6 +42,8 @@ type Config struct {
 	Views  *view.Set
 	Live   *Live        // in Views
 	Trace  *trace.Trace // in Views
+	// Incidents is among the reactions of Views.
+	Incidents *incident.Book
 
 	// MatchFile compares a recovered file with the roster of a space, reading
 	// it once: sensor.MatchFile. The entry comes without Incident and By. nil:

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +19,9 @@ import (
 
 	"sekisho"
 	"sekisho/disk"
+	"sekisho/incident"
 	"sekisho/ledger"
+	"sekisho/sensor"
 	"sekisho/trace"
 	"sekisho/vault"
 	"sekisho/view"
@@ -68,13 +71,22 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 		Now: h.clock.now, SegmentBytes: 4 << 20, Before: h.vault.Flush})
 	must(t, err)
 	must(t, h.vault.Reconcile(map[string]uint32{}))
-	live, known := NewLive(), trace.New()
-	h.views = view.New(view.Config{Follow: h.ledger.Follow, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{known, live}})
+	live, known, cases := NewLive(), trace.New(), incident.New()
+	h.views = view.New(view.Config{Follow: h.ledger.Follow, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{known, live},
+		Reactions: []view.Reaction{cases.Reaction()}})
 	ctx, stop := context.WithCancel(context.Background())
 	running := make(chan struct{})
 	go func() { h.views.Run(ctx); close(running) }()
-	cfg := Config{Dir: dir, FS: disk.OS{}, Ledger: h.ledger, Vault: h.vault, Views: h.views, Live: live, Trace: known,
-		Name: "jal-test", Software: "0.1", Mode: "enforce", Now: h.clock.now}
+	cfg := Config{Dir: dir, FS: disk.OS{}, Ledger: h.ledger, Vault: h.vault, Views: h.views, Live: live, Trace: known, Incidents: cases,
+		Name: "jal-test", Software: "0.1", Mode: "enforce", Now: h.clock.now,
+		MatchFile: func(ctx context.Context, file io.Reader, space string) (*sekisho.FileMatched, error) {
+			roster, err := h.vault.Roster(space)
+			if err != nil {
+				return nil, err
+			}
+			found, _, err := sensor.MatchFile(ctx, file, sensor.FileOptions{Name: "upload", KeyNames: []string{"member"}}, roster, h.vault.Space(space))
+			return found, err
+		}}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -283,9 +295,12 @@ func readFile(t testing.TB, path string) string {
 
 func contains(s, part string) bool { return strings.Contains(s, part) }
 
-// furnish fills the house with a morning's work, and gives a path of every
-// page.
+// furnish fills the house with a morning's work, a sweep, the alert and the
+// incident that came of it, what left for a hostile address, and a file that
+// was found there. It gives a path of every page.
 func (h *house) furnish() map[string]string {
+	h.t.Helper()
+	h.roster(3000)
 	for i := range 12 {
 		h.clock.pass(100 * time.Second)
 		h.lookup([]string{"sato", "suzuki", "takahashi"}[i%3], []string{"pc-0417", "pc-0533", "unverified@10.9.9.9"}[i%3],
@@ -294,6 +309,73 @@ func (h *house) furnish() map[string]string {
 	s := h.lookup("sato", "pc-0417", sekisho.Identity|sekisho.Contact|sekisho.Employment|sekisho.Loyalty, 5, 6, 7, 8, 9, 10, 11, 12)
 	h.append(&sekisho.Refused{Session: s, Number: 2, SQLState: "42501", Reason: "aggregate", Tables: []string{"crm.member", "crm.passport"},
 		Statement: h.vault.Space("statement").OfText([]byte("SELECT count(*) FROM member"))})
-	h.append(&sekisho.Access{Session: s, Shape: 999999, Number: 3, Class: sekisho.AnyRow, Reach: 1_000_000, Rows: 3})
-	return map[string]string{"live": "/", "status": "/status", "search": "/search", "endpoint": "/endpoints/pc-0417", "person": "/people/sato", "entry": fmt.Sprintf("/entries/%d", h.ledger.Last()-1), "failure": "/nowhere"}
+	refused := h.ledger.Last()
+	incident := h.breach()
+	return map[string]string{"live": "/", "status": "/status", "search": "/search", "endpoint": "/endpoints/pc-0417", "person": "/people/sato",
+		"entry": fmt.Sprintf("/entries/%d", refused), "failure": "/endpoints/pc-0471", "incidents": "/incidents", "incident": fmt.Sprintf("/incidents/%d", incident)}
+}
+
+// breach is a sweep by sato at pc-0417, 900 of 1,200 customers within its
+// alert, and 64 kB to a hostile address. It gives the incident's number.
+func (h *house) breach() uint64 {
+	h.t.Helper()
+	h.clock.pass(time.Hour)
+	from := sekisho.At(h.clock.now())
+	var some []int64
+	for i := range int64(900) {
+		some = append(some, 1+i)
+	}
+	h.lookup("sato", "pc-0417", sekisho.Identity|sekisho.Contact, some...)
+	h.clock.pass(30 * time.Minute)
+	until := sekisho.At(h.clock.now())
+	h.clock.pass(30 * time.Minute)
+	h.lookup("sato", "pc-0417", sekisho.Identity|sekisho.Employment, 1500, 1501, 1502)
+	hostile := netip.MustParseAddr("203.0.113.66")
+	h.append(&sekisho.Egress{Sensor: "zeek-conn", Endpoint: "pc-0417", Source: netip.MustParseAddr("10.1.4.17"), Target: hostile, Port: 443,
+		Protocol: "tcp", Start: from, End: until, Out: 1300, In: 900, Ref: "C1"},
+		&sekisho.SensorRead{Sensor: "zeek-conn", Lines: 1200, Accepted: 1198, Rejected: 2, From: from - 3600e6, Until: until},
+		&sekisho.Alert{Detector: "sweep", Principal: h.staff("sato"), Endpoint: "pc-0417", From: from, Until: until, Observed: 900, Limit: 200, Basis: []uint64{h.ledger.Last()}},
+		&sekisho.Alert{Detector: "egress", Endpoint: "pc-0417", From: from, Until: until, Observed: 1300, Target: hostile})
+	for {
+		var list []*incident.Incident
+		h.views.Read(func() { list = h.console.cfg.Incidents.List() })
+		if len(list) > 0 {
+			return list[0].Number
+		}
+		ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+		must(h.t, h.views.WaitFor(ctx, h.ledger.Last()+1))
+		stop()
+	}
+}
+
+// roster makes customers 1 to n known, with what breaks the numbers down.
+func (h *house) roster(n int) {
+	h.t.Helper()
+	day := int32(h.clock.now().Unix() / 86400)
+	read, err := h.vault.WriteRoster("member", vault.RosterSchema{Labels: []string{"partner", "residence"}, Dates: []string{"passport_until"}, Match: []string{"email"}},
+		func(yield func(vault.RosterRow, error) bool) {
+			for i := 1; i <= n; i++ {
+				row := vault.RosterRow{Key: strconv.Itoa(i), Labels: []string{[]string{"direct", "card", "=HYPERLINK(1)"}[i%3], []string{"JP", "JP", "JP", "US", "DE"}[i%5]},
+					Dates: []int32{day + int32(i%7-3)*100}, Match: []string{fmt.Sprintf("member%d@example.jp", i)}}
+				if i%2 == 0 {
+					row.Dates[0] = vault.NoDate
+				}
+				if !yield(row, nil) {
+					return
+				}
+			}
+		}, func(int) {})
+	must(h.t, err)
+	h.append(read)
+}
+
+// recovered is a CSV of customers, two rows of it damaged.
+func recovered(members ...int) string {
+	var b strings.Builder
+	b.WriteString("member,email\r\n")
+	for _, m := range members {
+		fmt.Fprintf(&b, "%d,member%d@example.jp\r\n", m, m)
+	}
+	b.WriteString("9999999,nobody@example.jp\r\n,\r\n")
+	return b.String()
 }

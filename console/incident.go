@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"sekisho"
+	"sekisho/incident"
 	"sekisho/trace"
 )
 
@@ -52,31 +54,23 @@ type revision struct {
 	Prev       *revision    `json:"-"`
 }
 
-func (c *Console) revision(f revisionFact) *revision {
-	b := f.body
-	return &revision{Entry: f.seq, Time: f.at, By: c.named("staff", b.By), Reason: b.Reason, WorstCase: b.WorstCase, Suspected: b.Suspected,
+func (c *Console) revision(f *incident.Revision) *revision {
+	b := f.Body
+	return &revision{Entry: f.Seq, Time: f.At, By: c.named("staff", b.By), Reason: b.Reason, WorstCase: b.WorstCase, Suspected: b.Suspected,
 		SentAtMost: b.SentAtMost, Confirmed: b.Confirmed, SentKnown: b.SentKnown, Through: b.Through, Endpoints: len(b.Endpoints)}
 }
 
 func (c *Console) incidents(v *visit) (page, error) {
 	p := &incidentsPage{}
-	l := c.cfg.Live
-	l.mu.Lock()
-	cases := slices.Clone(l.cases.cases)
-	detector := map[uint64]string{}
-	for _, a := range l.cases.alerts {
-		detector[a.seq] = a.body.Detector
-	}
-	for i, one := range cases {
-		copied := *one
-		cases[i] = &copied
-	}
-	l.mu.Unlock()
-	for _, one := range slices.Backward(cases) {
-		line := incidentLine{ID: one.id, Opened: one.at, By: c.named("staff", one.opened.By), Detector: detector[one.opened.Alert],
-			Endpoints: one.opened.Endpoints, Revisions: len(one.revisions)}
-		if n := len(one.revisions); n > 0 {
-			line.Numbers, line.Endpoints = c.revision(one.revisions[n-1]), one.revisions[n-1].body.Endpoints
+	var cases []*incident.Incident
+	c.cfg.Views.Read(func() { cases = c.cfg.Incidents.List() })
+	for _, one := range cases {
+		line := incidentLine{ID: one.Number, Opened: one.Opened, By: c.named("staff", one.By), Endpoints: one.Endpoints, Revisions: len(one.Revisions)}
+		if one.By == 0 && len(one.Alerts) > 0 {
+			line.Detector = one.Alerts[0].Body.Detector
+		}
+		if n := len(one.Revisions); n > 0 {
+			line.Numbers = c.revision(&one.Revisions[n-1])
 		}
 		p.Incidents = append(p.Incidents, line)
 	}
@@ -107,24 +101,49 @@ func (c *Console) openIncident(v *visit) (page, error) {
 	if err != nil {
 		return nil, notRecorded(err)
 	}
-	return c.record(v, id.Seq, a, "scope")
+	if err := c.cfg.Views.WaitFor(v.r.Context(), id.Seq); err != nil {
+		return nil, fmt.Errorf("showing a new incident: %w", err)
+	}
+	return c.record(v, id.Seq, a)
 }
 
-// record appends a state of the numbers, and shows the incident once the pages
-// know it.
-func (c *Console) record(v *visit, incident uint64, a *trace.Answer, reason string) (page, error) {
-	id, err := c.cfg.Ledger.Append(v.r.Context(), revised(incident, v.who.staff, a, reason))
-	if err != nil {
-		return nil, notRecorded(err)
+// record appends a state of the numbers, if it says anything new, and shows
+// the incident once the pages know it.
+func (c *Console) record(v *visit, number uint64, a *trace.Answer) (page, error) {
+	one := c.caseByNumber(number)
+	if one == nil {
+		return nil, fail(http.StatusNotFound, "incident")
 	}
-	if err := c.cfg.Views.WaitFor(v.r.Context(), id.Seq); err != nil {
-		return nil, fmt.Errorf("showing a revision: %w", err)
+	if body := one.Revise(a, v.who.staff); body != nil {
+		id, err := c.cfg.Ledger.Append(v.r.Context(), body)
+		if err != nil {
+			return nil, notRecorded(err)
+		}
+		if err := c.cfg.Views.WaitFor(v.r.Context(), id.Seq); err != nil {
+			return nil, fmt.Errorf("showing a revision: %w", err)
+		}
 	}
 	if wantsJSON(v.r) {
-		return c.incidentPage(v, incident)
+		return c.showIncident(v, number)
 	}
-	http.Redirect(v.w, v.r, "/incidents/"+strconv.FormatUint(incident, 10), http.StatusSeeOther)
+	http.Redirect(v.w, v.r, "/incidents/"+strconv.FormatUint(number, 10), http.StatusSeeOther)
 	return nil, errDone
+}
+
+func (c *Console) caseByNumber(number uint64) (one *incident.Incident) {
+	c.cfg.Views.Read(func() { one = c.cfg.Incidents.Get(number) })
+	return one
+}
+
+// questionOf is what an incident asks at present.
+func (c *Console) questionOf(one *incident.Incident) trace.Question {
+	space := c.firstSpace()
+	if files := c.cfg.Live.filesOf(one.Number); len(files) > 0 {
+		space = files[len(files)-1].body.Space
+	}
+	var now sekisho.Time
+	c.cfg.Views.Read(func() { now = c.cfg.Trace.LastTime() })
+	return one.Question(space, now)
 }
 
 // incidentPage is one incident: the four numbers and everything behind them.
@@ -210,67 +229,51 @@ type breakdownRow struct {
 }
 
 func (c *Console) incident(v *visit) (page, error) {
-	id, err := strconv.ParseUint(v.r.PathValue("id"), 10, 64)
+	number, err := strconv.ParseUint(v.r.PathValue("id"), 10, 64)
 	if err != nil {
 		return nil, fail(http.StatusNotFound, "incident")
 	}
-	return c.incidentPage(v, id)
+	return c.showIncident(v, number)
 }
 
-// question is what an incident asks at present.
-func (one *caseFacts) question() trace.Question {
-	if n := len(one.revisions); n > 0 {
-		b := one.revisions[n-1].body
-		q := trace.Question{Endpoints: b.Endpoints, Since: b.Since, Until: b.Until, Hostile: b.Hostile,
-			Compression: float64(b.Compression) / 100, Incident: one.id}
-		for _, f := range one.files {
-			q.Space = f.body.Space
-		}
-		return q
-	}
-	return trace.Question{Endpoints: one.opened.Endpoints, Since: max(one.at-30*24*3600e6, 0), Until: one.at + 24*3600e6, Incident: one.id}
-}
-
-func (c *Console) incidentPage(v *visit, id uint64) (page, error) {
-	one, ok := c.cfg.Live.snapshot(id)
-	if !ok {
+func (c *Console) showIncident(v *visit, number uint64) (page, error) {
+	one := c.caseByNumber(number)
+	if one == nil {
 		return nil, fail(http.StatusNotFound, "incident")
 	}
-	a, err := c.ask(one.question())
+	a, err := c.ask(c.questionOf(one))
 	if err != nil {
 		return nil, err
 	}
 	q := a.Question
-	p := &incidentPage{ID: id, Opened: one.at, By: c.named("staff", one.opened.By), Answer: a, Asked: shownQuestion(q, v.zone),
+	p := &incidentPage{ID: number, Opened: one.Opened, By: c.named("staff", one.By), Answer: a, Asked: shownQuestion(q, v.zone),
 		Since: q.Since, Until: q.Until, CanMatch: c.cfg.MatchFile != nil}
-	number := func(key string, n trace.Number, known bool, list string) {
+	if one.By == 0 && len(one.Alerts) > 0 {
+		p.Detector = one.Alerts[0].Body.Detector
+	}
+	four := func(key string, n trace.Number, known bool, list string) {
 		p.Numbers = append(p.Numbers, fourth{key, n.Value, a.WorstCase, v.formula(n.Formula), known, n.Evidence, list})
 	}
-	number("worst_case", a.Numbers.WorstCase, true, "worst-case")
-	number("suspected", a.Numbers.Suspected, true, "suspected")
-	number("sent_at_most", a.Numbers.SentAtMost, a.SentKnown, "")
-	number("confirmed", a.Numbers.Confirmed, true, "confirmed")
+	four("worst_case", a.Numbers.WorstCase, true, "worst-case")
+	four("suspected", a.Numbers.Suspected, true, "suspected")
+	four("sent_at_most", a.Numbers.SentAtMost, a.SentKnown, "")
+	four("confirmed", a.Numbers.Confirmed, true, "confirmed")
 	for _, n := range a.NotObserved {
 		p.Notes = append(p.Notes, v.note(n))
 	}
-	for i, f := range one.revisions {
-		r := c.revision(f)
+	for i := range one.Revisions {
+		r := c.revision(&one.Revisions[i])
 		if i > 0 {
 			r.Prev = p.Revisions[i-1]
 		}
 		p.Revisions = append(p.Revisions, r)
 	}
-	if n := len(p.Revisions); n > 0 {
-		last := p.Revisions[n-1]
-		p.Moved = last.WorstCase != a.WorstCase || last.Suspected != a.Suspected || last.SentAtMost != a.SentAtMost || last.Confirmed != a.Confirmed
-	} else {
-		p.Moved = true
-	}
-	for _, f := range one.files {
+	p.Moved = one.Revise(a, 0) != nil
+	for _, f := range c.cfg.Live.filesOf(number) {
 		p.Files = append(p.Files, fileLine{f.seq, f.at, c.named("staff", f.body.By), f.body.Rows, f.body.Damaged, len(f.body.Subjects)})
 	}
 	c.incidentEndpoints(v, p, q)
-	p.Timeline = c.timeline(v, &one, p, q)
+	p.Timeline = c.timeline(v, one, p, q)
 	slices.Reverse(p.Revisions)
 	p.NotOut, p.Breakdown = notOut(a), breakdowns(a)
 	return p, nil
@@ -321,7 +324,7 @@ func (c *Console) incidentEndpoints(v *visit, p *incidentPage, q trace.Question)
 }
 
 // timeline is the facts in the order of their time.
-func (c *Console) timeline(v *visit, one *caseFacts, p *incidentPage, q trace.Question) (out []event) {
+func (c *Console) timeline(v *visit, one *incident.Incident, p *incidentPage, q trace.Question) (out []event) {
 	add := func(at sekisho.Time, entry uint64, kind string, serious bool, args ...any) {
 		if at != 0 {
 			out = append(out, event{at, entry, kind, v.say("event."+kind, args...), serious})
@@ -336,24 +339,23 @@ func (c *Console) timeline(v *visit, one *caseFacts, p *incidentPage, q trace.Qu
 	}
 	add(first, entryOf(p.Answer.Numbers.WorstCase.Evidence.First), "first_access", false)
 	add(last, entryOf(p.Answer.Numbers.WorstCase.Evidence.Last), "last_access", false)
-	for _, f := range c.cfg.Live.alertsOn(q.Endpoints, q.Since, q.Until) {
-		if f.seq == one.opened.Alert {
-			p.Detector = f.body.Detector
-		}
-		who := c.named("staff", f.body.Principal)
-		if f.body.Detector == "egress" {
-			add(f.at, f.seq, "alert_egress", true, f.body.Endpoint, f.body.Target.String(), v.bytes(f.body.Observed))
-		} else {
-			add(f.at, f.seq, "alert_sweep", true, f.body.Endpoint, cmp.Or(who, "–"), number(f.body.Observed), number(f.body.Limit))
+	for _, a := range one.Alerts {
+		switch b := a.Body; b.Detector {
+		case "egress":
+			add(b.From, a.Seq, "alert_egress", true, b.Endpoint, b.Target.String(), v.bytes(b.Observed))
+		case "sweep":
+			add(b.From, a.Seq, "alert_sweep", true, b.Endpoint, cmp.Or(c.named("staff", b.Principal), "–"), number(b.Observed), number(b.Limit))
+		default:
+			add(b.From, a.Seq, "alert", true, v.code("reason", b.Detector), b.Endpoint)
 		}
 	}
 	for _, f := range c.cfg.Live.hostileFlows(q.Endpoints, q.Hostile) {
 		add(f.from, f.first, "egress", true, cmp.Or(f.endpoint, "?"), f.target.String(), v.bytes(f.bytes), number(f.connections))
 	}
-	if one.opened.Alert != 0 {
-		add(one.at, one.id, "opened_alert", false)
+	if p.Detector != "" {
+		add(one.Opened, one.Number, "opened_alert", false)
 	} else {
-		add(one.at, one.id, "opened", false, cmp.Or(p.By, "sekisho"))
+		add(one.Opened, one.Number, "opened", false, cmp.Or(p.By, "sekisho"))
 	}
 	for _, r := range p.Revisions {
 		add(r.Time, r.Entry, "revised", false, v.code("reason", r.Reason), cmp.Or(r.By, "sekisho"),
@@ -472,39 +474,36 @@ func (t *tongue) note(n trace.Note) string {
 
 // restate asks an incident's question anew, and records the answer.
 func (c *Console) restate(v *visit) (page, error) {
-	id, one, err := c.caseOf(v)
+	one, err := c.caseOf(v)
 	if err != nil {
 		return nil, err
 	}
 	if err := v.r.ParseForm(); err != nil {
 		return nil, tooLarge(err)
 	}
-	q, reason := one.question(), "ledger"
+	q := c.questionOf(one)
 	if !v.r.PostForm.Has("again") {
 		asked := formQuestion(v.r.PostForm)
-		asked.Incident = id
+		asked.Incident = one.Number
 		if q, err = asked.parse(v.zone); err != nil {
 			return nil, err
 		}
-		reason = "scope"
 	}
 	a, err := c.ask(q)
 	if err != nil {
 		return nil, err
 	}
-	return c.record(v, id, a, reason)
+	return c.record(v, one.Number, a)
 }
 
-func (c *Console) caseOf(v *visit) (uint64, *caseFacts, error) {
-	id, err := strconv.ParseUint(v.r.PathValue("id"), 10, 64)
-	if err != nil {
-		return 0, nil, fail(http.StatusNotFound, "incident")
+func (c *Console) caseOf(v *visit) (*incident.Incident, error) {
+	number, err := strconv.ParseUint(v.r.PathValue("id"), 10, 64)
+	if err == nil {
+		if one := c.caseByNumber(number); one != nil {
+			return one, nil
+		}
 	}
-	one, ok := c.cfg.Live.snapshot(id)
-	if !ok {
-		return 0, nil, fail(http.StatusNotFound, "incident")
-	}
-	return id, &one, nil
+	return nil, fail(http.StatusNotFound, "incident")
 }
 
 const maxUpload = 1 << 30
@@ -512,7 +511,7 @@ const maxUpload = 1 << 30
 // matchFile compares a recovered file with the roster as it streams in; the
 // file is kept nowhere.
 func (c *Console) matchFile(v *visit) (page, error) {
-	id, one, err := c.caseOf(v)
+	one, err := c.caseOf(v)
 	if err != nil {
 		return nil, err
 	}
@@ -526,30 +525,38 @@ func (c *Console) matchFile(v *visit) (page, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := one.question()
-	if q.Space == "" {
-		q.Space = c.firstSpace()
+	found, err := c.recordFile(v.r.Context(), file, c.questionOf(one).Space, one.Number, v.who.staff)
+	if err != nil {
+		return nil, err
 	}
-	found, err := c.cfg.MatchFile(v.r.Context(), file, q.Space)
+	q := c.questionOf(one)
+	q.Space = found.Space
+	a, err := c.ask(q)
+	if err != nil {
+		return nil, err
+	}
+	return c.record(v, one.Number, a)
+}
+
+// recordFile compares a file, and records whom it names before anybody is
+// told.
+func (c *Console) recordFile(ctx context.Context, file io.Reader, space string, number uint64, by uint32) (*sekisho.FileMatched, error) {
+	found, err := c.cfg.MatchFile(ctx, file, space)
 	if err != nil {
 		if big := tooLarge(err); big != err {
 			return nil, big
 		}
 		return nil, &failure{status: http.StatusUnprocessableEntity, key: "file_unread", cause: err}
 	}
-	found.Incident, found.By = id, v.who.staff
-	last, err := c.cfg.Ledger.Append(v.r.Context(), found)
+	found.Incident, found.By = number, by
+	id, err := c.cfg.Ledger.Append(ctx, found)
 	if err != nil {
 		return nil, notRecorded(err)
 	}
-	if err := c.cfg.Views.WaitFor(v.r.Context(), last.Seq); err != nil {
+	if err := c.cfg.Views.WaitFor(ctx, id.Seq); err != nil {
 		return nil, fmt.Errorf("showing a file's result: %w", err)
 	}
-	a, err := c.ask(q)
-	if err != nil {
-		return nil, err
-	}
-	return c.record(v, id, a, "file")
+	return found, nil
 }
 
 // uploaded is the stream of a form's file, nothing of which is kept.

@@ -21,19 +21,19 @@ var listNames = []string{"confirmed", "suspected", "worst-case"}
 // list downloads the people behind a number. It is an access: whose names
 // leave stands in the ledger, durable, before the first byte does.
 func (c *Console) list(v *visit) (page, error) {
-	id, one, err := c.caseOf(v)
+	one, err := c.caseOf(v)
 	if err != nil {
 		return nil, err
 	}
 	which := v.r.PostFormValue("list")
-	q := one.question()
+	q := c.questionOf(one)
 	rows, err := c.exportList(v.r, v.who, q, which)
 	if err != nil {
 		return nil, err
 	}
 	http.NewResponseController(v.w).SetWriteDeadline(time.Now().Add(15 * time.Minute))
 	v.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	v.w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="incident-%d-%s.csv"`, id, which))
+	v.w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="incident-%d-%s.csv"`, one.Number, which))
 	v.w.Header().Set("Cache-Control", "no-store")
 	counted := &counter{w: v.w}
 	err = rows(counted)

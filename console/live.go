@@ -105,7 +105,7 @@ func NewLive() *Live {
 	l.facts.kinds = map[sekisho.Kind]uint64{}
 	l.facts.sensors = map[string]*sensorFact{}
 	l.facts.rosters = map[string]*rosterFact{}
-	l.cases.byID = map[uint64]*caseFacts{}
+	l.cases.files = map[uint64][]fileFact{}
 	l.cases.flows = map[flowKey]*flowFact{}
 	l.forget()
 	return l

@@ -127,11 +127,3 @@ func (c *Console) ask(q trace.Question) (*trace.Answer, error) {
 	}
 	return a, nil
 }
-
-// revised is the entry that states an answer.
-func revised(incident uint64, by uint32, a *trace.Answer, reason string) *sekisho.IncidentRevised {
-	q := a.Question
-	return &sekisho.IncidentRevised{Incident: incident, By: by, Endpoints: q.Endpoints, Since: q.Since, Until: q.Until, Hostile: q.Hostile,
-		Compression: uint32(q.Compression*100 + 0.5), Through: a.Through, WorstCase: a.WorstCase, Suspected: a.Suspected,
-		SentAtMost: a.SentAtMost, Confirmed: a.Confirmed, SentKnown: a.SentKnown, Reason: reason}
-}

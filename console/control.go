@@ -1,0 +1,157 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"sekisho"
+	"sekisho/trace"
+)
+
+type peerKey struct{}
+
+// WithPeer says who is at the other end of a control connection: the name of
+// the account that SO_PEERCRED told. Use it in http.Server.ConnContext.
+func WithPeer(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, peerKey{}, name)
+}
+
+// Control serves the commands of this machine on a socket that only the
+// owner's account can open; whoever is there is a local administrator. Every
+// request must carry WithPeer. Each is a session of its own in the ledger.
+//
+//	POST /api/impact              a question as JSON → the answer as JSON
+//	POST /api/impact (multipart)  "question", then "file": the file is compared first
+//	POST /api/list?list=NAME      the same bodies → the list as CSV, recorded before its first byte
+//	POST /api/users/NAME/reset    → {"password": …}
+//	GET  /api/status              → the status page's JSON
+func (c *Console) Control() http.Handler {
+	mux := http.NewServeMux()
+	handle := func(pattern string, limit int64, do func(v *visit) (any, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			v := c.visit(w, r)
+			r.Body = http.MaxBytesReader(w, r.Body, limit)
+			answer, err := c.asPeer(v, do)
+			if err == errDone {
+				return
+			}
+			if err != nil {
+				r.Header.Set("Accept", "application/json")
+				c.refuse(v, err)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json; charset=utf-8")
+			e := json.NewEncoder(w)
+			e.SetIndent("", "  ")
+			e.Encode(answer)
+		})
+	}
+	handle("POST /api/impact", maxUpload, func(v *visit) (any, error) {
+		q, err := c.controlQuestion(v)
+		if err != nil {
+			return nil, err
+		}
+		return c.ask(q)
+	})
+	handle("POST /api/list", maxUpload, func(v *visit) (any, error) {
+		q, err := c.controlQuestion(v)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := c.exportList(v.r, v.who, q, v.r.URL.Query().Get("list"))
+		if err != nil {
+			return nil, err
+		}
+		v.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+		counted := &counter{w: v.w}
+		err = rows(counted)
+		v.who.sent(counted.n)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		return nil, errDone
+	})
+	handle("POST /api/users/{name}/reset", maxForm, func(v *visit) (any, error) {
+		password, err := c.Reset(v.r.PathValue("name"))
+		if errors.Is(err, ErrNoUser) {
+			return nil, fail(http.StatusNotFound, "user")
+		}
+		if err != nil {
+			return nil, notRecorded(err)
+		}
+		return map[string]string{"name": v.r.PathValue("name"), "password": password}, nil
+	})
+	handle("GET /api/status", maxForm, func(v *visit) (any, error) { return c.facts(), nil })
+	return mux
+}
+
+// asPeer does something in a session that stands in the ledger first.
+func (c *Console) asPeer(v *visit, do func(v *visit) (any, error)) (any, error) {
+	name, _ := v.r.Context().Value(peerKey{}).(string)
+	if name == "" {
+		return nil, fail(http.StatusForbidden, "peer")
+	}
+	staff := c.cfg.Vault.Space("staff").OfText([]byte(name))
+	first, err := c.cfg.Ledger.Append(v.r.Context(), &sekisho.SessionOpened{Door: sekisho.DoorCommand, Principal: staff, Role: "administrator",
+		Endpoint: "unverified@127.0.0.1", Address: netip.MustParseAddr("127.0.0.1")})
+	if err != nil {
+		return nil, notRecorded(err)
+	}
+	v.who = &session{name: name, staff: staff, entry: first.Seq, opened: c.cfg.Now(), ended: make(chan struct{})}
+	defer c.endSessions(context.WithoutCancel(v.r.Context()), []*session{v.who}, "terminate")
+	return do(v)
+}
+
+// controlQuestion reads a question, and compares the file that comes after it,
+// if one does: then who is in the file is what is confirmed.
+func (c *Console) controlQuestion(v *visit) (trace.Question, error) {
+	http.NewResponseController(v.w).SetReadDeadline(time.Now().Add(10 * time.Minute))
+	var asked question
+	read := func(r io.Reader) error {
+		d := json.NewDecoder(io.LimitReader(r, 1<<20))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&asked); err != nil {
+			return &failure{status: http.StatusBadRequest, key: "q_json", cause: fmt.Errorf("reading a question: %w", err)}
+		}
+		return nil
+	}
+	parts, err := v.r.MultipartReader()
+	if err != nil {
+		if err := read(v.r.Body); err != nil {
+			return trace.Question{}, err
+		}
+		return asked.parse(v.zone)
+	}
+	part, err := parts.NextPart()
+	if err != nil || part.FormName() != "question" {
+		return trace.Question{}, fail(http.StatusBadRequest, "q_json")
+	}
+	if err := read(part); err != nil {
+		return trace.Question{}, err
+	}
+	q, err := asked.parse(v.zone)
+	if err != nil {
+		return q, err
+	}
+	part, err = parts.NextPart()
+	if err == io.EOF {
+		return q, nil
+	}
+	if err != nil || part.FormName() != "file" {
+		return q, fail(http.StatusBadRequest, "file_missing")
+	}
+	if c.cfg.MatchFile == nil {
+		return q, fail(http.StatusConflict, "file_not_here")
+	}
+	if q.Space == "" {
+		q.Space = c.firstSpace()
+	}
+	q.File, err = c.recordFile(v.r.Context(), part, q.Space, q.Incident, v.who.staff)
+	return q, err
+}
