@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -102,8 +103,8 @@ func BenchmarkAppend(b *testing.B) {
 			stopped.Wait()
 		})
 		b.Run(fmt.Sprintf("ledger/%d", writers), func(b *testing.B) {
-			l := mustOpen(b, ledger.Config{Dir: filepath.Join(b.TempDir(), "ledger"), Gate: 1, Log: quiet})
-			ctx := b.Context()
+			l := mustOpen(b, ledger.Config{Dir: filepath.Join(b.TempDir(), "ledger"), Gate: 1, Log: quiet, SegmentBytes: 512 << 20})
+			ctx := context.Background()
 			share(b, writers, func() func() {
 				a := access(1)
 				for i := range uint32(167) { // which makes 200 bytes with its framing
