@@ -104,10 +104,10 @@ func (c *Config) check(base string) error {
 	}
 	for _, p := range []*string{&c.Data, &c.Gate.TLS.Cert, &c.Gate.TLS.Key, &c.Gate.TLS.ClientCA, &c.Gate.Upstream.SSLRootCert,
 		&c.Gate.Upstream.Reader.PasswordFile, &c.Console.Cert, &c.Console.Key} {
-		*p = against(base, *p)
+		*p = Against(base, *p)
 	}
 	for name, r := range c.Gate.Roles {
-		r.PasswordFile = against(base, r.PasswordFile)
+		r.PasswordFile = Against(base, r.PasswordFile)
 		c.Gate.Roles[name] = r
 	}
 	for i := range c.Sensors.Zeek {
@@ -115,7 +115,7 @@ func (c *Config) check(base string) error {
 		if z.Path == "" {
 			return fmt.Errorf("config: sensors: zeek: the path of number %d is missing", i+1)
 		}
-		if z.Path = against(base, z.Path); z.Name == "" {
+		if z.Path = Against(base, z.Path); z.Name == "" {
 			z.Name = "zeek-conn"
 		}
 	}
@@ -131,7 +131,8 @@ func (c *Config) check(base string) error {
 	return nil
 }
 
-func against(base, path string) string {
+// Against is a path as the config file in base means it.
+func Against(base, path string) string {
 	if path == "" || filepath.IsAbs(path) {
 		return path
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -48,6 +49,7 @@ func (h *House) ServeControl(ctx context.Context) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /impact", h.controlImpact)
+	mux.HandleFunc("POST /reset", h.controlReset)
 	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, h.Config.Name) })
 	srv := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second,
@@ -124,6 +126,21 @@ func (h *House) controlImpact(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(f)
 }
 
+func (h *House) controlReset(w http.ResponseWriter, r *http.Request) {
+	if h.Console == nil {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		json.NewEncoder(w).Encode(trouble{Error: "this house has no console"})
+		return
+	}
+	password, err := h.Console.Reset(r.URL.Query().Get("user"))
+	if err != nil {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		json.NewEncoder(w).Encode(trouble{Error: err.Error()})
+		return
+	}
+	io.WriteString(w, password)
+}
+
 // ErrNotRunning: no house answers at the control socket.
 var ErrNotRunning = errors.New("no sekisho is running on this data directory")
 
@@ -131,16 +148,11 @@ var ErrNotRunning = errors.New("no sekisho is running on this data directory")
 // list, if the question asks for one, goes to list as CSV, and the findings are
 // nil.
 func AskRunning(ctx context.Context, data string, q Question, file io.Reader, list io.Writer) (*Findings, error) {
-	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", ControlPath(data))
-	}}}
-	defer client.CloseIdleConnections()
-	if resp, err := client.Get("http://sekisho/ping"); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
-	} else {
-		resp.Body.Close()
+	client, err := dial(data)
+	if err != nil {
+		return nil, err
 	}
+	defer client.CloseIdleConnections()
 	text, err := json.Marshal(q)
 	if err != nil {
 		return nil, err
@@ -156,11 +168,7 @@ func AskRunning(ctx context.Context, data string, q Question, file io.Reader, li
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		var t trouble
-		if err := json.NewDecoder(resp.Body).Decode(&t); err != nil {
-			return nil, fmt.Errorf("asking the running sekisho: it answered %s", resp.Status)
-		}
-		return nil, errors.New(t.Error)
+		return nil, told(resp)
 	}
 	if q.List != "" {
 		_, err := io.Copy(list, resp.Body)
@@ -171,4 +179,50 @@ func AskRunning(ctx context.Context, data string, q Question, file io.Reader, li
 		return nil, fmt.Errorf("reading the answer of the running sekisho: %w", err)
 	}
 	return f, nil
+}
+
+// ResetRunning gives a console user of the running house a new password.
+func ResetRunning(ctx context.Context, data, name string) (password string, err error) {
+	client, err := dial(data)
+	if err != nil {
+		return "", err
+	}
+	defer client.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, "POST", "http://sekisho/reset?user="+url.QueryEscape(name), nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return "", fmt.Errorf("asking the running sekisho: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return "", told(resp)
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 1024))
+	return string(b), err
+}
+
+// dial makes a client of a data directory's control socket, if somebody
+// answers there.
+func dial(data string) (*http.Client, error) {
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", ControlPath(data))
+	}}}
+	resp, err := client.Get("http://sekisho/ping")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
+	}
+	return client, resp.Body.Close()
+}
+
+// told is the error that an answer tells.
+func told(resp *http.Response) error {
+	var t trouble
+	if err := json.NewDecoder(resp.Body).Decode(&t); err != nil {
+		return fmt.Errorf("asking the running sekisho: it answered %s", resp.Status)
+	}
+	return errors.New(t.Error)
 }

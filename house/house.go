@@ -35,14 +35,15 @@ type Options struct {
 // A House is open: its ledger takes entries, its views stand at the ledger's
 // end and follow it. The doors are shut until they are opened one by one.
 type House struct {
-	Config Config
-	Zone   *time.Location
-	Log    *slog.Logger
-	Ledger *ledger.Ledger
-	Vault  *vault.Vault
-	Books  // the views, at one sequence number
-	Views  *view.Set
-	Gate   *gate.Gate // nil until OpenGate
+	Config  Config
+	Zone    *time.Location
+	Log     *slog.Logger
+	Ledger  *ledger.Ledger
+	Vault   *vault.Vault
+	Books   // the views, at one sequence number
+	Views   *view.Set
+	Gate    *gate.Gate       // nil until OpenGate
+	Console *console.Console // nil until NewConsole
 
 	now     func() time.Time
 	drill   string

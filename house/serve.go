@@ -17,7 +17,7 @@ import (
 )
 
 // NewConsole makes the web door. It is not served yet.
-func (h *House) NewConsole() (*console.Console, error) {
+func (h *House) NewConsole() (c *console.Console, err error) {
 	mode := ""
 	for _, r := range h.Config.Gate.Roles {
 		switch {
@@ -27,11 +27,12 @@ func (h *House) NewConsole() (*console.Console, error) {
 			mode = "mixed"
 		}
 	}
-	return console.New(console.Config{
+	h.Console, err = console.New(console.Config{
 		Dir: h.Config.Data, FS: disk.OS{}, Ledger: h.Ledger, Vault: h.Vault, Views: h.Views, Live: h.Live, Trace: h.Trace,
 		Name: h.Config.Name, Drill: h.drill, Software: Software, Mode: mode, Zone: h.Zone, TLS: h.Config.Console.Cert != "",
 		Now: h.now, Log: h.Log.With("door", "console"),
 	})
+	return h.Console, err
 }
 
 // ServeConsole serves the pages on l until ctx ends.
@@ -78,7 +79,9 @@ func (h *House) ReadRosters(ctx context.Context, progress func(subject string, d
 // says, and then again and again until ctx ends.
 func (h *House) KeepRosters(ctx context.Context) {
 	var wait time.Duration
-	if last := h.past.roster; last != 0 {
+	var last sekisho.Time
+	h.Views.Read(func() { last = h.past.roster })
+	if last != 0 {
 		wait = max(0, h.Config.Roster-h.now().Sub(last.Go()))
 	}
 	for {
