@@ -271,14 +271,14 @@ func (c *Catalog) trouble(s *stmt.Statement, over bool, j *Judgement) string {
 			continue // seen among the settings
 		}
 		if why := c.functionTrouble(f, over); why != "" {
-			if _, known := c.system[f.Name.Name]; !known && len(c.functions[f.Name.Name]) == 0 {
-				j.Unknown = true
-			}
+			j.Unknown = j.Unknown || why == "unknown_function"
 			return why
 		}
 	}
 	for _, o := range s.Operators {
-		if c.operators[o.Name] && o.Schema != "pg_catalog" {
+		unreviewed, known := c.operators[o.Name]
+		if o.Schema != "pg_catalog" && (unreviewed || o.Schema != "" && !known) {
+			j.Unknown = j.Unknown || !known
 			return "operator"
 		}
 	}
@@ -286,7 +286,9 @@ func (c *Catalog) trouble(s *stmt.Statement, over bool, j *Judgement) string {
 		return "type"
 	}
 	for _, t := range s.Types {
-		if c.types[t.Name] && t.Schema != "pg_catalog" {
+		runs, known := c.types[t.Name]
+		if !isSystem(t.Schema) && (runs || t.Schema != "" && !known) {
+			j.Unknown = j.Unknown || !known
 			return "type"
 		}
 	}
@@ -308,28 +310,34 @@ func (c *Catalog) trouble(s *stmt.Statement, over bool, j *Judgement) string {
 // functionTrouble gives the reason why a function makes a statement opaque.
 func (c *Catalog) functionTrouble(f stmt.Function, over bool) string {
 	name := f.Name.Name
-	if f.Schema != "pg_catalog" && f.Schema != "information_schema" {
+	found := false
+	if !isSystem(f.Schema) {
 		for _, user := range c.functions[name] {
-			if !user.reviewed && (f.Schema == "" || f.Schema == user.schema || f.Schema == "pg_temp") {
-				return "function"
+			if f.Schema == "" || f.Schema == user.schema || f.Schema == "pg_temp" {
+				if !user.reviewed {
+					return "function"
+				}
+				found = true
 			}
+		}
+		if !found && f.Schema != "" {
+			return "unknown_function"
 		}
 	}
 	if hidden(name) {
 		return "function"
 	}
 	system, known := c.system[name]
-	if !known {
-		if len(c.functions[name]) == 0 {
-			return "unknown_function"
-		}
-		return ""
+	if !known && !found && !f.Special {
+		return "unknown_function"
 	}
 	if over && system.volatile && !idle[name] {
 		return "function"
 	}
 	return ""
 }
+
+func isSystem(schema string) bool { return schema == "pg_catalog" || schema == "information_schema" }
 
 // concern fills in whose data and which tables a judgement is about.
 func (c *Catalog) concern(j *Judgement, tables reach) {

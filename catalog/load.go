@@ -29,8 +29,8 @@ type Catalog struct {
 
 	system    map[string]systemFunction // functions of PostgreSQL itself, by name
 	functions map[string][]function     // all others
-	operators map[string]bool           // unreviewed operators, by name
-	types     map[string]bool           // types that run code of their own, by name
+	operators map[string]bool           // all others, by name: true if one of the name is not reviewed
+	types     map[string]bool           // types of users, by name: true if one of the name runs code of its own
 	casts     bool                      // a cast between PostgreSQL's own types runs code of its own
 }
 
@@ -67,9 +67,7 @@ type reach map[*relation]bool
 func (r *relation) full() string     { return r.schema + "." + r.name }
 func (r *relation) protected() bool  { return r.table != nil }
 func (r *relation) concerning() bool { return len(r.reaches) > 0 || r.sensitive || r.opaque != "" }
-func (r *relation) isSystem() bool {
-	return r.schema == "pg_catalog" || r.schema == "information_schema"
-}
+func (r *relation) isSystem() bool   { return isSystem(r.schema) }
 
 func (r *relation) column(name string) *column {
 	for i := range r.columns {
@@ -262,9 +260,8 @@ func (c *Catalog) loadOperators(ctx context.Context, query Query) error {
 		JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
 		WHERE n.nspname NOT IN `+systemSchemas,
 		func(v []string) error {
-			if code := oidOf(v[1]); code >= firstUserOID && !reviewed[v[1]] {
-				c.operators[v[0]] = true
-			}
+			code := oidOf(v[1])
+			c.operators[v[0]] = c.operators[v[0]] || code >= firstUserOID && !reviewed[v[1]]
 			return nil
 		})
 }
@@ -295,7 +292,9 @@ func (c *Catalog) loadTypes(ctx context.Context, query Query) error {
 	err = rowsOf(ctx, query, "types", `
 		SELECT c.reltype, a.atttypid FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
 		WHERE a.atttypid >= 16384 AND a.attnum > 0 AND c.reltype >= 16384
-		UNION ALL SELECT r.rngtypid, r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid >= 16384`,
+		UNION ALL SELECT r.rngtypid, r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid >= 16384
+		UNION ALL SELECT (pg_catalog.to_jsonb(r) ->> 'rngmultitypid')::pg_catalog.oid, r.rngtypid -- since version 14
+			FROM pg_catalog.pg_range r WHERE r.rngtypid >= 16384`,
 		func(v []string) error {
 			holds[oidOf(v[0])] = append(holds[oidOf(v[0])], oidOf(v[1]))
 			return nil
@@ -330,10 +329,8 @@ func (c *Catalog) loadTypes(ctx context.Context, query Query) error {
 		}
 	}
 	c.types = map[string]bool{}
-	for oid, yes := range runs {
-		if yes {
-			c.types[names[oid]] = true
-		}
+	for oid, name := range names {
+		c.types[name] = c.types[name] || runs[oid]
 	}
 	return nil
 }
@@ -437,6 +434,25 @@ func (c *Catalog) protect(ctx context.Context, query Query) error {
 	for i := range c.cfg.Tables {
 		if err := descend(c.named(c.cfg.Tables[i].Name)); err != nil {
 			return err
+		}
+	}
+	// A parent that is not protected shows the rows of a child that is.
+	for changed := true; changed; {
+		changed = false
+		for oid, list := range children {
+			parent := c.byOID[oid]
+			if parent == nil || parent.protected() {
+				continue
+			}
+			for _, child := range list {
+				if r := c.byOID[child]; r != nil {
+					for t := range r.reaches {
+						if !parent.reaches[t] {
+							parent.reaches[t], changed = true, true
+						}
+					}
+				}
+			}
 		}
 	}
 	for _, name := range c.cfg.Unprotected {

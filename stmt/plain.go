@@ -15,7 +15,7 @@ func (s *Statement) plain(n *pg.SelectStmt, w *walk) {
 		s.Obstacle = expressions(n)
 	}
 	if s.Obstacle != "" {
-		w.top = nil
+		w.top, s.Tested = nil, nil
 		return
 	}
 	for _, t := range n.TargetList {
@@ -70,6 +70,12 @@ func (s *Statement) from(list []*pg.Node, w *walk) string {
 			case j.Jointype != pg.JoinType_JOIN_INNER && j.Jointype != pg.JoinType_JOIN_LEFT &&
 				j.Jointype != pg.JoinType_JOIN_RIGHT && j.Jointype != pg.JoinType_JOIN_FULL:
 				return "not_understood"
+			}
+			if j.IsNatural {
+				s.Tested = append(s.Tested, Column{Fields: []string{"*"}})
+			}
+			for _, name := range fieldsOf(j.UsingClause) {
+				s.Tested = append(s.Tested, Column{Fields: []string{name}})
 			}
 			if o := s.from([]*pg.Node{j.Larg, j.Rarg}, w); o != "" {
 				return o

@@ -116,6 +116,7 @@ type Function struct {
 	Name
 	Aggregate bool // written as only an aggregate can be
 	Window    bool // has an OVER clause
+	Special   bool // syntax of its own, such as EXTRACT(year FROM x) or JSON_SCALAR(x)
 	Args      int
 }
 

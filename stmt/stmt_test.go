@@ -139,6 +139,10 @@ func TestWithKeys(t *testing.T) {
 			t.Errorf("without the insertion it is %s", got)
 		}
 	}
+	long := strings.Repeat("x", 70) // the server reads 63 bytes of a name
+	if got := one(t, "select a from "+long).Relations[0].Name.Name; got != long[:63] {
+		t.Errorf("a long name is %s", got)
+	}
 	for _, refused := range []string{
 		`table t`, `select 1`, `select distinct a from t`, `select a from t union select a from t`,
 		`select __sekisho_1 from t`, `select a from t order by "__SEKISHO_1"`, `select a from (select 1) t`, `values (1)`,

@@ -11,6 +11,7 @@ import (
 type walk struct {
 	s       *Statement
 	top     []*pg.RangeVar // those that stand in the top level FROM
+	locked  []*pg.RangeVar
 	written []*pg.RangeVar
 	added   []*pg.RangeVar // of those written, the ones that only grow
 	ctes    []string
@@ -48,7 +49,14 @@ func children(m protoreflect.Message, visit func(protoreflect.Message)) {
 func (w *walk) visit(node any) {
 	s := w.s
 	switch n := node.(type) {
+	case *pg.LockingClause:
+		for _, r := range n.LockedRels {
+			w.locked = append(w.locked, r.GetRangeVar())
+		}
 	case *pg.RangeVar:
+		if slices.Contains(w.locked, n) { // FOR UPDATE OF m: an alias in FROM
+			return
+		}
 		s.Relations = append(s.Relations, Relation{
 			Name:    Name{n.Schemaname, n.Relname},
 			Catalog: n.Catalogname,
@@ -87,11 +95,35 @@ func (w *walk) visit(node any) {
 			Name:      name,
 			Aggregate: n.AggStar || n.AggDistinct || n.AggWithinGroup || n.AggFilter != nil || len(n.AggOrder) > 0,
 			Window:    n.Over != nil,
+			Special:   n.Funcformat == pg.CoercionForm_COERCE_SQL_SYNTAX,
 			Args:      len(n.Args),
 		})
 		if name.Name == "set_config" {
 			s.Settings = append(s.Settings, configured(n))
 		}
+	// A server older than the grammar takes these for functions by name.
+	case *pg.JsonParseExpr:
+		w.special("json")
+	case *pg.JsonScalarExpr:
+		w.special("json_scalar")
+	case *pg.JsonSerializeExpr:
+		w.special("json_serialize")
+	case *pg.JsonObjectConstructor:
+		w.special("json_object")
+	case *pg.JsonArrayConstructor, *pg.JsonArrayQueryConstructor:
+		w.special("json_array")
+	case *pg.JsonObjectAgg:
+		w.special("json_objectagg")
+	case *pg.JsonArrayAgg:
+		w.special("json_arrayagg")
+	case *pg.JsonFuncExpr:
+		w.special("json_exists")
+		w.special("json_query")
+		w.special("json_value")
+	case *pg.JsonTable:
+		w.special("json_table")
+	case *pg.MergeSupportFunc:
+		w.special("merge_action")
 	case *pg.A_Expr:
 		s.Operators = append(s.Operators, nameOf(n.Name))
 		switch n.Kind {
@@ -136,6 +168,10 @@ func (w *walk) visit(node any) {
 		// Only DDL names things by lists of strings: DROP TABLE a.b.
 		w.names(n.Items)
 	}
+}
+
+func (w *walk) special(name string) {
+	w.s.Functions = append(w.s.Functions, Function{Name: Name{Name: name}, Special: true})
 }
 
 func (w *walk) write(r *pg.RangeVar) {

@@ -24,6 +24,10 @@ CREATE TABLE crm.booking (booking_id integer, member_no integer, flown date, rou
 CREATE TABLE crm.booking_2013 PARTITION OF crm.booking FOR VALUES FROM ('2013-01-01') TO ('2014-01-01');
 CREATE TABLE crm.booking_2014 PARTITION OF crm.booking FOR VALUES FROM ('2014-01-01') TO ('2015-01-01');
 CREATE TABLE crm.member_archive (archived date) INHERITS (crm.member);
+-- A parent of which only a child is listed as protected.
+CREATE TABLE app.trip (trip_id integer, member_no integer, place text) PARTITION BY LIST (place);
+CREATE TABLE app.trip_tokyo PARTITION OF app.trip FOR VALUES IN ('tokyo');
+CREATE TABLE app.trip_osaka PARTITION OF app.trip FOR VALUES IN ('osaka');
 CREATE TABLE crm.secret_question (staff_no integer, question text);
 
 -- Nobody's data.
