@@ -33,7 +33,8 @@ type Forgetful struct {
 	// Inject, if set, is asked before every operation that changes something
 	// or makes it durable: "create", "allocate", "write", "truncate", "sync",
 	// "syncdir", "rename", "remove", with the file's base name. It is called
-	// with the disk locked and must not call it.
+	// with the disk locked and must not call it. Set it before the disk is used
+	// by another goroutine.
 	Inject func(op, name string) Fault
 	// Trace, if set, is told every such operation that took effect, in order,
 	// as one line of text. Called as Inject is.

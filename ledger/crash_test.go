@@ -145,7 +145,7 @@ func checkAcknowledged(t testing.TB, fs disk.FS, dir string, acked map[uint64]ui
 // The machine crashes at a random operation, on a disk that forgets. Some of
 // the operations before it fail, sometimes after they took effect.
 func TestForgetfulDisk(t *testing.T) {
-	seeds := uint64(200)
+	seeds := uint64(120)
 	if testing.Short() {
 		seeds = 50
 	}
@@ -163,6 +163,7 @@ func TestForgetfulDisk(t *testing.T) {
 
 func forget(t *testing.T, seed uint64, refused, failed, full *atomic.Int64) {
 	fs, dir := disk.NewForgetful(seed), "/ledger"
+	inject := injected(fs)
 	rng := rand.New(rand.NewPCG(seed, 9))
 	var mu sync.Mutex
 	acked := map[uint64]uint64{}
@@ -179,7 +180,7 @@ func forget(t *testing.T, seed uint64, refused, failed, full *atomic.Int64) {
 		var ops atomic.Int64
 		dead := make(chan struct{})
 		var die sync.Once
-		fs.Inject = func(op, name string) disk.Fault {
+		inject(func(op string) disk.Fault {
 			n := int(ops.Add(1))
 			if n >= death {
 				die.Do(func() { close(dead) })
@@ -189,7 +190,7 @@ func forget(t *testing.T, seed uint64, refused, failed, full *atomic.Int64) {
 				return kind
 			}
 			return disk.Fault{}
-		}
+		})
 		cfg := config(fs, dir)
 		cfg.SegmentBytes = 4 << 10
 		l, err := ledger.Open(cfg)
@@ -244,16 +245,28 @@ func forget(t *testing.T, seed uint64, refused, failed, full *atomic.Int64) {
 		if !restart {
 			fs.Crash()
 		}
-		fs.Inject = func(string, string) disk.Fault { return disk.Fault{Err: disk.ErrCrashed} }
+		inject(func(string) disk.Fault { return disk.Fault{Err: disk.ErrCrashed} })
 		l.Close() // of the dead; only to end its goroutine and, after a restart, its lock
-		fs.Inject = nil
 	}
-	fs.Inject = nil
+	inject(nil)
 	fs.Room(-1)
 	mustClose(t, mustOpen(t, config(fs, dir)))
 	checkAcknowledged(t, fs, dir, acked, 0)
 	fs.Crash()
 	checkAcknowledged(t, fs, dir, acked, 0) // what was opened and closed stays
+}
+
+// injected lets a test change what fails while the disk is in use; nil is
+// nothing.
+func injected(fs *disk.Forgetful) func(func(op string) disk.Fault) {
+	var now atomic.Pointer[func(op string) disk.Fault]
+	fs.Inject = func(op, _ string) disk.Fault {
+		if f := now.Load(); f != nil && *f != nil {
+			return (*f)(op)
+		}
+		return disk.Fault{}
+	}
+	return func(f func(op string) disk.Fault) { now.Store(&f) }
 }
 
 // A torn tail is cut, counted, and its bytes are gone for good.
@@ -325,10 +338,11 @@ func TestGarbageAfterTheEndIsCut(t *testing.T) {
 func TestFailedSync(t *testing.T) {
 	for _, happened := range []bool{false, true} {
 		fs := disk.NewForgetful(5)
+		inject := injected(fs)
 		l := mustOpen(t, config(fs, dir))
 		mustAppend(t, l, access(1))
 		fail, syncs := true, 0
-		fs.Inject = func(op, _ string) disk.Fault {
+		inject(func(op string) disk.Fault {
 			if op != "sync" {
 				return disk.Fault{}
 			}
@@ -338,7 +352,7 @@ func TestFailedSync(t *testing.T) {
 				return disk.Fault{Err: syscall.EIO, Happened: happened}
 			}
 			return disk.Fault{}
-		}
+		})
 		for range 3 {
 			if _, err := l.Append(t.Context(), access(2)); !errors.Is(err, ledger.ErrFailed) || !errors.Is(err, syscall.EIO) {
 				t.Errorf("append: %v", err)
@@ -366,7 +380,7 @@ func TestFailedSync(t *testing.T) {
 		if !found {
 			t.Errorf("entry %v, acknowledged after the failure, is lost", id)
 		}
-		fs.Inject = func(string, string) disk.Fault { return disk.Fault{Err: io.ErrClosedPipe} }
+		inject(func(string) disk.Fault { return disk.Fault{Err: io.ErrClosedPipe} })
 		l.Close()
 	}
 }

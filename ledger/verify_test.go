@@ -133,7 +133,7 @@ func TestFlippedBits(t *testing.T) {
 		f := ledger.TakeApart(b)
 		used := f.Groups[len(f.Groups)-1]
 		end := used.Offsets[len(used.Offsets)-1] + 8 + len(used.Entries[len(used.Entries)-1]) + 32
-		for range 400 {
+		for range 300 {
 			at, bit := rng.IntN(end), byte(1)<<rng.IntN(8)
 			flipped := slices.Clone(b)
 			flipped[at] ^= bit
