@@ -73,7 +73,7 @@ func (c *Console) customer(v *visit) (page, error) {
 	p.AnyRow = c.facts().AnyRow
 	if n := len(found); n > 0 {
 		p.First, p.Last = found[n-1].At, found[0].At
-		p.Span = spread(v.midnight(p.First), p.Last, 120, "n.accesses", func(add func(sekisho.Time, uint64)) {
+		p.Span = spread(v.midnight(p.First), p.Last, oneDay, "n.accesses", func(add func(sekisho.Time, uint64)) {
 			for i := range found {
 				add(found[i].At, 1)
 			}

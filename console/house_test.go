@@ -336,16 +336,17 @@ func (h *house) breach() uint64 {
 		&sekisho.SensorRead{Sensor: "zeek-conn", Lines: 1200, Accepted: 1198, Rejected: 2, From: from - 3600e6, Until: until},
 		&sekisho.Alert{Detector: "sweep", Principal: h.staff("sato"), Endpoint: "pc-0417", From: from, Until: until, Observed: 900, Limit: 200, Basis: []uint64{h.ledger.Last()}},
 		&sekisho.Alert{Detector: "egress", Endpoint: "pc-0417", From: from, Until: until, Observed: 1300, Target: hostile})
-	for {
-		var list []*incident.Incident
-		h.views.Read(func() { list = h.console.cfg.Incidents.List() })
-		if len(list) > 0 {
-			return list[0].Number
+	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+	defer stop()
+	for e, err := range h.ledger.Follow(ctx, 1) {
+		must(h.t, err)
+		if _, ok := e.Body.(*sekisho.IncidentOpened); ok {
+			must(h.t, h.views.WaitFor(ctx, e.ID.Seq))
+			return e.ID.Seq
 		}
-		ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
-		must(h.t, h.views.WaitFor(ctx, h.ledger.Last()+1))
-		stop()
 	}
+	h.t.Fatal("the alert opened no incident")
+	return 0
 }
 
 // roster makes customers 1 to n known, with what breaks the numbers down.

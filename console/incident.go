@@ -64,6 +64,7 @@ func (c *Console) incidents(v *visit) (page, error) {
 	p := &incidentsPage{}
 	var cases []*incident.Incident
 	c.cfg.Views.Read(func() { cases = c.cfg.Incidents.List() })
+	asked := 0
 	for _, one := range cases {
 		line := incidentLine{ID: one.Number, Opened: one.Opened, By: c.named("staff", one.By), Endpoints: one.Endpoints, Revisions: len(one.Revisions)}
 		if one.By == 0 && len(one.Alerts) > 0 {
@@ -71,6 +72,12 @@ func (c *Console) incidents(v *visit) (page, error) {
 		}
 		if n := len(one.Revisions); n > 0 {
 			line.Numbers = c.revision(&one.Revisions[n-1])
+		} else if asked++; asked <= 20 {
+			// Nothing is recorded yet: what would be.
+			if a, err := c.ask(c.questionOf(one)); err == nil {
+				line.Numbers = &revision{WorstCase: a.WorstCase, Suspected: a.Suspected, SentAtMost: a.SentAtMost, Confirmed: a.Confirmed,
+					SentKnown: a.SentKnown, Through: a.Through, Endpoints: len(one.Endpoints)}
+			}
 		}
 		p.Incidents = append(p.Incidents, line)
 	}
@@ -191,6 +198,7 @@ type event struct {
 	Kind    string       `json:"kind"` // a key of words: event.KIND
 	Text    string       `json:"text"`
 	Serious bool         `json:"serious,omitempty"`
+	Day     bool         `json:"day,omitempty"` // Time is the start of the day, no more is said
 }
 
 type endpointLine struct {
@@ -291,7 +299,7 @@ func (c *Console) incidentEndpoints(v *visit, p *incidentPage, q trace.Question)
 			}
 			line := endpointLine{Name: name}
 			for _, d := range c.dayLines(c.cfg.Trace.ByEndpoint(q.Space, name, v.offset(c))) {
-				if d.Start+24*3600e6 <= q.Since || d.Start >= q.Until {
+				if d.Start+oneDay <= q.Since || d.Start >= q.Until {
 					continue
 				}
 				all = append(all, d)
@@ -314,12 +322,12 @@ func (c *Console) incidentEndpoints(v *visit, p *incidentPage, q trace.Question)
 	})
 	slices.SortStableFunc(p.Endpoints, func(a, b endpointLine) int { return cmp.Compare(b.Accesses, a.Accesses) })
 	if len(all) > 0 {
-		p.Span = spread(v.midnight(q.Since), min(q.Until-1, slices.MaxFunc(all, func(a, b dayLine) int { return cmp.Compare(a.Start, b.Start) }).Start+24*3600e6), 120,
-			"n.perday", func(add func(sekisho.Time, uint64)) {
-				for _, d := range all {
-					add(max(d.Start, q.Since), d.Customers)
-				}
-			})
+		last := slices.MaxFunc(all, func(a, b dayLine) int { return cmp.Compare(a.Start, b.Start) }).Start
+		p.Span = spread(v.midnight(max(q.Since, last-3650*oneDay)), last, oneDay, "n.perday", func(add func(sekisho.Time, uint64)) {
+			for _, d := range all {
+				add(d.Start, d.Customers)
+			}
+		})
 	}
 }
 
@@ -327,7 +335,8 @@ func (c *Console) incidentEndpoints(v *visit, p *incidentPage, q trace.Question)
 func (c *Console) timeline(v *visit, one *incident.Incident, p *incidentPage, q trace.Question) (out []event) {
 	add := func(at sekisho.Time, entry uint64, kind string, serious bool, args ...any) {
 		if at != 0 {
-			out = append(out, event{at, entry, kind, v.say("event."+kind, args...), serious})
+			out = append(out, event{Time: at, Entry: entry, Kind: kind, Text: v.say("event."+kind, args...), Serious: serious,
+				Day: kind == "first_access" || kind == "last_access"})
 		}
 	}
 	var first, last sekisho.Time
@@ -469,7 +478,7 @@ func (t *tongue) note(n trace.Note) string {
 		return s
 	}
 	return strings.NewReplacer("{name}", n.Name, "{count}", number(n.Count), "{bytes}", t.bytes(n.Bytes), "{reach}", number(n.Reach),
-		"{from}", moment(n.From), "{to}", moment(n.To), "{seconds}", number(uint64(n.Seconds))).Replace(t.say("note." + n.Code))
+		"{from}", moment(n.From), "{to}", moment(n.To), "{seconds}", t.duration(n.Seconds)).Replace(t.say("note." + n.Code))
 }
 
 // restate asks an incident's question anew, and records the answer.

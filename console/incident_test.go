@@ -65,8 +65,8 @@ func TestIncidentFromAlertToConfirmed(t *testing.T) {
 	}
 	page := b.get(path).body
 	for _, want := range []string{"903", "900", "Worst case", "Sent at most", "Alert: sweep at pc-0417 by sato: 900 customers, quiet up to 200",
-		"pc-0417 → 203.0.113.66: 1.3 kB in 1 connections", "2 lines of the sensor “zeek-conn” could not be read", "Did not go out:", "Record these numbers",
-		"1,300 bytes to hostile destinations in 1 connections × 10 (compression) ÷ 40 bytes", "JP", "direct"} {
+		"pc-0417 → 203.0.113.66: 1.3 kB (connections: 1)", "Lines of the sensor “zeek-conn” that could not be read: 2", "Did not go out:", "Record these numbers",
+		"1,300 bytes to hostile destinations (connections: 1) × 10 (compression) ÷ 40 bytes", "JP", "direct"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
 		}
@@ -91,7 +91,7 @@ func TestIncidentFromAlertToConfirmed(t *testing.T) {
 		t.Errorf("the ledger says\n%s\nwant\n%s", got, want)
 	}
 	page = b.get(path).body
-	for _, want := range []string{"File compared by admin: 6 rows, 4 customers found, 2 rows match nobody", "Accounting gap: 1 customers of the file"} {
+	for _, want := range []string{"File compared by admin: rows 6, customers found 4, rows that match nobody 2", "Accounting gap: customers of the file who are in no access that was counted: 1."} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
 		}

@@ -94,19 +94,22 @@ type span struct {
 	Noun  string       `json:"-"` // what is counted: a key of words
 }
 
-// spread counts moments into at most most steps of a length that a person
-// would choose.
-func spread(from, until sekisho.Time, most int, noun string, each func(add func(at sekisho.Time, n uint64))) *span {
-	const minute = sekisho.Time(60e6)
-	step := minute
+// spread counts moments into steps of a length that a person would choose, no
+// shorter than least. There are at least 30, so that one lonely day does not
+// fill the picture, and at most 120 as long as a step of 30 days is enough.
+func spread(from, until, least sekisho.Time, noun string, each func(add func(at sekisho.Time, n uint64))) *span {
+	const minute, fewest, most = sekisho.Time(60e6), 30, 120
+	step := least
 	for _, m := range []sekisho.Time{1, 5, 15, 60, 3 * 60, 6 * 60, 24 * 60, 7 * 24 * 60, 30 * 24 * 60} {
-		if step = m * minute; (until-from)/step < sekisho.Time(most) {
+		if step = max(m*minute, least); (until-from)/step < most {
 			break
 		}
 	}
-	s := &span{From: from, Step: step, Noun: noun}
-	n := min(int((until-s.From)/step)+1, most*4)
-	s.Steps, s.Until = make([]uint64, max(n, 1)), s.From+step*sekisho.Time(max(n, 1))
+	n := min((until-from)/step+1, 10*most)
+	if n < fewest {
+		from, n = from-(fewest-n)*step, fewest
+	}
+	s := &span{From: from, Until: from + n*step, Step: step, Steps: make([]uint64, n), Noun: noun}
 	each(func(at sekisho.Time, n uint64) {
 		if i := int((at - s.From) / step); at >= s.From && i < len(s.Steps) {
 			s.Steps[i] += n
@@ -115,12 +118,25 @@ func spread(from, until sekisho.Time, most int, noun string, each func(add func(
 	return s
 }
 
+// Days says that the steps are whole days.
+func (s *span) Days() bool { return s.Step >= oneDay }
+
+// Last is the last moment of the span.
+func (s *span) Last() sekisho.Time { return s.Until - 1 }
+
+const oneDay = sekisho.Time(24 * 3600e6)
+
 // strip draws a span.
 func (t *tongue) strip(s *span) template.HTML {
 	alarm := make([]bool, len(s.Steps))
 	titles := make([]string, len(s.Steps))
 	for i, n := range s.Steps {
-		titles[i] = t.when(s.From+s.Step*sekisho.Time(i)) + " · " + t.count(s.Noun, n)
+		at := s.From + s.Step*sekisho.Time(i)
+		title := t.when(at)
+		if s.Days() {
+			title = t.day(at)
+		}
+		titles[i] = title + " · " + t.count(s.Noun, n)
 	}
 	return columns(s.Steps, alarm, titles)
 }

@@ -155,7 +155,7 @@ func (v *visit) daySpan(lines []dayLine) *span {
 	if len(lines) == 0 {
 		return nil
 	}
-	return spread(v.midnight(lines[len(lines)-1].Start), lines[0].Start, 120, "n.customers", func(add func(sekisho.Time, uint64)) {
+	return spread(v.midnight(lines[len(lines)-1].Start), lines[0].Start, oneDay, "n.customers", func(add func(sekisho.Time, uint64)) {
 		for _, l := range lines {
 			add(l.Start, l.Customers)
 		}

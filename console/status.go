@@ -52,13 +52,17 @@ type rosterLine struct {
 }
 
 func (c *Console) facts() *statusPage {
+	trouble := ""
+	if c.cfg.Views.Err() != nil {
+		trouble = "status.trouble"
+	}
 	l := c.cfg.Live
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := &l.facts
 	p := &statusPage{Ledger: c.cfg.Name, Drill: c.cfg.Drill, Software: c.cfg.Software, Mode: c.cfg.Mode, Gate: f.gate,
 		Epoch: f.epoch, Entries: f.total, Last: c.cfg.Ledger.Last(), Applied: f.last, LastAt: f.lastAt, OpenedAt: f.openedAt,
-		Dropped: f.opened.Dropped, Sessions: f.gateOpen, Alerts: f.alerts, AnyRow: f.anyRow, NoName: f.noName}
+		Dropped: f.opened.Dropped, Sessions: f.gateOpen, Alerts: f.alerts, AnyRow: f.anyRow, NoName: f.noName, Trouble: trouble}
 	for k, n := range f.kinds {
 		p.Kinds = append(p.Kinds, kindCount{kindName(k), n})
 	}

@@ -162,6 +162,26 @@ func (t *tongue) zoneName(at time.Time) string {
 	return name + ", " + offset
 }
 
+// duration writes a length of time with its two largest units.
+func (t *tongue) duration(seconds float64) string {
+	n := uint64(seconds)
+	units := []struct {
+		key  string
+		size uint64
+	}{{"unit.days", 86400}, {"unit.hours", 3600}, {"unit.minutes", 60}, {"unit.seconds", 1}}
+	for i, u := range units {
+		if n < u.size && u.size > 1 {
+			continue
+		}
+		text := t.say(u.key, number(n/u.size))
+		if rest := n % u.size; i+1 < len(units) && rest >= units[i+1].size {
+			text += t.say("unit.gap") + t.say(units[i+1].key, number(rest/units[i+1].size))
+		}
+		return strings.ReplaceAll(text, "_", " ")
+	}
+	return ""
+}
+
 // bytes writes an amount of data in decimal units.
 func (t *tongue) bytes(n uint64) string {
 	units := []string{"B", "kB", "MB", "GB", "TB", "PB"}
