@@ -10,6 +10,7 @@ import (
 	"sekisho/catalog"
 	"sekisho/gate"
 	"sekisho/sensor"
+	"sekisho/watch"
 )
 
 // Config is everything that sekisho is told. It is one YAML file; the comments
@@ -46,6 +47,9 @@ type Config struct {
 	// Hostile destinations that are known: addresses or prefixes. Traffic to one
 	// from an endpoint that read customers is an alert.
 	Hostile []string `yaml:"hostile"`
+
+	// Watch says how much is too much.
+	Watch watch.Config `yaml:"watch"`
 
 	// Roster is how often the list of everybody is read anew. Default 24h.
 	Roster time.Duration `yaml:"roster"`

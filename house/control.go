@@ -1,11 +1,13 @@
 package house
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"net/url"
@@ -13,69 +15,67 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"sekisho/console"
 	"sekisho/trace"
 )
 
 // The control socket is how the command line of the same machine reaches a
-// running house. The file's mode, 0600, is the authentication, and the kernel
-// says who is at the other end.
+// house. The file's mode, 0600, is the authentication, and the kernel says who
+// is at the other end; the console does the rest.
 
 // ControlPath is the socket of a data directory.
 func ControlPath(data string) string { return filepath.Join(data, "control.sock") }
 
-// questionHeader carries the Question; the body is the recovered file, if
-// there is one.
-const questionHeader = "Sekisho-Question"
-
-type peerKey struct{}
-
-// ServeControl serves the control socket until ctx ends.
-func (h *House) ServeControl(ctx context.Context) error {
+// ServeControl serves the control socket until ctx ends. ready, if not nil, is
+// called when it can be reached. The console must have been made.
+func (h *House) ServeControl(ctx context.Context, ready func()) error {
 	path := ControlPath(h.Config.Data)
 	// The ledger's lock is ours, so a socket that is there is nobody's.
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("removing the control socket of an earlier run: %w", err)
 	}
-	old := syscall.Umask(0o177)
+	// Made under a name in a directory that only we can enter, it never is open
+	// to others, whatever the umask.
 	l, err := net.Listen("unix", path)
-	syscall.Umask(old)
 	if err != nil {
 		return fmt.Errorf("listening on the control socket: %w", err)
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /impact", h.controlImpact)
-	mux.HandleFunc("POST /reset", h.controlReset)
-	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, h.Config.Name) })
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return fmt.Errorf("closing the control socket to others: %w", err)
+	}
 	srv := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 10 * time.Second,
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, peerKey{}, peerName(c))
-		},
+		Handler: h.Console.Control(), ReadHeaderTimeout: 10 * time.Second,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return console.WithPeer(ctx, peerName(c)) },
 	}
 	stop := context.AfterFunc(ctx, func() { srv.Close() })
 	defer stop()
+	if ready != nil {
+		ready()
+	}
 	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
+		return fmt.Errorf("serving the control socket: %w", err)
 	}
 	return nil
 }
 
 // peerName is the login of whoever is at the other end of a unix socket.
 func peerName(c net.Conn) string {
+	name := ""
 	sc, ok := c.(syscall.Conn)
 	if !ok {
-		return "local"
+		return name
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return "local"
+		return name
 	}
-	name := "local"
 	raw.Control(func(fd uintptr) {
 		cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 		if err != nil {
@@ -89,140 +89,122 @@ func peerName(c net.Conn) string {
 	return name
 }
 
-// trouble is an error as the control socket tells it.
-type trouble struct {
-	Error   string   `json:"error"`
-	Nearest []string `json:"nearest,omitempty"`
-}
-
-func (h *House) controlImpact(w http.ResponseWriter, r *http.Request) {
-	who, _ := r.Context().Value(peerKey{}).(string)
-	var q Question
-	if err := json.Unmarshal([]byte(r.Header.Get(questionHeader)), &q); err != nil {
-		w.WriteHeader(http.StatusBadRequest)
-		json.NewEncoder(w).Encode(trouble{Error: "the question is not JSON"})
-		return
-	}
-	var file io.Reader
-	if q.File != "" {
-		file = r.Body
-	}
-	f, err := h.Impact(r.Context(), q, file, who)
-	if err != nil {
-		t := trouble{Error: err.Error()}
-		var unknown *trace.UnknownEndpoint
-		if errors.As(err, &unknown) {
-			t.Nearest = unknown.Nearest
-		}
-		w.WriteHeader(http.StatusUnprocessableEntity)
-		json.NewEncoder(w).Encode(t)
-		return
-	}
-	if f.List != nil {
-		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-		f.List.WriteCSV(w)
-		return
-	}
-	json.NewEncoder(w).Encode(f)
-}
-
-func (h *House) controlReset(w http.ResponseWriter, r *http.Request) {
-	if h.Console == nil {
-		w.WriteHeader(http.StatusUnprocessableEntity)
-		json.NewEncoder(w).Encode(trouble{Error: "this house has no console"})
-		return
-	}
-	password, err := h.Console.Reset(r.URL.Query().Get("user"))
-	if err != nil {
-		w.WriteHeader(http.StatusUnprocessableEntity)
-		json.NewEncoder(w).Encode(trouble{Error: err.Error()})
-		return
-	}
-	io.WriteString(w, password)
+// A Question is what `sekisho impact` asks, as it is typed. Dates are in the
+// time zone of the house.
+type Question struct {
+	Space       string   `json:"space,omitempty"`
+	Endpoints   []string `json:"endpoints"`
+	Since       string   `json:"since"`
+	Until       string   `json:"until"` // exclusive
+	Hostile     []string `json:"hostile,omitempty"`
+	Compression float64  `json:"compression,omitempty"`
 }
 
 // ErrNotRunning: no house answers at the control socket.
 var ErrNotRunning = errors.New("no sekisho is running on this data directory")
 
-// AskRunning puts a question to the house that runs on a data directory. The
-// list, if the question asks for one, goes to list as CSV, and the findings are
-// nil.
-func AskRunning(ctx context.Context, data string, q Question, file io.Reader, list io.Writer) (*Findings, error) {
-	client, err := dial(data)
-	if err != nil {
-		return nil, err
-	}
-	defer client.CloseIdleConnections()
-	text, err := json.Marshal(q)
-	if err != nil {
-		return nil, err
-	}
-	req, err := http.NewRequestWithContext(ctx, "POST", "http://sekisho/impact", file)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set(questionHeader, string(text))
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("asking the running sekisho: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, told(resp)
-	}
-	if q.List != "" {
-		_, err := io.Copy(list, resp.Body)
-		return nil, err
-	}
-	f := &Findings{}
-	if err := json.NewDecoder(resp.Body).Decode(f); err != nil {
-		return nil, fmt.Errorf("reading the answer of the running sekisho: %w", err)
-	}
-	return f, nil
-}
+// A Caller reaches the house that runs on a data directory.
+type Caller struct{ http http.Client }
 
-// ResetRunning gives a console user of the running house a new password.
-func ResetRunning(ctx context.Context, data, name string) (password string, err error) {
-	client, err := dial(data)
-	if err != nil {
-		return "", err
-	}
-	defer client.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, "POST", "http://sekisho/reset?user="+url.QueryEscape(name), nil)
-	if err != nil {
-		return "", err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return "", fmt.Errorf("asking the running sekisho: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return "", told(resp)
-	}
-	b, err := io.ReadAll(io.LimitReader(resp.Body, 1024))
-	return string(b), err
-}
-
-// dial makes a client of a data directory's control socket, if somebody
-// answers there.
-func dial(data string) (*http.Client, error) {
-	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+// Call finds the running house.
+func Call(ctx context.Context, data string) (*Caller, error) {
+	c := &Caller{http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", ControlPath(data))
-	}}}
-	resp, err := client.Get("http://sekisho/ping")
+	}}}}
+	conn, err := net.Dial("unix", ControlPath(data))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
 	}
-	return client, resp.Body.Close()
+	return c, conn.Close()
 }
 
-// told is the error that an answer tells.
-func told(resp *http.Response) error {
-	var t trouble
+// Close lets go of the connection.
+func (c *Caller) Close() { c.http.CloseIdleConnections() }
+
+// Impact asks for the four numbers. file, if not nil, is compared first.
+func (c *Caller) Impact(ctx context.Context, q Question, file io.Reader) (*trace.Answer, error) {
+	a := &trace.Answer{}
+	err := c.ask(ctx, "/api/impact", q, file, func(r io.Reader) error { return json.NewDecoder(r).Decode(a) })
+	return a, err
+}
+
+// List writes the customers of one number to w, as CSV: "confirmed",
+// "suspected" or "worst-case". The ledger holds who asked before the first
+// byte comes.
+func (c *Caller) List(ctx context.Context, which string, q Question, file io.Reader, w io.Writer) error {
+	return c.ask(ctx, "/api/list?list="+url.QueryEscape(which), q, file, func(r io.Reader) error {
+		_, err := io.Copy(w, r)
+		return err
+	})
+}
+
+// ResetUser gives a console user a new password.
+func (c *Caller) ResetUser(ctx context.Context, name string) (password string, err error) {
+	var answer struct{ Password string }
+	err = c.post(ctx, "/api/users/"+url.PathEscape(name)+"/reset", "", nil, func(r io.Reader) error { return json.NewDecoder(r).Decode(&answer) })
+	return answer.Password, err
+}
+
+func (c *Caller) ask(ctx context.Context, path string, q Question, file io.Reader, answer func(io.Reader) error) error {
+	text, err := json.Marshal(q)
+	if err != nil {
+		return err
+	}
+	if file == nil {
+		return c.post(ctx, path, "application/json", bytes.NewReader(text), answer)
+	}
+	r, w := io.Pipe()
+	form := multipart.NewWriter(w)
+	go func() {
+		w.CloseWithError(func() error {
+			if err := form.WriteField("question", string(text)); err != nil {
+				return err
+			}
+			part, err := form.CreateFormFile("file", "file")
+			if err != nil {
+				return err
+			}
+			if _, err := io.Copy(part, file); err != nil {
+				return err
+			}
+			return form.Close()
+		}())
+	}()
+	defer r.Close()
+	return c.post(ctx, path, form.FormDataContentType(), r, answer)
+}
+
+func (c *Caller) post(ctx context.Context, path, kind string, body io.Reader, answer func(io.Reader) error) error {
+	req, err := http.NewRequestWithContext(ctx, "POST", "http://sekisho"+path, body)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept-Language", "en")
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("asking the running sekisho: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusOK {
+		return answer(resp.Body)
+	}
+	var t struct {
+		Error, Hint string
+		Near        []string
+	}
 	if err := json.NewDecoder(resp.Body).Decode(&t); err != nil {
 		return fmt.Errorf("asking the running sekisho: it answered %s", resp.Status)
 	}
-	return errors.New(t.Error)
+	text := strings.TrimSpace(t.Hint)
+	if text == "" {
+		text = t.Error
+	}
+	if len(t.Near) > 0 {
+		text += " The nearest names are " + strings.Join(t.Near, ", ") + "."
+	}
+	return errors.New(text)
 }

@@ -15,11 +15,13 @@ import (
 	"sekisho/console"
 	"sekisho/disk"
 	"sekisho/gate"
+	"sekisho/incident"
 	"sekisho/ledger"
 	"sekisho/sensor"
 	"sekisho/trace"
 	"sekisho/vault"
 	"sekisho/view"
+	"sekisho/watch"
 )
 
 // Software is the version that ledgers name.
@@ -50,11 +52,6 @@ type House struct {
 	past    past
 	stop    context.CancelFunc
 	running sync.WaitGroup
-
-	rosters struct {
-		sync.Mutex
-		read map[string]*vault.Roster
-	}
 }
 
 // Books are the views that answer questions.
@@ -63,6 +60,8 @@ type Books struct {
 	Seen     *sensor.Seen
 	Bindings *sensor.Bindings
 	Live     *console.Live
+	// Incidents is no view but a reaction: it folds and answers.
+	Incidents *incident.Book
 }
 
 // paths of a data directory.
@@ -141,11 +140,18 @@ func (h *House) fold(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("config: sensors: %w", err)
 	}
-	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Bindings: bindings, Live: console.NewLive()}
+	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Bindings: bindings, Live: console.NewLive(), Incidents: incident.New()}
+	hostile, err := ParsePrefixes(h.Config.Hostile)
+	if err != nil {
+		return err
+	}
+	judges := h.Config.Watch
+	judges.Egress.Hostile = append(judges.Egress.Hostile, hostile...)
 	h.past.highest = map[string]uint32{}
 	h.Views = view.New(view.Config{
 		Follow: h.Ledger.Follow, Last: h.Ledger.Last, Append: h.append, Log: h.Log,
-		Views: []view.View{&h.past, h.Trace, h.Seen, h.Bindings, h.Live},
+		Views:     []view.View{&h.past, h.Trace, h.Seen, h.Bindings, h.Live},
+		Reactions: []view.Reaction{watch.New(judges).Reaction(), h.Incidents.Reaction()},
 	})
 	following, stop := context.WithCancel(context.Background())
 	h.stop = stop

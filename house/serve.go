@@ -29,6 +29,7 @@ func (h *House) NewConsole() (c *console.Console, err error) {
 	}
 	h.Console, err = console.New(console.Config{
 		Dir: h.Config.Data, FS: disk.OS{}, Ledger: h.Ledger, Vault: h.Vault, Views: h.Views, Live: h.Live, Trace: h.Trace,
+		Incidents: h.Incidents, MatchFile: h.MatchFile,
 		Name: h.Config.Name, Drill: h.drill, Software: Software, Mode: mode, Zone: h.Zone, TLS: h.Config.Console.Cert != "",
 		Now: h.now, Log: h.Log.With("door", "console"),
 	})
@@ -69,7 +70,6 @@ func (h *House) ReadRosters(ctx context.Context, progress func(subject string, d
 			return fmt.Errorf("reading the roster of %s: %w", s, err)
 		default:
 			h.Log.Info("read the roster", "subject", s, "people", read.Count)
-			h.forgetRoster(s)
 		}
 	}
 	return nil
@@ -125,4 +125,26 @@ func (h *House) FollowZeek(ctx context.Context) {
 func (h *House) Take(bodies []sekisho.Body) error {
 	_, err := h.Ledger.Append(context.Background(), bodies...)
 	return err
+}
+
+// KeepRevised brings the incidents up to date whenever an alert, a file or an
+// access moved them, until ctx ends.
+func (h *House) KeepRevised(ctx context.Context) {
+	seen := uint64(0)
+	for {
+		if err := h.Views.WaitFor(ctx, seen+1); err != nil {
+			return
+		}
+		h.Views.Read(func() { seen = h.Trace.Through() })
+		if err := h.Revise(ctx); err != nil && ctx.Err() == nil {
+			h.Log.Error("revising the incidents", "error", err)
+		}
+		// A revision is an entry itself; what comes within a second waits for the
+		// next one.
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+	}
 }

@@ -226,14 +226,28 @@ func (v *Vault) persistNow() error {
 	return v.persist()
 }
 
-// Roster gives the roster of a space, nil if none was written.
+// Roster gives the roster of a space, nil if none was written. A vault that is
+// open for writing reads each from the disk once: nobody else replaces it.
 func (v *Vault) Roster(space string) (*Roster, error) {
+	if !v.cfg.ReadOnly {
+		v.rosters.Lock()
+		defer v.rosters.Unlock()
+		if r := v.read[space]; r != nil {
+			return r, nil
+		}
+	}
 	r, err := v.readRoster(space)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the roster of %q: %w", space, err)
+	}
+	if !v.cfg.ReadOnly {
+		if v.read == nil {
+			v.read = map[string]*Roster{}
+		}
+		v.read[space] = r
 	}
 	return r, nil
 }
@@ -247,6 +261,7 @@ func (v *Vault) rosterName(space string) string {
 func (v *Vault) replaceRoster(r *Roster) error {
 	v.rosters.Lock()
 	defer v.rosters.Unlock()
+	delete(v.read, r.space)
 	b, err := v.sealRoster(r)
 	if err != nil {
 		return err

@@ -92,7 +92,8 @@ type Vault struct {
 	group      groupWriter
 	announce   []sekisho.Body // durable, not yet given out by Flush
 
-	rosters sync.Mutex // one roster file is replaced at a time
+	rosters sync.Mutex         // one roster file is replaced at a time
+	read    map[string]*Roster // guarded by rosters: those read so far
 }
 
 // Open opens the vault, making it if there is none. Unless ReadOnly is set it
