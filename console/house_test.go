@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -379,4 +380,10 @@ func recovered(members ...int) string {
 	}
 	b.WriteString("9999999,nobody@example.jp\r\n,\r\n")
 	return b.String()
+}
+
+func logTo(w io.Writer) func(*Config) {
+	return func(c *Config) {
+		c.Log = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
 }

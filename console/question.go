@@ -74,7 +74,7 @@ func (q *question) parse(zone *time.Location) (trace.Question, error) {
 
 func parseMoment(s string, zone *time.Location) (sekisho.Time, bool) {
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
-		if t, err := time.ParseInLocation(layout, strings.TrimSpace(s), zone); err == nil && t.Year() >= 1970 && t.Year() < 10000 {
+		if t, err := time.ParseInLocation(layout, strings.TrimSpace(s), zone); err == nil && t.Unix() >= 0 && t.Year() < 10000 {
 			return sekisho.At(t), true
 		}
 	}

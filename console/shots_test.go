@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -34,6 +35,25 @@ func TestPagesFit(t *testing.T) {
 					must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%s-%d.png", name, lang, width)), png, 0o644))
 				}
 			}
+		}
+	}
+}
+
+// An incident is one sheet of A4 on paper: the page that goes to a meeting.
+func TestIncidentPrintsOnOneSheet(t *testing.T) {
+	h := newHouse(t)
+	path := h.furnish()["incident"]
+	ctx := chrome(t)
+	h.browserSignIn(ctx)
+	for _, lang := range languages {
+		must(t, chromedp.Do(ctx, chromedp.Navigate(h.server.URL+"/language?to="+lang), chromedp.Navigate(h.server.URL+path)))
+		pdf, err := chromedp.Run(ctx, chromedp.PrintToPDF(chromedp.PDFPreferCSSPageSize(), chromedp.PDFPrintBackground()))
+		must(t, err)
+		if n := bytes.Count(pdf, []byte("/Type /Page\n")); n != 1 {
+			t.Errorf("in %s it takes %d sheets", lang, n)
+		}
+		if dir := os.Getenv("SHOTS"); dir != "" {
+			must(t, os.WriteFile(filepath.Join(dir, "incident-"+lang+".pdf"), pdf, 0o644))
 		}
 	}
 }
