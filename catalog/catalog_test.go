@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"sort"
@@ -57,7 +59,49 @@ func TestPsqlIsFree(t *testing.T) {
 	}
 }
 
-// What pg_dump sends is judged as the server's log shows it.
+// A dump is an export of everything: each protected table by COPY, accounted
+// row by row, and around it queries that must pass. They are taken from the
+// server's log while pg_dump runs.
+func TestPgDump(t *testing.T) {
+	c := loaded(t)
+	cmd := postgres.command("pg_dump", "-h", postgres.dir, "-U", "postgres", "-T", "app.remote", "postgres")
+	cmd.Env = append(cmd.Env, "PGOPTIONS=-c log_statement=all -c log_min_messages=log")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	log, err := os.ReadFile(filepath.Join(postgres.dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	prepared := map[string]bool{}
+	copied, n := map[string]bool{}, 0
+	for _, line := range strings.Split(strings.ReplaceAll(string(log), "\n\t", "\n"), "LOG:  statement: ")[1:] {
+		if end := strings.Index(line, "\n20"); end >= 0 { // the time stamp of the next line
+			line = line[:end]
+		}
+		statements, err := stmt.Analyse(line)
+		if err != nil {
+			t.Errorf("%v: %s", err, line)
+		}
+		for i := range statements {
+			n++
+			s := &statements[i]
+			switch j := c.Judge(s); {
+			case s.Kind == stmt.Execute && prepared[s.Object]:
+			case j.Kind == catalog.Plain && s.Kind == stmt.Copy:
+				copied[j.Instances[0].Table] = true
+			case j.Kind != catalog.Free || j.Unknown:
+				t.Errorf("%v %s unknown %t: %s", j.Kind, j.Reason, j.Unknown, line)
+			case s.Kind == stmt.Prepare:
+				prepared[s.Object] = true
+			}
+		}
+	}
+	if n < 50 || !copied["crm.member"] || !copied["crm.passport"] || !copied["crm.booking_2014"] {
+		t.Errorf("%d statements, copied %v", n, copied)
+	}
+}
+
 func TestStartUpQueriesOfClientsAreFree(t *testing.T) {
 	c := loaded(t)
 	for _, sql := range []string{

@@ -9,7 +9,7 @@ var sensitive = map[string]bool{
 	"pg_statistic": true, "pg_statistic_ext_data": true,
 	"pg_stat_activity": true, "pg_prepared_statements": true, "pg_cursors": true,
 	"pg_largeobject": true, "pg_authid": true, "pg_shadow": true,
-	"pg_user_mapping": true, "pg_user_mappings": true,
+	"pg_user_mapping": true,
 }
 
 // never are functions that reach past the database: files of the server and

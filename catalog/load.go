@@ -78,19 +78,6 @@ func (r *relation) column(name string) *column {
 	return nil
 }
 
-type systemFunction struct {
-	kind     byte // pg_proc.prokind: 'f', 'a', 'w' or 'p'; the worst of those with the name
-	volatile bool
-}
-
-type function struct {
-	oid       uint32
-	schema    string
-	reviewed  bool
-	attribute bool // can be called as an attribute of a row: (row).f
-	kind      byte
-}
-
 // Load reads the system catalogs and joins the config to them. An error names
 // each item of the config that the database does not have.
 func Load(ctx context.Context, query Query, cfg Config) (*Catalog, error) {
@@ -157,182 +144,6 @@ func first(s string) byte {
 		return 0
 	}
 	return s[0]
-}
-
-const systemSchemas = "('pg_catalog', 'information_schema')"
-
-// trusted extensions come with PostgreSQL; none of their functions runs SQL
-// from a string or reads a table by itself.
-const trusted = "('citext', 'pg_trgm', 'hstore', 'ltree', 'btree_gin', 'btree_gist', 'cube', 'intarray', 'isn', 'seg', 'unaccent', 'fuzzystrmatch', 'pgcrypto', 'uuid-ossp')"
-
-func (c *Catalog) loadFunctions(ctx context.Context, query Query) error {
-	c.system = map[string]systemFunction{}
-	err := rowsOf(ctx, query, "functions", `
-		SELECT p.proname, pg_catalog.string_agg(DISTINCT p.prokind::pg_catalog.text, ''), pg_catalog.bool_or(p.provolatile = 'v')::pg_catalog.text
-		FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-		WHERE n.nspname IN `+systemSchemas+` GROUP BY p.proname`,
-		func(v []string) error {
-			f := systemFunction{kind: 'f', volatile: v[2] == "true"}
-			for _, k := range "apw" {
-				if strings.ContainsRune(v[1], k) {
-					f.kind = byte(k)
-				}
-			}
-			c.system[v[0]] = f
-			return nil
-		})
-	if err != nil {
-		return err
-	}
-	// A type's name can be called like a function: json('1').
-	err = rowsOf(ctx, query, "types", `
-		SELECT t.typname FROM pg_catalog.pg_type t WHERE t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace`,
-		func(v []string) error {
-			if _, taken := c.system[v[0]]; !taken {
-				c.system[v[0]] = systemFunction{kind: 'f'}
-			}
-			return nil
-		})
-	if err != nil {
-		return err
-	}
-	reviewed := map[string]bool{}
-	for _, f := range c.cfg.Functions.Reviewed {
-		reviewed[f] = true
-	}
-	c.functions = map[string][]function{}
-	found := map[string]bool{}
-	var names []string
-	err = rowsOf(ctx, query, "functions", `
-		SELECT p.oid, n.nspname, p.proname, p.prokind, (e.extname IS NOT NULL)::pg_catalog.text,
-			(p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1 AND t.typtype IN ('c', 'p', 'd'))::pg_catalog.text
-		FROM pg_catalog.pg_proc p
-		JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-		LEFT JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0]
-		LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid
-			AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
-		LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname IN `+trusted+`
-		WHERE n.nspname NOT IN `+systemSchemas,
-		func(v []string) error {
-			full := v[1] + "." + v[2]
-			found[full] = true
-			names = append(names, full)
-			c.functions[v[2]] = append(c.functions[v[2]], function{
-				oid: oidOf(v[0]), schema: v[1], kind: first(v[3]), attribute: v[5] == "true",
-				reviewed: v[4] == "true" || reviewed[full],
-			})
-			return nil
-		})
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, f := range c.cfg.Functions.Reviewed {
-		if !found[f] {
-			errs = append(errs, fmt.Errorf("catalog: the database has no function %s, which is listed as reviewed%s", f, nearest(f, names)))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// reviewedOID are the functions known to be harmless, by oid.
-func (c *Catalog) reviewedOID() map[string]bool {
-	m := map[string]bool{}
-	for _, list := range c.functions {
-		for _, f := range list {
-			if f.reviewed {
-				m[strconv.FormatUint(uint64(f.oid), 10)] = true
-			}
-		}
-	}
-	return m
-}
-
-// firstUserOID is the least that the server gives to what users make; all
-// below is PostgreSQL's own (FirstNormalObjectId in access/transam.h).
-const firstUserOID = 16384
-
-func (c *Catalog) loadOperators(ctx context.Context, query Query) error {
-	c.operators = map[string]bool{}
-	reviewed := c.reviewedOID()
-	return rowsOf(ctx, query, "operators", `
-		SELECT o.oprname, o.oprcode::pg_catalog.oid FROM pg_catalog.pg_operator o
-		JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
-		WHERE n.nspname NOT IN `+systemSchemas,
-		func(v []string) error {
-			code := oidOf(v[1])
-			c.operators[v[0]] = c.operators[v[0]] || code >= firstUserOID && !reviewed[v[1]]
-			return nil
-		})
-}
-
-// loadTypes finds the types that run code of their own when a value is turned
-// into one: a domain with a check, an input function or a cast that nobody
-// reviewed, and every array, domain, range or row that holds such a type.
-func (c *Catalog) loadTypes(ctx context.Context, query Query) error {
-	reviewed := c.reviewedOID()
-	names := map[uint32]string{}
-	runs := map[uint32]bool{}
-	holds := map[uint32][]uint32{} // a type and those that it is made of
-	err := rowsOf(ctx, query, "types", `
-		SELECT t.oid, t.typname, t.typtype, t.typinput::pg_catalog.oid, t.typelem, t.typbasetype,
-			EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c')::pg_catalog.text
-		FROM pg_catalog.pg_type t WHERE t.oid >= 16384`,
-		func(v []string) error {
-			oid := oidOf(v[0])
-			names[oid] = v[1]
-			input := oidOf(v[3])
-			runs[oid] = v[2] == "d" && v[6] == "true" || v[2] == "b" && input >= firstUserOID && !reviewed[v[3]]
-			holds[oid] = append(holds[oid], oidOf(v[4]), oidOf(v[5]))
-			return nil
-		})
-	if err != nil {
-		return err
-	}
-	err = rowsOf(ctx, query, "types", `
-		SELECT c.reltype, a.atttypid FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
-		WHERE a.atttypid >= 16384 AND a.attnum > 0 AND c.reltype >= 16384
-		UNION ALL SELECT r.rngtypid, r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid >= 16384
-		UNION ALL SELECT (pg_catalog.to_jsonb(r) ->> 'rngmultitypid')::pg_catalog.oid, r.rngtypid -- since version 14
-			FROM pg_catalog.pg_range r WHERE r.rngtypid >= 16384`,
-		func(v []string) error {
-			holds[oidOf(v[0])] = append(holds[oidOf(v[0])], oidOf(v[1]))
-			return nil
-		})
-	if err != nil {
-		return err
-	}
-	err = rowsOf(ctx, query, "casts", `
-		SELECT k.castsource, k.casttarget, k.castfunc FROM pg_catalog.pg_cast k WHERE k.castfunc >= 16384`,
-		func(v []string) error {
-			source, target := oidOf(v[0]), oidOf(v[1])
-			switch {
-			case reviewed[v[2]]:
-			case source < firstUserOID && target < firstUserOID:
-				c.casts = true
-			default:
-				runs[source], runs[target] = source >= firstUserOID, target >= firstUserOID
-			}
-			return nil
-		})
-	if err != nil {
-		return err
-	}
-	for changed := true; changed; {
-		changed = false
-		for oid, parts := range holds {
-			for _, part := range parts {
-				if runs[part] && !runs[oid] {
-					runs[oid], changed = true, true
-				}
-			}
-		}
-	}
-	c.types = map[string]bool{}
-	for oid, name := range names {
-		c.types[name] = c.types[name] || runs[oid]
-	}
-	return nil
 }
 
 func (c *Catalog) loadRelations(ctx context.Context, query Query) error {
@@ -528,7 +339,7 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 		WHERE r.ev_class >= 16384 AND d.refobjid >= 16384 AND d.refobjid <> r.ev_class`,
 		func(v []string) error {
 			view := c.byOID[oidOf(v[0])]
-			if view == nil {
+			if view == nil || view.kind != 'v' && view.kind != 'm' { // a rule on writes: see loadEffects
 				return nil
 			}
 			switch strings.TrimPrefix(v[1], "pg_catalog.") {
@@ -585,7 +396,7 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 				continue
 			}
 			for _, r := range on {
-				if r == view || view.kind == 'r' && !r.concerning() {
+				if r == view {
 					continue
 				}
 				for t := range r.reaches {
@@ -674,8 +485,8 @@ func version(ctx context.Context, query Query) (string, error) {
 	}
 	parts := []string{
 		sum("pg_namespace", "t.nspname NOT LIKE 'pg\\_t%'"),
-		sum("pg_class", "t.oid >= 16384 AND t.relpersistence <> 't' AND t.relkind IN ('r', 'p', 'v', 'm', 'f')"),
-		sum("pg_attribute", "t.attnum > 0 AND t.attrelid IN (SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid >= 16384 AND c.relpersistence <> 't' AND c.relkind IN ('r', 'p', 'v', 'm', 'f'))"),
+		sum("pg_class", "t.oid >= 16384 AND t.relpersistence <> 't' AND t.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')"),
+		sum("pg_attribute", "t.attnum > 0 AND t.attrelid IN (SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid >= 16384 AND c.relpersistence <> 't' AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c'))"),
 		sum("pg_proc", "t.oid >= 16384"),
 		sum("pg_operator", "t.oid >= 16384"),
 		sum("pg_cast", "t.oid >= 16384"),

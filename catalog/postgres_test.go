@@ -70,6 +70,12 @@ func (s *server) start() (err error) {
 		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
 	s.process = s.command("postgres", "-D", data, "-k", s.dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "log_min_messages=fatal")
+	log, err := os.Create(filepath.Join(s.dir, "log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s.process.Stderr = log
 	if err := s.process.Start(); err != nil {
 		return err
 	}

@@ -120,6 +120,9 @@ func checkDepth(text string) error {
 func analyse(node *pg.Node) *Statement {
 	s := &Statement{Kind: Unknown}
 	w := walk{s: s}
+	if sel := node.GetSelectStmt(); sel != nil {
+		w.named, w.namedCall = settingNamed(sel)
+	}
 	s.describe(node, &w)
 	w.message(node.ProtoReflect())
 	w.finish()

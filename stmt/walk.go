@@ -9,12 +9,14 @@ import (
 
 // walk visits every node of a tree, known or not, and notes the names in it.
 type walk struct {
-	s       *Statement
-	top     []*pg.RangeVar // those that stand in the top level FROM
-	locked  []*pg.RangeVar
-	written []*pg.RangeVar
-	added   []*pg.RangeVar // of those written, the ones that only grow
-	ctes    []string
+	s         *Statement
+	top       []*pg.RangeVar // those that stand in the top level FROM
+	locked    []*pg.RangeVar
+	named     string // the setting that namedCall sets, though it says name
+	namedCall *pg.FuncCall
+	written   []*pg.RangeVar
+	added     []*pg.RangeVar // of those written, the ones that only grow
+	ctes      []string
 }
 
 func (w *walk) message(m protoreflect.Message) {
@@ -99,7 +101,7 @@ func (w *walk) visit(node any) {
 			Args:      len(n.Args),
 		})
 		if name.Name == "set_config" {
-			s.Settings = append(s.Settings, configured(n))
+			s.Settings = append(s.Settings, w.configured(n))
 		}
 	// A server older than the grammar takes these for functions by name.
 	case *pg.JsonParseExpr:
@@ -214,13 +216,39 @@ func (w *walk) finish() {
 	}
 }
 
+// settingNamed finds what pg_dump writes, and nothing else: SELECT
+// set_config(name, …) FROM pg_settings WHERE name = 'constant'. There the name
+// is that constant.
+func settingNamed(n *pg.SelectStmt) (string, *pg.FuncCall) {
+	if len(n.GetFromClause()) != 1 || len(n.TargetList) != 1 || n.Op != pg.SetOperation_SETOP_NONE || n.WithClause != nil {
+		return "", nil
+	}
+	call := n.TargetList[0].GetResTarget().GetVal().GetFuncCall()
+	from, where := n.FromClause[0].GetRangeVar(), n.WhereClause.GetAExpr()
+	if from == nil || from.Relname != "pg_settings" || from.Alias != nil || where == nil ||
+		where.Kind != pg.A_Expr_Kind_AEXPR_OP || nameOf(where.Name) != (Name{Name: "="}) {
+		return "", nil
+	}
+	if f := fieldsOf(where.Lexpr.GetColumnRef().GetFields()); len(f) != 1 || f[0] != "name" {
+		return "", nil
+	}
+	name, ok := constant(where.Rexpr)
+	if !ok {
+		return "", nil
+	}
+	return lower(name), call
+}
+
 // configured is the setting that a call of set_config changes.
-func configured(n *pg.FuncCall) Setting {
+func (w *walk) configured(n *pg.FuncCall) Setting {
 	var set Setting
 	if len(n.Args) != 3 {
 		return set
 	}
 	name, ok := constant(n.Args[0])
+	if f := fieldsOf(n.Args[0].GetColumnRef().GetFields()); len(f) == 1 && f[0] == "name" && n == w.namedCall {
+		name, ok = w.named, true
+	}
 	value, ok2 := constant(n.Args[1])
 	_, ok3 := constant(n.Args[2])
 	return Setting{Name: lower(name), Values: []string{value}, Known: ok && ok2 && ok3}
