@@ -44,12 +44,13 @@ type relation struct {
 	table        *Table // the config that protects it: its own or an ancestor's
 	key          *column
 	generated    bool
-	reaches      reach  // protected tables that reading it can read; for a protected table, itself
-	opaque       string // reading it runs code that nobody reviewed
-	writes       string // writing it sets off something that nobody reviewed
-	cascades     reach  // protected tables into which a change or deletion here is carried on
-	declared     bool   // listed as unprotected
-	sensitive    bool   // of PostgreSQL itself, and holds values of users' tables or statements
+	reaches      reach       // protected tables that reading it can read; for a protected table, itself
+	opaque       string      // reading it runs code that nobody reviewed
+	writes       string      // writing it sets off something that nobody reviewed
+	cascades     reach       // protected tables into which a change or deletion here is carried on
+	declared     bool        // listed as unprotected
+	under        []*relation // of a view: what it is made of
+	sensitive    bool        // of PostgreSQL itself, and holds values of users' tables or statements
 }
 
 type column struct {
@@ -388,6 +389,9 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 	if err != nil {
 		return err
 	}
+	for view, on := range depends {
+		view.under = on
+	}
 	// Views may depend on each other in a circle, so: until nothing changes.
 	for changed := true; changed; {
 		changed = false
@@ -471,6 +475,22 @@ func (c *Catalog) loadEffects(ctx context.Context, query Query) error {
 				from.writes = to.writes
 			}
 			next = append(next, carries[to]...)
+		}
+	}
+	// A write to a view may be one to the tables under it.
+	for changed := true; changed; {
+		changed = false
+		for _, view := range c.byOID {
+			for _, r := range view.under {
+				if r.writes != "" && view.writes == "" {
+					view.writes, changed = r.writes, true
+				}
+				for t := range r.cascades {
+					if !view.cascades[t] {
+						view.cascades[t], changed = true, true
+					}
+				}
+			}
 		}
 	}
 	return nil

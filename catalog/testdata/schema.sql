@@ -63,6 +63,8 @@ CREATE OPERATOR app.<~> (LEFTARG = text, RIGHTARG = text, FUNCTION = app.spy);
 CREATE VIEW app.peeking AS SELECT app.peek(1) AS x;
 CREATE TRIGGER touch BEFORE UPDATE ON app.audited FOR EACH ROW EXECUTE FUNCTION app.touch();
 CREATE RULE twice AS ON INSERT TO app.ruled DO ALSO INSERT INTO app.note (body) SELECT email FROM crm.member;
+CREATE VIEW app.office_list AS SELECT code FROM app.office;
+CREATE VIEW app.audited_list AS SELECT * FROM app.audited;
 CREATE TYPE app.colour AS ENUM ('blue', 'green');
 CREATE DOMAIN app.plain_text AS text;
 CREATE DOMAIN app.leaky AS text CHECK (app.joined(VALUE));
