@@ -75,9 +75,7 @@ func (q *requests) fill(n int) error {
 		q.r = 0
 	}
 	for q.w-q.r < n {
-		if err := q.flush(); err != nil {
-			return err
-		}
+		q.flush()
 		k, err := q.s.client.Read(q.buf[q.w:])
 		q.w += k
 		if err != nil && q.w-q.r < n {
@@ -91,21 +89,19 @@ func (q *requests) fill(n int) error {
 }
 
 // flush sends what is collected for the server.
-func (q *requests) flush() error {
+func (q *requests) flush() {
 	if len(q.up) == 0 {
-		return nil
+		return
 	}
-	_, err := q.s.server.Write(q.up)
+	// If this fails, the server side will see the end of the connection, and what
+	// the server said before it. Until then there is nobody to send to.
+	q.s.cancelling.Lock()
+	q.s.server.Write(q.up)
+	q.s.cancelling.Unlock()
 	q.up = q.up[:0]
 	if cap(q.up) > 1<<20 {
 		q.up = nil
 	}
-	if err != nil {
-		// The server side will see the end of the connection, and what the server
-		// said before it. Until then there is nobody to send to.
-		return nil
-	}
-	return nil
 }
 
 // limit is the most bytes that a message of this type may have.
@@ -159,7 +155,7 @@ func (q *requests) next() error {
 		return err
 	}
 	if len(q.up) > 64<<10 {
-		return q.flush()
+		q.flush()
 	}
 	return nil
 }
@@ -178,9 +174,7 @@ func (q *requests) stream(size int) error {
 		q.r += k
 		size -= k
 		if len(q.up) > 64<<10 {
-			if err := q.flush(); err != nil {
-				return err
-			}
+			q.flush()
 		}
 	}
 	return nil
@@ -223,9 +217,9 @@ func (q *requests) handle(typ byte, msg []byte) error {
 		s.names.Lock()
 		switch body[0] {
 		case 'S':
-			w.ps = s.stmts[name]
+			w.ps = s.statementNamed(name)
 		case 'P':
-			if w.portal = s.portals[name]; w.portal != nil {
+			if w.portal = s.portalNamed(name); w.portal != nil {
 				w.ps = w.portal.ps
 			}
 		default:
@@ -264,6 +258,8 @@ func (q *requests) handle(typ byte, msg []byte) error {
 		q.poison(&want{typ: 'Q', plan: emptyPlan, refuse: &refusal{
 			code: "0A000", reason: "function_call", text: "the fast-path function call does not pass the gate", hint: "Call the function with SELECT."}})
 	case 'X':
+		q.up = append(q.up, msg...)
+		q.flush()
 		return errTerminate
 	default: // 'p' after authentication
 		return fmt.Errorf("%w: unexpected message of type %c", errClientProtocol, typ)
@@ -327,8 +323,10 @@ func (q *requests) query(text string, msg []byte) error {
 		return nil
 	}
 	w := &want{typ: 'Q', plan: p}
+	s.states(p)
 	if p.protected {
 		w.number = s.number.Add(uint64(len(p.stmts))) - uint64(len(p.stmts)) + 1
+		w.stated = s.purpose
 		if r := s.recordAnyRow(p.stmts, w.number); r != nil {
 			w.refuse = r
 			q.poison(w)
@@ -371,9 +369,10 @@ func (q *requests) parse(msg, body []byte) error {
 		msg = appendMessage(nil, 'P', string(append(b, params...)))
 	}
 	q.send(w, msg)
-	if ps.stmt != nil && ps.stmt.kind != planFree {
+	if ps.stmt != nil && (ps.stmt.kind != planFree || ps.stmt.reads) {
 		// Execute may come without Describe, and then rows come without a
-		// description (P10): the gate asks for its own.
+		// description (P10): the gate asks for its own. Also where it takes the
+		// statement for free: names may lie, origins do not.
 		q.send(&want{typ: 'h', ps: ps}, appendMessage(nil, 'D', "S"+name+"\x00"))
 	}
 	return nil
@@ -417,7 +416,7 @@ func (q *requests) bind(msg, body []byte) error {
 		return bad
 	}
 	s.names.Lock()
-	ps := s.stmts[stmtName]
+	ps := s.statementNamed(stmtName)
 	s.names.Unlock()
 	if ps == nil || ps.stmt == nil {
 		// No such statement: the server says so.
@@ -451,7 +450,7 @@ func (q *requests) execute(msg, body []byte) error {
 		return malformed('E')
 	}
 	s.names.Lock()
-	po := s.portals[name]
+	po := s.portalNamed(name)
 	s.names.Unlock()
 	w := &want{typ: 'E', portal: po}
 	if po == nil {
@@ -460,7 +459,9 @@ func (q *requests) execute(msg, body []byte) error {
 		return nil
 	}
 	w.ps = po.ps
+	s.states(po.ps.plan)
 	if po.ps.stmt.kind != planFree {
+		w.stated = s.purpose
 		fresh := s.admit(s.g.current(s, po.ps.plan))
 		w.number = s.number.Add(1)
 		w.refuse = fresh.refuse
@@ -480,6 +481,27 @@ func (q *requests) execute(msg, body []byte) error {
 	s.applied(po.ps.plan)
 	q.send(w, msg)
 	return nil
+}
+
+// statementNamed is the prepared statement of this name, whether a Parse or an
+// SQL PREPARE made it. Where both did and one of them is over protected data,
+// DEALLOCATE may have come between, so it counts as that one. Called with names
+// locked.
+func (s *session) statementNamed(name string) *prepared {
+	ps, sp := s.stmts[name], s.hidden["prepare "+name]
+	if sp == nil || ps != nil && sp.kind == planFree {
+		return ps
+	}
+	return &prepared{name: name, stmt: sp, plan: &plan{cat: s.g.plans.catalog(), stmts: []*stmtPlan{sp}, protected: sp.kind != planFree}}
+}
+
+// portalNamed does the same for portals and cursors.
+func (s *session) portalNamed(name string) *portal {
+	po, sp := s.portals[name], s.hidden["declare "+name]
+	if sp == nil || po != nil && sp.kind == planFree {
+		return po
+	}
+	return &portal{ps: &prepared{stmt: sp, plan: &plan{cat: s.g.plans.catalog(), stmts: []*stmtPlan{sp}, protected: sp.kind != planFree}}}
 }
 
 // setStatement names a prepared statement, or forgets it, and gives the way
@@ -557,7 +579,7 @@ func (s *session) recordAnyRow(stmts []*stmtPlan, number uint64) *refusal {
 		if sp.kind != planAnyRow {
 			continue
 		}
-		if err := s.g.recordAnyRow(s, sp, number+uint64(i)); err != nil {
+		if err := s.g.recordAnyRow(s, sp, number+uint64(i), s.purpose); err != nil {
 			return ledgerRefusal(err)
 		}
 	}

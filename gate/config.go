@@ -198,6 +198,16 @@ func (c *Config) Check() error {
 	return nil
 }
 
+// observes: no statement of this role is ever enforced.
+func (r *Role) observes() bool {
+	for _, m := range r.Tables {
+		if m == Enforce {
+			return false
+		}
+	}
+	return r.Mode == Observe
+}
+
 // modeFor is the mode of a statement over these tables: enforced if one is.
 func (r *Role) modeFor(tables []string) Mode {
 	if len(r.Tables) == 0 || len(tables) == 0 {

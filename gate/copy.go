@@ -37,13 +37,16 @@ func (r *replies) copyOut(w *want, sp *stmtPlan, from, to int) error {
 		r.keep(from, to)
 		return nil
 	}
+	if sp.blind {
+		return r.anyRow(w, sp, &desc{anyRow: true}, from, to)
+	}
 	b := r.c.buf[from:to]
 	if len(b) < 8 || len(b) != 8+2*int(be.Uint16(b[6:])) {
 		return errServerProtocol
 	}
 	fields, hidden := int(be.Uint16(b[6:])), len(sp.hidden)
 	if b[5] != 0 || hidden == 0 || fields < hidden {
-		return r.cut(&refusal{code: "0A000", reason: "copy_format", text: "the gate cannot read this form of COPY", hint: "Use FORMAT text or FORMAT csv."})
+		return r.cut(w, &refusal{code: "0A000", reason: "copy_format", text: "the gate cannot read this form of COPY", hint: "Use FORMAT text or FORMAT csv."})
 	}
 	d := &desc{fields: fields, hidden: hidden, header: sp.header}
 	for _, in := range sp.hidden {
@@ -51,7 +54,7 @@ func (r *replies) copyOut(w *want, sp *stmtPlan, from, to int) error {
 	}
 	columns, categories := sp.judgement.Static()
 	if refused := r.s.g.addShapes(d, sp, columns, categories); refused != nil {
-		return r.cut(refused)
+		return r.cut(w, refused)
 	}
 	if w.portal != nil {
 		w.portal.ps.desc.Store(d)
@@ -67,7 +70,7 @@ func (r *replies) copyOut(w *want, sp *stmtPlan, from, to int) error {
 
 // copyRow takes the keys off the end of one line.
 func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
-	if sp.kind != planExact {
+	if sp.kind != planExact || sp.blind {
 		r.keep(from, to)
 		return nil
 	}
@@ -80,15 +83,19 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 	n := len(line)
 	odd := n == 0 || line[n-1] != '\n' || !sp.csv && bytes.IndexByte(line[:n-1], '\n') >= 0 || sp.csv && bytes.Count(line, quote)%2 != 0
 	if odd {
-		return r.cut(&refusal{code: "0A000", reason: "copy_line", text: "the server sent something else than one line a message, which the gate cannot account for"})
+		return r.cut(w, &refusal{code: "0A000", reason: "copy_line", text: "the server sent something else than one line a message, which the gate cannot account for"})
 	}
 	line = line[:n-1]
 	var values [8][]byte
 	keys := values[:0]
-	for range d.hidden {
+	for i := range d.hidden {
+		if i == d.fields-1 { // SELECT FROM: nothing stands before the keys
+			keys, line = append(keys, line), nil
+			break
+		}
 		field, rest, ok := lastField(line, sp.csv)
 		if !ok {
-			return r.cut(changedRefusal)
+			return r.cut(w, changedRefusal)
 		}
 		keys, line = append(keys, field), rest
 	}
@@ -103,9 +110,9 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 			if sp.csv && len(field) == 0 || !sp.csv && string(field) == `\N` {
 				continue
 			}
-			ord, err := k.ordinal(unescape(field, sp.csv), false)
+			ord, err := r.ordinal(k, unescape(field, sp.csv), false)
 			if err != nil {
-				return r.cut(changedRefusal)
+				return r.cut(w, keyRefusal)
 			}
 			a := entries[k.space].(*sekisho.Access)
 			a.Subjects = append(a.Subjects, ord)

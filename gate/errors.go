@@ -57,14 +57,15 @@ func errorField(body []byte, field byte) string {
 // redact rebuilds an ErrorResponse or NoticeResponse of a statement over
 // protected data without the fields that can carry customers' values: the
 // message (a failed cast quotes what it could not cast), detail, hint, context
-// and internal query. What stays: severity, SQLSTATE, position, the names of
-// the schema's objects, and the message of classes that speak of the
-// statement's own text or of the server, before any row is looked at. shift is
-// how far the gate's insertion moved what stands behind byte offset at.
+// and internal query. What stays: severity, SQLSTATE, position, the place in
+// the server's source, the names of the schema's objects, and the message
+// where it can speak only of the statement's own text or of the server. shift
+// is how far the gate's insertion moved what stands behind byte offset at.
 func redact(dst []byte, typ byte, body []byte, at, shift int) []byte {
 	start := len(dst)
 	dst = append(dst, typ, 0, 0, 0, 0)
 	code := errorField(body, 'C')
+	speaks := typ == 'E' && speaksOfTheStatement(code, errorField(body, 'P') != "")
 	for len(body) > 0 && body[0] != 0 {
 		end := bytes.IndexByte(body[1:], 0)
 		if end < 0 {
@@ -73,11 +74,11 @@ func redact(dst []byte, typ byte, body []byte, at, shift int) []byte {
 		field, value := body[0], body[1:1+end]
 		body = body[end+2:]
 		switch field {
-		case 'S', 'V', 'C', 's', 't', 'c', 'd', 'n':
+		case 'S', 'V', 'C', 's', 't', 'c', 'd', 'n', 'F', 'L', 'R':
 		case 'P':
 			value = shiftPosition(value, at, shift)
 		case 'M':
-			if !speaksOfTheStatement(code) {
+			if !speaks {
 				value = []byte(conditionName(code) + " (text withheld by sekisho: it can hold a customer's data)")
 			}
 		default:
@@ -116,17 +117,49 @@ func appendInt(dst []byte, n int) []byte {
 	return append(dst, byte('0'+n%10))
 }
 
-// speaksOfTheStatement: classes whose message is made of the statement's own
-// words or of the server's state.
-func speaksOfTheStatement(code string) bool {
+// speaksOfTheStatement: the message of such an error is made of the
+// statement's own words or of the server's state. Class 42 is so only where
+// the server points at a place in the text: without one, it may come from a
+// value that was taken for a name at run time (name::regclass).
+func speaksOfTheStatement(code string, pointed bool) bool {
 	if len(code) != 5 {
 		return false
 	}
 	switch code[:2] {
-	case "08", "0A", "25", "26", "28", "34", "3D", "3F", "40", "42", "53", "54", "55", "57", "58":
+	case "08", "0A", "25", "26", "28", "34", "40", "53", "54", "55", "57", "58":
 		return true
+	case "42":
+		return pointed || code == "42501"
 	}
 	return false
+}
+
+// shifted is an error about the statement's text alone, as Parse gives it:
+// whole, with the positions of the client's own text.
+func shifted(dst []byte, body []byte, at, shift int) []byte {
+	start := len(dst)
+	dst = append(dst, 'E', 0, 0, 0, 0)
+	for len(body) > 0 && body[0] != 0 {
+		end := bytes.IndexByte(body[1:], 0)
+		if end < 0 {
+			break
+		}
+		value := body[1 : 1+end]
+		if body[0] == 'P' {
+			value = shiftPosition(value, at, shift)
+		}
+		dst = append(append(append(dst, body[0]), value...), 0)
+		body = body[end+2:]
+	}
+	dst = append(dst, 0)
+	binary.BigEndian.PutUint32(dst[start+1:], uint32(len(dst)-start-1))
+	return dst
+}
+
+// isFatal: the server ends the session with this error.
+func isFatal(body []byte) bool {
+	v := errorField(body, 'V')
+	return v == "FATAL" || v == "PANIC"
 }
 
 // conditionName is PostgreSQL's name of the conditions that statements over
@@ -161,8 +194,12 @@ func conditionName(code string) string {
 		return "check violation"
 	case "P0001":
 		return "raised exception"
-	case "":
-		return "error"
+	case "", "00000":
+		return "notice"
+	case "01000":
+		return "warning"
+	case "42P01", "42704", "42883", "3F000", "3D000":
+		return "a name that does not exist"
 	}
 	return "error " + code
 }

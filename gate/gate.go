@@ -115,6 +115,7 @@ func (g *Gate) Serve(ctx context.Context, l net.Listener) error {
 		default:
 			go func() {
 				conn.SetDeadline(time.Now().Add(time.Second))
+				conn.Read(make([]byte, maxStartup)) // closing with bytes unread would throw the answer away
 				conn.Write(appendError(nil, "FATAL", &refusal{code: "53300", text: "sorry, too many clients already", hint: "The gate's limit is in its config: limits: sessions."}))
 				conn.Close()
 			}()
@@ -136,7 +137,7 @@ func (g *Gate) Close() {
 		conn.Close()
 	}
 	for _, s := range g.sessions {
-		s.server.Close()
+		s.shut()
 	}
 	g.mu.Unlock()
 	g.running.Wait()
@@ -146,6 +147,10 @@ func (g *Gate) Close() {
 func (g *Gate) handle(ctx context.Context, conn net.Conn) {
 	defer conn.Close()
 	g.mu.Lock()
+	if g.closing.Load() {
+		g.mu.Unlock()
+		return
+	}
 	g.pending[conn] = true
 	g.mu.Unlock()
 	raw := conn
@@ -162,9 +167,13 @@ func (g *Gate) handle(ctx context.Context, conn net.Conn) {
 	conn, h, err := greet(conn, g.tls, g.conf.TLS.Require)
 	if err != nil {
 		var se *startupError
-		if errors.As(err, &se) {
+		var ce *tls.CertificateVerificationError
+		switch {
+		case errors.As(err, &se):
 			fatal(conn, se)
-			g.turnAway(&arrival{address: addressOf(conn)}, 0, "protocol")
+			g.turnAway(g.identify(conn), 0, "protocol")
+		case errors.As(err, &ce):
+			g.turnAway(g.identify(raw), 0, "certificate")
 		}
 		return
 	}
@@ -177,13 +186,13 @@ func (g *Gate) handle(ctx context.Context, conn net.Conn) {
 	if err != nil {
 		var se *startupError
 		if !errors.As(err, &se) {
-			g.log.Info("a client did not get in", "endpoint", a.endpoint, "reason", reason, "error", err)
-		} else {
-			fatal(conn, se)
+			return // it went away: that is no refusal
 		}
-		if reason != "" {
-			g.turnAway(a, g.staffOf(h), reason)
+		fatal(conn, se)
+		if reason == "upstream" {
+			g.log.Warn("a client did not get in", "endpoint", a.endpoint, "role", g.principals[h.params["user"]].Role, "error", upstreamReason(err))
 		}
+		g.turnAway(a, g.staffOf(h), reason)
 		return
 	}
 	conn.SetDeadline(time.Time{})
@@ -320,7 +329,15 @@ func (g *Gate) admitClient(ctx context.Context, conn net.Conn, h *hello, a *arri
 		s.opened.Application = g.vault.Space("application").OfText([]byte(app))
 	}
 	if purpose != "" {
-		s.purpose.Store(g.vault.Space("purpose").OfText([]byte(purpose)))
+		s.purpose = g.vault.Space("purpose").OfText([]byte(purpose))
+	}
+	s.out.refused = func() { g.sick.Store(true) }
+	s.out.leftOut = func(numbers []uint64, released uint64) {
+		for i, n := range numbers {
+			if i == 0 || n != numbers[i-1] {
+				s.closeAccess(n, sekisho.Unrecorded, released, "53100")
+			}
+		}
 	}
 	s.log = g.log.With("endpoint", a.endpoint, "role", p.Role)
 	if err := s.announce(); err != nil {
@@ -338,8 +355,20 @@ func speak(pe *pgconn.PgError) string {
 		return "it has too many connections"
 	case "57P03":
 		return "it is starting up or shutting down"
+	case "22023", "42704": // of a setting: the value is the client's own
+		return pe.Message
 	}
 	return "SQLSTATE " + pe.Code
+}
+
+// upstreamReason is what the log may hold of a failed connection upstream: the
+// server's words can repeat what a client sent as a setting.
+func upstreamReason(err error) string {
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) {
+		return "SQLSTATE " + pe.Code
+	}
+	return err.Error()
 }
 
 // purpose is the purpose of a session that states one, or none.
@@ -518,7 +547,7 @@ func (g *Gate) cancelFor(h *hello) {
 	if s != nil {
 		want = s.key.secret
 	}
-	if subtle.ConstantTimeCompare(want[:], h.cancelKey) != 1 || s == nil || s.wants.idle() {
+	if subtle.ConstantTimeCompare(want[:], h.cancelKey) != 1 || s == nil {
 		return
 	}
 	s.cancelUpstream()

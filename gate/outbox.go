@@ -2,6 +2,7 @@ package gate
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"syscall"
@@ -17,10 +18,12 @@ type chunk struct {
 	buf    []byte
 	bodies []sekisho.Body    // Access entries; none: nothing to wait for
 	spare  []*sekisho.Access // what bodies is made of, reused with the chunk
-	marks  []mark            // where protected rows and the ends of cycles stand, in order
+	marks  []mark            // in order
+	size   int               // of buf when it was handed over
 	req    ledger.Request
 	ready  bool   // guarded by outbox.mu: durable, or nothing to wait for
 	err    error  // guarded by outbox.mu: the ledger refused
+	final  bool   // guarded by outbox.mu: nothing may follow it
 	last   uint64 // guarded by outbox.mu: sequence number of its last Access
 }
 
@@ -38,9 +41,18 @@ func (c *chunk) access() *sekisho.Access {
 
 // A mark is a place in a chunk's bytes.
 type mark struct {
-	at    int
-	cycle bool // a ReadyForQuery begins here; else the first protected row of an access
+	at   int
+	is   markKind
+	body int // of markRows: the first of its entries in bodies
 }
+
+type markKind byte
+
+const (
+	markRows   markKind = iota // the first row of an access in this chunk
+	markEffect                 // a CommandComplete of what may have changed something
+	markCycle                  // a ReadyForQuery
+)
 
 // chunkBytes is the most output in one chunk, unless a single row is larger.
 const chunkBytes = 128 << 10
@@ -48,10 +60,13 @@ const chunkBytes = 128 << 10
 // smallChunk is what an idle session holds on to.
 const smallChunk = 8 << 10
 
-// maxPending is how many chunks of a session may wait for the disk or for the
-// client. It bounds the session's memory, and stops the reading of a result
-// whose client does not take it.
-const maxPending = 24
+// maxPending and maxPendingBytes are how many chunks of a session may wait for
+// the disk or for the client. They bound the session's memory, and stop the
+// reading of a result whose client does not take it.
+const (
+	maxPending      = 24
+	maxPendingBytes = 8 << 20
+)
 
 var (
 	smallChunks = sync.Pool{New: func() any { return &chunk{buf: make([]byte, smallChunk)} }}
@@ -73,7 +88,7 @@ func (c *chunk) recycle() {
 	c.buf = c.buf[:size]
 	clear(c.bodies)
 	c.bodies, c.marks = c.bodies[:0], c.marks[:0]
-	c.out, c.ready, c.err, c.last = nil, false, nil, 0
+	c.out, c.ready, c.err, c.final, c.last = nil, false, nil, false, 0
 	switch size {
 	case smallChunk:
 		smallChunks.Put(c)
@@ -92,18 +107,27 @@ type outbox struct {
 	mu       sync.Mutex
 	space    sync.Cond // a chunk has gone, or err is set
 	queue    []*chunk
+	bytes    int  // in queue
 	writing  bool // somebody writes; only they touch the head's bytes
 	dropping bool // the rest of a cycle whose recording failed is being left out
+	effects  bool // of that rest: something may have been changed by it
 	partial  int  // bytes of the head that have gone
 	err      error
 	wake     chan struct{} // for the writer: the committer could not finish
+	ended    chan struct{} // for the writer: the session is over
+
+	// refused is told when the ledger refuses a chunk; it must not block.
+	refused func()
+	// leftOut is told, on a goroutine of its own, the numbers of accesses whose
+	// rest was left out, and the last Access that was released before.
+	leftOut func(numbers []uint64, released uint64)
 
 	released uint64 // sequence number of the last Access of which a byte was handed to the socket
 	sent     uint64 // bytes handed to the socket
 }
 
 func newOutbox(conn net.Conn) *outbox {
-	o := &outbox{conn: conn, wake: make(chan struct{}, 1)}
+	o := &outbox{conn: conn, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	o.space.L = &o.mu
 	if sc, ok := conn.(syscall.Conn); ok {
 		o.raw, _ = sc.SyscallConn()
@@ -115,7 +139,7 @@ func newOutbox(conn net.Conn) *outbox {
 // chunks are pending. With entries, the ledger is asked first.
 func (o *outbox) put(c *chunk, led func(*ledger.Request)) error {
 	o.mu.Lock()
-	for len(o.queue) >= maxPending && o.err == nil {
+	for o.err == nil && (len(o.queue) >= maxPending || len(o.queue) > 0 && o.bytes+len(c.buf) > maxPendingBytes) {
 		o.space.Wait()
 	}
 	if o.err != nil {
@@ -123,7 +147,8 @@ func (o *outbox) put(c *chunk, led func(*ledger.Request)) error {
 		o.mu.Unlock()
 		return err
 	}
-	c.out = o
+	c.out, c.size = o, len(c.buf)
+	o.bytes += c.size
 	o.queue = append(o.queue, c)
 	if len(c.bodies) == 0 {
 		c.ready = true
@@ -144,6 +169,9 @@ func (o *outbox) put(c *chunk, led func(*ledger.Request)) error {
 // never be. It must not block.
 func (c *chunk) done(first sekisho.ID, err error) {
 	o := c.out
+	if err != nil && o.refused != nil {
+		o.refused()
+	}
 	o.mu.Lock()
 	c.ready, c.err = true, err
 	if err == nil {
@@ -201,7 +229,7 @@ func (o *outbox) flush(block bool) {
 		o.sent += uint64(n)
 		o.partial += n
 		if err != nil {
-			o.err = err
+			o.err = fmt.Errorf("%w: %w", errClientGone, err)
 			o.space.Broadcast()
 			break
 		}
@@ -210,9 +238,13 @@ func (o *outbox) flush(block bool) {
 			break
 		}
 		o.partial = 0
+		if c.final {
+			o.err = errTransaction
+		}
 		k := copy(o.queue, o.queue[1:])
 		o.queue[k] = nil
 		o.queue = o.queue[:k]
+		o.bytes -= c.size
 		c.recycle()
 		o.space.Broadcast()
 	}
@@ -244,42 +276,78 @@ func (o *outbox) write(b []byte, block bool) (int, error) {
 }
 
 // errTransaction ends a session whose client was told of an error that the
-// server does not know of, inside a transaction.
-var errTransaction = errors.New("a statement could not be recorded and its transaction is still open")
+// server does not know of, where that matters.
+var errTransaction = errors.New("a statement was cut off, and the server's transaction is not the client's")
+
+// cutTransaction says so to the client.
+var cutTransaction = &refusal{code: "25000", text: "the connection is closed so that its open transaction is rolled back", hint: "A statement inside it was cut off; see the error before this one."}
+
+// cutEffect is for what the server has committed, and the client cannot know.
+var cutEffect = &refusal{code: "08007", text: "the connection is closed because later statements of the same batch were run and their answers were left out", hint: "Look whether their changes are there; see the error before this one."}
 
 // prune leaves out of a chunk what was not recorded. Rows of an access whose
 // entry the ledger refused are replaced by an error, and so is all that
 // follows up to the next ReadyForQuery, as a client expects after an error.
+// Where the server's view and the client's then differ, the chunk ends in the
+// session's last words.
 func (o *outbox) prune(c *chunk) {
 	var kept []byte
+	var numbers []uint64
+	defer func() {
+		c.buf, c.err = kept, nil
+		if len(numbers) > 0 && o.leftOut != nil {
+			go o.leftOut(numbers, o.released)
+		}
+	}()
+	refused := c.err
+	if refused != nil {
+		c.last = 0
+	}
 	pos := 0
 	for _, m := range c.marks {
+		if m.is == markRows && (o.dropping || refused != nil) {
+			numbers = append(numbers, c.bodies[m.body].(*sekisho.Access).Number)
+		}
 		switch {
-		case o.dropping && m.cycle:
-			pos, o.dropping = m.at, false
-			if c.buf[m.at+5] == 'T' {
-				// The client takes its transaction for failed. Only closing the
-				// connection makes the server think the same.
-				o.err = errTransaction
-			}
-		case !o.dropping && !m.cycle && c.err != nil:
+		case !o.dropping && m.is == markRows && refused != nil:
 			kept = append(kept, c.buf[pos:m.at]...)
-			kept = appendError(kept, "ERROR", ledgerRefusal(c.err))
-			o.dropping = true
+			kept = appendError(kept, "ERROR", ledgerRefusal(refused))
+			o.dropping, o.effects = true, false
+		case o.dropping && m.is == markEffect:
+			o.effects = true
+		case o.dropping && m.is == markCycle:
+			pos, o.dropping = m.at, false
+			if why := disagreement(c.buf[m.at+5], o.effects); why != nil {
+				kept = appendError(kept, "FATAL", why)
+				c.final = true
+				return
+			}
 		}
 	}
 	if !o.dropping {
 		kept = append(kept, c.buf[pos:]...)
 	}
-	c.buf = kept
-	c.err = nil
-	c.last = 0
 }
+
+// disagreement says why a session cannot go on after the rest of a cycle was
+// left out; nil if it can. status is that of its ReadyForQuery.
+func disagreement(status byte, effects bool) *refusal {
+	switch {
+	case status == 'T':
+		return cutTransaction
+	case effects:
+		return cutEffect
+	}
+	return nil
+}
+
+// reasonLedger is the code of refusals that may pass by themselves.
+const reasonLedger = "ledger"
 
 // ledgerRefusal is what a client reads when its statement could not be
 // recorded.
 func ledgerRefusal(err error) *refusal {
-	r := &refusal{code: "53100", reason: "ledger", text: "the access could not be recorded, so nothing was released"}
+	r := &refusal{code: "53100", reason: reasonLedger, text: "the access could not be recorded, so nothing was released"}
 	if errors.Is(err, ledger.ErrFull) {
 		r.hint = "The disk of sekisho's ledger is full. Statements that touch no protected table go on working."
 	} else {
@@ -289,10 +357,16 @@ func ledgerRefusal(err error) *refusal {
 }
 
 // loop is the writer goroutine: it finishes what the committer must not wait
-// for. It ends when wake is closed.
+// for. wake is never closed: the committer may still have something to say
+// after the session's end.
 func (o *outbox) loop() {
-	for range o.wake {
-		o.flush(true)
+	for {
+		select {
+		case <-o.wake:
+			o.flush(true)
+		case <-o.ended:
+			return
+		}
 	}
 }
 

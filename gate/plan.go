@@ -53,6 +53,8 @@ type stmtPlan struct {
 	kind      planKind
 	judgement catalog.Judgement
 	observe   bool // not rewritten: keys are found in the result or not at all
+	reads     bool // of a free statement: it names a relation, and may give rows
+	blind     bool // observe mode: the gate cannot read the text, so what it gives is any-row
 	statement uint32
 	hidden    []catalog.Instance // whose keys were added at the end
 	header    bool               // COPY … HEADER
@@ -187,6 +189,12 @@ func (g *Gate) makePlan(s *session, text string) (p *plan, keep bool) {
 		r := &refusal{code: "0A000", reason: "not_understood", text: "the gate cannot read this text as SQL, so it is not run", hint: "The gate reads the grammar of PostgreSQL 17. Write the statement in an older way."}
 		if errors.Is(err, stmt.ErrSyntax) {
 			p.speak = r
+			if s.role.observes() {
+				// A newer server may be able to read it. What it gives is any-row, if
+				// it gives anything.
+				p.speak, p.protected = nil, true
+				p.stmts = []*stmtPlan{{kind: planExact, observe: true, blind: true, judgement: catalog.Judgement{Kind: catalog.Opaque, Verb: sekisho.Other}, shapes: map[string]uint64{}}}
+			}
 		} else {
 			r.code, r.text, r.hint = "54000", "the gate does not read this text: "+err.Error(), "Send values as parameters, or in several statements."
 			p.refuse = r
@@ -218,6 +226,8 @@ func (g *Gate) makePlan(s *session, text string) (p *plan, keep bool) {
 		mode := s.role.modeFor(j.Tables)
 		switch j.Kind {
 		case catalog.Free:
+			sp.reads = len(st.Relations) > 0 && st.Copy == nil
+			sp.observe = mode == Observe
 			continue
 		case catalog.Denied:
 			p.refuse = refusalOf(j)
@@ -303,6 +313,17 @@ func (s *session) named(st *stmt.Statement) *stmtPlan {
 	return s.hidden[string(kind)+" "+st.Object]
 }
 
+// states takes the purpose that a text sets, for itself and what follows.
+func (s *session) states(p *plan) {
+	if p.purpose == nil {
+		return
+	}
+	s.purpose = 0
+	if *p.purpose != "" {
+		s.purpose = s.g.vault.Space("purpose").OfText([]byte(*p.purpose))
+	}
+}
+
 // applied notes what a text that is on its way does to the session.
 func (s *session) applied(p *plan) {
 	if p.changes {
@@ -311,24 +332,18 @@ func (s *session) applied(p *plan) {
 		default:
 		}
 	}
-	if p.purpose != nil {
-		ord := uint32(0)
-		if *p.purpose != "" {
-			ord = s.g.vault.Space("purpose").OfText([]byte(*p.purpose))
-		}
-		s.purpose.Store(ord)
-	}
 	for _, sp := range p.stmts {
 		if sp.names == "" {
 			continue
 		}
 		kind, name, _ := strings.Cut(sp.names, " ")
 		s.names.Lock()
-		// If something else of that name may be there already, the server will
-		// refuse this one: then the name keeps meaning the other. And a name that
-		// once meant something protected stays so for this session.
+		// The server may refuse it because the name is taken, or take it because
+		// the other was dropped. So a name that once meant something protected
+		// stays so for this session, and one that a Parse gave stays that one's
+		// unless this is protected.
 		taken := kind == string(stmt.Prepare) && s.stmts[name] != nil || kind == string(stmt.Declare) && s.portals[name] != nil
-		if before := s.hidden[sp.names]; !taken && (before == nil || before.kind == planFree) {
+		if before := s.hidden[sp.names]; sp.kind != planFree || !taken && (before == nil || before.kind == planFree) {
 			s.hidden[sp.names] = sp
 		}
 		s.names.Unlock()
@@ -417,7 +432,9 @@ func (g *Gate) makeDesc(s *session, sp *stmtPlan, body []byte) *desc {
 				default:
 				}
 				g.log.Error("a statement over protected data was taken for a free one", "relation", f.TableOID)
-				d.refuse = originRefusal
+				if d.anyRow = sp.observe; !sp.observe {
+					d.refuse = originRefusal
+				}
 				return d
 			}
 		}
@@ -432,6 +449,10 @@ func (g *Gate) makeDesc(s *session, sp *stmtPlan, body []byte) *desc {
 	}
 	j := sp.judgement
 	if sp.observe {
+		if sp.blind {
+			d.anyRow = true
+			return d
+		}
 		if all = sp.observed(d, fields, g); all == nil {
 			d.anyRow = true
 			return d
@@ -528,7 +549,7 @@ func (sp *stmtPlan) observed(d *desc, fields []origin, g *Gate) []catalog.Origin
 
 // recordAnyRow appends, durably, that every customer of these tables may have
 // been reached.
-func (g *Gate) recordAnyRow(s *session, sp *stmtPlan, number uint64) error {
+func (g *Gate) recordAnyRow(s *session, sp *stmtPlan, number uint64, stated uint32) error {
 	j := sp.judgement
 	spaces := j.Spaces
 	if len(spaces) == 0 {
@@ -542,7 +563,7 @@ func (g *Gate) recordAnyRow(s *session, sp *stmtPlan, number uint64) error {
 		}
 		bodies = append(bodies, &sekisho.Access{
 			Session: s.id.Load(), Shape: seq, Number: number, Class: sekisho.AnyRow,
-			Purpose: s.purpose.Load(), Reach: uint64(g.vault.Space(space).Len()),
+			Purpose: stated, Reach: uint64(g.vault.Space(space).Len()),
 		})
 	}
 	_, err := g.append(bodies...)

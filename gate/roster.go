@@ -95,7 +95,7 @@ func (r *reader) people(ctx context.Context, sql string, labels, dates, matches 
 // data.
 func withoutValues(err error) error {
 	var pe *pgconn.PgError
-	if !errors.As(err, &pe) || speaksOfTheStatement(pe.Code) {
+	if !errors.As(err, &pe) || speaksOfTheStatement(pe.Code, pe.Position > 0) {
 		return err
 	}
 	return fmt.Errorf("the database answered %s (SQLSTATE %s)", conditionName(pe.Code), pe.Code)

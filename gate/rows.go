@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -48,12 +49,13 @@ const (
 	keyInt4
 	keyInt8
 	keyUUID
+	keyChar // char(n), which pads with blanks that are no part of the value
 )
 
 // keyTypes are the types that a subject's key may have, by their OID in
 // pg_type, which are fixed.
 var keyTypes = map[uint32]keyType{
-	20: keyInt8, 21: keyInt2, 23: keyInt4, 25: keyText, 1043: keyText, 1042: keyText, 2950: keyUUID,
+	20: keyInt8, 21: keyInt2, 23: keyInt4, 25: keyText, 1043: keyText, 1042: keyChar, 2950: keyUUID,
 }
 
 // origin is what a RowDescription says of one field.
@@ -85,30 +87,20 @@ func origins(body []byte) ([]origin, error) {
 // row takes the keys out of one DataRow, buf[from:to], and keeps the row
 // without its hidden fields.
 func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
-	s := r.s
 	d := r.descOf(w)
 	switch {
 	case d == nil:
-		return r.cut(&refusal{code: "0A000", reason: "no_description", text: "rows arrived that the gate has no description of", hint: "Prepare the statement again."})
+		return r.cut(w, &refusal{code: "0A000", reason: "no_description", text: "rows arrived that the gate has no description of", hint: "Prepare the statement again."})
 	case d.refuse != nil:
-		return r.cut(d.refuse)
+		return r.cut(w, d.refuse)
 	case d.anyRow:
-		if sp.kind == planExact { // observe mode, and the key is not in the result
-			if u := r.begin(w, d); !u.recorded {
-				if err := s.g.recordAnyRow(s, sp, u.number); err != nil {
-					return r.cut(ledgerRefusal(err))
-				}
-				u.recorded = true
-			}
-		}
-		r.keep(from, to)
-		return nil
+		return r.anyRow(w, sp, d, from, to)
 	}
 	u := r.begin(w, d)
 	entries := r.entries(u)
 	b := r.c.buf[from:to]
 	if int(be.Uint16(b[5:])) != d.fields {
-		return r.cut(changedRefusal)
+		return r.cut(w, changedRefusal)
 	}
 	visible := d.fields - d.hidden
 	pos, end, held := 7, 7, 0
@@ -129,9 +121,9 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 			k := &d.keys[next]
 			next++
 			if size >= 0 {
-				ord, err := k.ordinal(b[pos:pos+size], w.binary(i, visible))
+				ord, err := r.ordinal(k, b[pos:pos+size], w.binary(i, visible))
 				if err != nil {
-					return r.cut(&refusal{code: "0A000", reason: "key_format", text: "the subject's key arrived in a form that the gate cannot read", hint: "Ask for text results, or see the manual for the types that a key may have."})
+					return r.cut(w, keyRefusal)
 				}
 				a := entries[k.space].(*sekisho.Access)
 				a.Subjects = append(a.Subjects, ord)
@@ -172,16 +164,57 @@ func (w *want) binary(i, visible int) bool {
 	return false
 }
 
-// ordinal is the ordinal of a key as the server sent it.
+// anyRow keeps a row of which the key is not in the result: observe mode. That
+// it could be anybody's is durable before it goes.
+func (r *replies) anyRow(w *want, sp *stmtPlan, d *desc, from, to int) error {
+	if sp.kind != planAnyRow { // those were recorded before they ran
+		if u := r.begin(w, d); !u.recorded {
+			if u.number == 0 {
+				u.number = r.s.number.Add(1)
+			}
+			if err := r.s.announce(); err != nil {
+				return r.cut(w, ledgerRefusal(err))
+			}
+			if err := r.s.g.recordAnyRow(r.s, sp, u.number, u.stated); err != nil {
+				return r.cut(w, ledgerRefusal(err))
+			}
+			u.recorded = true
+		}
+	}
+	r.keep(from, to)
+	return nil
+}
+
+var keyRefusal = &refusal{code: "0A000", reason: "key_format", text: "the subject's key arrived in a form that the gate cannot read", hint: "Set client_encoding to UTF8 and ask for text results, or see the manual for the types that a key may have."}
+
+// ordinal is the ordinal of a key as the server sent it. In another encoding
+// than UTF-8 the same person would have another key.
+func (r *replies) ordinal(k *keyAt, v []byte, binary bool) (uint32, error) {
+	if (k.typ == keyText || k.typ == keyChar) && !r.utf8 {
+		for _, c := range v {
+			if c >= 0x80 {
+				return 0, errKey
+			}
+		}
+	}
+	return k.ordinal(v, binary)
+}
+
+var errKey = errors.New("a key that cannot be read")
+
+// ordinal is the ordinal of a key in UTF-8 or in binary.
 func (k *keyAt) ordinal(v []byte, binary bool) (uint32, error) {
 	if !binary {
-		if k.typ == keyText || k.typ == keyUUID {
+		switch k.typ {
+		case keyText, keyUUID:
 			return k.of.OfText(v), nil
+		case keyChar:
+			return k.of.OfText(bytes.TrimRight(v, " ")), nil
 		}
 		if n, ok := parseInt(v); ok {
 			return k.of.OfInt(n), nil
 		}
-		return 0, errServerProtocol
+		return 0, errKey
 	}
 	switch {
 	case k.typ == keyInt8 && len(v) == 8:
@@ -192,10 +225,12 @@ func (k *keyAt) ordinal(v []byte, binary bool) (uint32, error) {
 		return k.of.OfInt(int64(int16(be.Uint16(v)))), nil
 	case k.typ == keyText:
 		return k.of.OfText(v), nil
+	case k.typ == keyChar:
+		return k.of.OfText(bytes.TrimRight(v, " ")), nil
 	case k.typ == keyUUID && len(v) == 16:
 		return k.of.OfText(fmt.Appendf(nil, "%x-%x-%x-%x-%x", v[:4], v[4:6], v[6:8], v[8:10], v[10:])), nil
 	}
-	return 0, errServerProtocol
+	return 0, errKey
 }
 
 // parseInt reads the text form of an integer type.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -19,25 +21,31 @@ import (
 // place: buf[:w] has been decided on, buf[scan:n] has been read and not looked
 // at. What is left out or shortened makes the gap between.
 type replies struct {
-	s       *session
-	c       *chunk
-	w       int
-	scan    int
-	n       int
-	pass    int  // bytes of a large unprotected message that are still to come
-	midRow  bool // the last message was a row: more will follow
-	fd      int  // of the upstream socket, to ask whether more is there; -1 unknown
-	cutting bool // the rest of this cycle is left out: the client has been told of an error
+	s      *session
+	c      *chunk
+	w      int
+	scan   int
+	n      int
+	pass   int  // bytes of a large unprotected message that are still to come
+	midRow bool // the last message was a row: more will follow
+	fd     int  // of the upstream socket, to ask whether more is there; -1 unknown
+	utf8   bool // the client's encoding, as the server reported it
+
+	cutting bool          // the rest of this cycle is left out: the client has been told of an error
+	effects bool          // of that rest: something may have been changed by it
+	stopped chan struct{} // closed when the server has been asked to stop what was cut
+
+	wrote bool   // this transaction has written protected rows
+	open  []*run // accesses that have begun and not ended
 }
 
 var be = binary.BigEndian
 
 func (s *session) serverLoop() error {
-	r := &replies{s: s, c: newChunk(smallChunk), fd: rawFD(s.server)}
+	r := &replies{s: s, c: newChunk(smallChunk), fd: rawFD(s.server), utf8: isUTF8(s.upstream.ParameterStatuses["client_encoding"])}
 	defer func() {
-		if r.c != nil {
-			r.c.recycle()
-		}
+		r.c.recycle()
+		s.unended = r.open
 	}()
 	for {
 		if err := r.scanMessages(); err != nil {
@@ -169,6 +177,8 @@ func (r *replies) insert(b []byte) error {
 	return nil
 }
 
+func isUTF8(encoding string) bool { return encoding == "UTF8" || encoding == "UNICODE" }
+
 // scanMessages deals with every whole message at hand.
 func (r *replies) scanMessages() error {
 	for {
@@ -203,7 +213,15 @@ func (r *replies) scanMessages() error {
 				continue
 			}
 			if size > r.s.g.conf.Limits.Row {
-				return fmt.Errorf("%w: a message of %d bytes, the limit for a row is %d (limits: row)", errServerProtocol, size, r.s.g.conf.Limits.Row)
+				if typ != 'D' && typ != 'd' {
+					return fmt.Errorf("%w: a message of %d bytes", errServerProtocol, size)
+				}
+				why := &refusal{code: "54000", reason: "row_size", text: fmt.Sprintf("a row of protected data has %d bytes, the gate's limit is %d", size, r.s.g.conf.Limits.Row), hint: "Select fewer columns, or raise limits: row in the gate's config."}
+				if err := r.cut(r.s.wants.first(), why); err != nil {
+					return err
+				}
+				r.pass = size // left out, as all of a cut cycle
+				continue
 			}
 			return r.makeRoom(size)
 		}
@@ -229,6 +247,9 @@ func (s *session) freeRows() bool {
 func (w *want) statement() *stmtPlan {
 	switch {
 	case w.plan != nil:
+		if len(w.plan.stmts) == 1 && w.plan.stmts[0].blind {
+			return w.plan.stmts[0] // of how many statements, nobody knows
+		}
 		if w.at < len(w.plan.stmts) {
 			return w.plan.stmts[w.at]
 		}
@@ -256,7 +277,14 @@ func (r *replies) message(typ byte, from, to int) error {
 	r.midRow = typ == 'D' || typ == 'd'
 
 	switch typ { // what may come at any time
-	case 'S', 'A':
+	case 'S':
+		if name, rest, _ := cut0(body); name == "client_encoding" {
+			value, _, _ := cut0(rest)
+			r.utf8 = isUTF8(value)
+		}
+		r.keep(from, to)
+		return nil
+	case 'A':
 		r.keep(from, to)
 		return nil
 	case 'N':
@@ -292,7 +320,7 @@ func (r *replies) message(typ byte, from, to int) error {
 		s.wants.pop()
 		return r.cycleEnds(from, to, body[0])
 	case '1', '2', '3':
-		if w.typ != map[byte]byte{'1': 'P', '2': 'B', '3': 'C'}[typ] {
+		if typ == '1' && w.typ != 'P' || typ == '2' && w.typ != 'B' || typ == '3' && w.typ != 'C' {
 			return wrong()
 		}
 		s.wants.pop()
@@ -301,7 +329,7 @@ func (r *replies) message(typ byte, from, to int) error {
 			return fmt.Errorf("%w: it accepted a statement that was refused", errServerProtocol)
 		}
 		if w.speak != nil {
-			return r.cut(w.speak)
+			return r.cut(w, w.speak)
 		}
 		return pass()
 	case 't':
@@ -342,7 +370,7 @@ func (r *replies) message(typ byte, from, to int) error {
 			return nil // a refusal shows at the first row, from the stored description
 		}
 		if refused != nil {
-			return r.cut(refused)
+			return r.cut(w, refused)
 		}
 		if d.hidden > 0 && !r.cutting {
 			r.keepDescription(from, to, d.hidden)
@@ -357,6 +385,9 @@ func (r *replies) message(typ byte, from, to int) error {
 			return nil
 		}
 		if sp.kind == planFree {
+			if d := r.descOf(w); d != nil && (d.refuse != nil || d.anyRow) {
+				return r.row(w, sp, from, to) // it is not free after all
+			}
 			r.keep(from, to)
 			return nil
 		}
@@ -365,14 +396,24 @@ func (r *replies) message(typ byte, from, to int) error {
 		if w.typ != 'E' && w.typ != 'Q' {
 			return wrong()
 		}
-		if typ == 'C' && sp != nil && sp.kind != planFree && !r.cutting {
-			r.accessEnds(w)
+		if typ == 'C' && sp != nil && sp.kind != planFree {
+			r.wrote = r.wrote || sp.judgement.Verb != sekisho.Read
+			if !r.cutting {
+				r.accessEnds(w)
+			}
 		}
 		if w.typ == 'E' {
 			s.wants.pop()
 		} else {
 			w.at++
 			s.desc = nil
+		}
+		if typ == 'C' && hasEffect(body) {
+			if r.cutting {
+				r.effects = true
+			} else {
+				r.c.marks = append(r.c.marks, mark{at: r.w, is: markEffect})
+			}
 		}
 		return pass()
 	case 's':
@@ -401,7 +442,7 @@ func (r *replies) message(typ byte, from, to int) error {
 	case 'c':
 		return pass()
 	case 'G':
-		if w.typ != 'E' && w.typ != 'Q' || sp == nil || sp.kind != planFree && sp.kind != planAnyRow {
+		if w.typ != 'E' && w.typ != 'Q' || sp == nil || sp.kind != planFree && sp.kind != planAnyRow && !sp.blind {
 			return wrong()
 		}
 		s.wants.copyStarted()
@@ -415,17 +456,33 @@ func (r *replies) message(typ byte, from, to int) error {
 // cycleEnds passes a ReadyForQuery on.
 func (r *replies) cycleEnds(from, to int, status byte) error {
 	if r.cutting {
-		r.cutting = false
-		if status == 'T' {
-			// The client was told of an error, so it takes its transaction for
-			// failed. Only the end of the connection makes the server agree.
-			r.insert(appendError(nil, "FATAL", &refusal{code: "25000", text: "the connection is closed so that its open transaction is rolled back", hint: "A statement inside it was cut off; see the error before this one."}))
+		<-r.stopped // else the cancel could hit what the client sends next
+		why := disagreement(status, r.effects)
+		r.cutting, r.effects = false, false
+		if why != nil {
+			r.s.saidWhy = true
+			if err := r.insert(appendError(nil, "FATAL", why)); err != nil {
+				return err
+			}
 			return errTransaction
 		}
 	}
 	r.s.desc = nil
 	r.s.running = nil
-	r.c.marks = append(r.c.marks, mark{r.w, true})
+	if status == 'I' {
+		r.wrote = false
+	}
+	if status == 'I' && len(r.open) > 0 {
+		// Portals that were fetched from in part end with the transaction.
+		for _, u := range r.open {
+			for _, b := range r.entries(u) {
+				b.(*sekisho.Access).More = false
+			}
+			u.open = false
+		}
+		r.open = r.open[:0]
+	}
+	r.c.marks = append(r.c.marks, mark{at: r.w, is: markCycle})
 	r.keep(from, to)
 	return nil
 }
@@ -436,9 +493,16 @@ func (r *replies) cycleEnds(from, to int, status byte) error {
 func (r *replies) errorReply(w *want, from, to int) error {
 	s := r.s
 	body := append([]byte(nil), r.c.buf[from+5:to]...)
-	if w == nil { // the server ends the session
+	if isFatal(body) { // the server ends the session; what was under way stays open until then
+		s.saidWhy = true
+		if w != nil && w.protected() {
+			return r.insert(redact(nil, 'E', body, 0, 0))
+		}
 		r.keep(from, to)
 		return nil
+	}
+	if w == nil {
+		return fmt.Errorf("%w: an error that nothing caused", errServerProtocol)
 	}
 	var out []byte
 	switch {
@@ -449,15 +513,27 @@ func (r *replies) errorReply(w *want, from, to int) error {
 		if sp := w.statement(); sp != nil {
 			at, shift = sp.insertAt, sp.insertLen
 		}
-		out = redact(nil, 'E', body, at, shift)
-		if run := r.runningFor(w); run != nil && run.open {
-			r.accessFails(run, errorField(body, 'C'))
+		if w.typ == 'P' {
+			out = shifted(nil, body, at, shift)
+		} else {
+			out = redact(nil, 'E', body, at, shift)
 		}
+		if run := r.runningFor(w); run != nil && run.open && !r.cutting {
+			if err := r.accessFails(run, errorField(body, 'C')); err != nil {
+				return err
+			}
+		}
+	case r.wrote && strings.HasPrefix(errorField(body, 'C'), "23"):
+		// A deferred constraint speaks at COMMIT of rows written before.
+		out = redact(nil, 'E', body, 0, 0)
 	}
 	if w.typ != 'Q' && w.typ != 'S' {
 		s.wants.fail()
-	} else if w.plan != nil {
-		w.at = len(w.plan.stmts)
+	} else {
+		s.wants.copyFailed()
+		if w.plan != nil {
+			w.at = len(w.plan.stmts)
+		}
 	}
 	if r.cutting {
 		return nil
@@ -471,15 +547,38 @@ func (r *replies) errorReply(w *want, from, to int) error {
 
 // cut tells the client that its statement ends here, and leaves out the rest
 // of the cycle. The server is asked to stop.
-func (r *replies) cut(why *refusal) error {
+func (r *replies) cut(w *want, why *refusal) error {
 	s := r.s
 	if r.cutting {
 		return nil
 	}
-	s.refused(why, s.number.Load())
-	r.cutting = true
-	go s.cancelUpstream()
+	number := w.number
+	if u := r.runningFor(w); u != nil {
+		number = u.number
+		if u.open {
+			if err := r.closeRun(u, sekisho.CutOff, why.code); err != nil {
+				return err
+			}
+		}
+	}
+	s.refused(why, number)
+	r.cutting, r.stopped = true, make(chan struct{})
+	go func(stopped chan struct{}) {
+		defer close(stopped)
+		s.cancelUpstream()
+	}(r.stopped)
 	return r.insert(appendError(nil, "ERROR", why))
+}
+
+// hasEffect: a command of this tag may have changed something that a
+// transaction can take back.
+func hasEffect(tag []byte) bool {
+	verb, _, _ := strings.Cut(string(tag[:max(len(tag)-1, 0)]), " ")
+	switch verb {
+	case "SELECT", "FETCH", "MOVE", "SHOW", "SET", "RESET", "BEGIN", "START", "DECLARE", "CLOSE", "PREPARE", "DEALLOCATE", "LISTEN", "UNLISTEN", "SAVEPOINT", "ROLLBACK":
+		return false
+	}
+	return true
 }
 
 // keepDescription keeps a RowDescription without its last hidden fields.
@@ -501,6 +600,7 @@ func (r *replies) keepDescription(from, to, hidden int) {
 // A run is an access under way: one statement's, or one portal's.
 type run struct {
 	number   uint64
+	stated   uint32 // purpose
 	d        *desc
 	open     bool // an Access with More set has been made, and none without
 	recorded bool // as any-row
@@ -519,12 +619,12 @@ func (r *replies) runningFor(w *want) *run {
 func (r *replies) begin(w *want, d *desc) *run {
 	if w.portal != nil {
 		if w.portal.run == nil {
-			w.portal.run = &run{number: w.number, d: d}
+			w.portal.run = &run{number: w.number, stated: w.stated, d: d}
 		}
 		return w.portal.run
 	}
 	if r.s.running == nil {
-		r.s.running = &run{number: w.number + uint64(w.at), d: d}
+		r.s.running = &run{number: w.number + uint64(w.at), stated: w.stated, d: d}
 	}
 	return r.s.running
 }
@@ -539,13 +639,16 @@ func (r *replies) entries(u *run) []sekisho.Body {
 		}
 	}
 	at := len(c.bodies)
-	c.marks = append(c.marks, mark{r.w, false})
+	c.marks = append(c.marks, mark{at: r.w, is: markRows, body: at})
 	for i := range d.shapes {
 		a := c.access()
 		a.Session, a.Shape, a.Number = r.s.id.Load(), d.shapes[i].seq, u.number
-		a.Class, a.More, a.Purpose = sekisho.Exact, true, r.s.purpose.Load()
+		a.Class, a.More, a.Purpose = sekisho.Exact, true, u.stated
 	}
-	u.open = true
+	if !u.open {
+		u.open = true
+		r.open = append(r.open, u)
+	}
 	return c.bodies[at:]
 }
 
@@ -565,7 +668,7 @@ func (r *replies) accessEnds(w *want) {
 			b.(*sekisho.Access).More = false
 		}
 	}
-	u.open = false
+	r.ended(u)
 	if w.portal != nil {
 		w.portal.run = nil
 	} else {
@@ -575,24 +678,43 @@ func (r *replies) accessEnds(w *want) {
 
 // descOf is the description of the rows that answer w.
 func (r *replies) descOf(w *want) *desc {
-	if w.portal != nil {
-		return w.portal.ps.desc.Load()
+	if w.portal == nil {
+		return r.s.desc
 	}
-	return r.s.desc
+	ps := w.portal.ps
+	d := ps.desc.Load()
+	if d != nil && d.refuse != nil && d.refuse.reason == reasonLedger && d.raw != nil {
+		// What the ledger did not take then, it may take now.
+		d, _ = r.s.describe(ps.stmt, d.raw)
+		ps.desc.Store(d)
+	}
+	return d
 }
 
-// accessFails narrows an access that the server ended with an error: all that
-// was framed before it goes out.
-func (r *replies) accessFails(u *run, code string) {
+// ended: nothing more of the access will come.
+func (r *replies) ended(u *run) {
 	u.open = false
-	if err := r.emit(0); err != nil {
-		return
-	}
-	outcome := sekisho.Failed
+	r.open = slices.DeleteFunc(r.open, func(v *run) bool { return v == u })
+}
+
+// accessFails narrows an access that the server ended with an error.
+func (r *replies) accessFails(u *run, code string) error {
 	if code == "57014" {
-		outcome = sekisho.Cancelled
+		return r.closeRun(u, sekisho.Cancelled, code)
 	}
-	r.s.closeAccess(u.number, outcome, r.s.out.settle(), code)
+	return r.closeRun(u, sekisho.Failed, code)
+}
+
+// closeRun writes the closing entry of an access, once all that was framed
+// before has gone out.
+func (r *replies) closeRun(u *run, outcome sekisho.Outcome, code string) error {
+	if err := r.emit(0); err != nil {
+		return err
+	}
+	released := r.s.out.settle()
+	r.ended(u)
+	r.s.closeAccess(u.number, outcome, released, code)
+	return nil
 }
 
 var (

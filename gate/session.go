@@ -36,18 +36,23 @@ type session struct {
 	// does not take it, and then nothing protected is answered.
 	id      atomic.Uint64
 	number  atomic.Uint64 // of the latest statement over protected data
-	purpose atomic.Uint32 // ordinal in "purpose"
+	purpose uint32        // of the client side alone: ordinal in "purpose"
 
 	// names of the client's prepared statements and portals. The client side
 	// sets them, the server side takes them back after an error.
 	names   sync.Mutex
 	stmts   map[string]*prepared
 	portals map[string]*portal
-	hidden  map[string]*stmtPlan // SQL-level PREPARE and DECLARE that observe mode let through, by name
+	hidden  map[string]*stmtPlan // what SQL-level PREPARE and DECLARE named: "prepare x", "declare x"
 
 	// Of the server side alone.
 	desc    *desc // of the simple query's statement whose rows are coming
 	running *run
+	unended []*run // when the server side has ended: the accesses that had not
+	saidWhy bool   // the client has read why its connection ends
+
+	announcing sync.Mutex
+	cancelling sync.Mutex // held while a cancel is on its way: nothing new goes upstream meanwhile
 
 	key cancelKey
 }
@@ -90,24 +95,34 @@ func (s *session) serve() {
 		reason = "server_gone"
 	case !first.client && errors.Is(first.err, errTransaction):
 		reason = "refused"
+	case !first.client && errors.Is(first.err, errClientGone):
+		reason = "client_gone"
 	case !first.client:
 		reason = "protocol"
 	}
 	if s.g.closing.Load() {
 		reason = "shutdown"
 	}
-	if first.client {
+	switch {
+	case first.client && first.err == nil:
+		// The server finishes what it was sent before the goodbye, as it does
+		// without a gate, and then closes.
+		<-ended
+		s.client.Close()
+		s.server.Close()
+	case first.client:
 		// The server may be in the middle of a long answer that nobody wants.
-		if !s.wants.idle() {
-			s.cancelUpstream()
-		}
+		s.cancelUpstream()
 		s.server.Close()
 		s.out.fail(errClientGone)
 		s.client.Close()
 		<-ended
-	} else {
-		if reason != "terminate" {
+	default:
+		if reason != "terminate" && reason != "client_gone" {
 			s.log.Warn("session ends", "reason", reason, "error", first.err)
+		}
+		if reason != "server_gone" {
+			s.cancelUpstream()
 		}
 		s.farewell(first.err)
 		s.client.Close()
@@ -116,10 +131,20 @@ func (s *session) serve() {
 	}
 	s.settleRuns(reason)
 	s.out.fail(errClientGone)
-	close(s.out.wake)
+	close(s.out.ended)
 	if id := s.id.Load(); id != 0 {
 		s.g.note(&sekisho.SessionClosed{Session: id, Reason: reason, Bytes: s.out.bytesSent()})
 	}
+}
+
+// shut ends the session from outside. A client that takes nothing does not
+// hold it up for long.
+func (s *session) shut() {
+	s.server.Close()
+	time.AfterFunc(2*time.Second, func() {
+		s.out.fail(errClientGone)
+		s.client.Close()
+	})
 }
 
 // farewell tells a client why its connection ends, if that was not its own
@@ -128,6 +153,8 @@ func (s *session) farewell(err error) {
 	s.out.drainFor(2 * time.Second)
 	var r *refusal
 	switch {
+	case s.saidWhy:
+		return
 	case s.g.closing.Load():
 		r = &refusal{code: "57P01", text: "terminating connection: the gate is shutting down"}
 	case errors.Is(err, errServerGone):
@@ -152,14 +179,8 @@ func (s *session) settleRuns(reason string) {
 	case "shutdown", "refused", "protocol":
 		outcome = sekisho.CutOff
 	}
-	runs := []*run{s.running}
-	for _, p := range s.portals {
-		runs = append(runs, p.run)
-	}
-	for _, u := range runs {
-		if u != nil && u.open {
-			s.closeAccess(u.number, outcome, s.out.lastReleased(), "")
-		}
+	for _, u := range s.unended {
+		s.closeAccess(u.number, outcome, s.out.lastReleased(), "")
 	}
 }
 
@@ -175,6 +196,8 @@ func (s *session) record(b sekisho.Body) error {
 
 // announce makes the session known to the ledger if it is not yet.
 func (s *session) announce() error {
+	s.announcing.Lock()
+	defer s.announcing.Unlock()
 	if s.id.Load() != 0 {
 		return nil
 	}
@@ -196,8 +219,14 @@ func (s *session) refused(why *refusal, number uint64) {
 	s.g.note(&sekisho.Refused{Session: s.id.Load(), Number: number, Tables: why.tables, SQLState: why.code, Reason: why.reason})
 }
 
-// cancelUpstream asks the server to stop what this session is doing.
+// cancelUpstream asks the server to stop what this session is doing. On return
+// the server has been told, or could not be reached.
 func (s *session) cancelUpstream() {
+	s.cancelling.Lock()
+	defer s.cancelling.Unlock()
+	if s.wants.idle() {
+		return // it has ended meanwhile
+	}
 	ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
 	defer stop()
 	if err := s.g.cancelServer(ctx, s.upstream); err != nil {

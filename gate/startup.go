@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"strings"
 )
@@ -243,8 +244,11 @@ func (h *hello) settings() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	given := maps.Clone(out) // what stands in the packet itself wins, as in the server
 	for _, kv := range pairs {
-		out[kv[0]] = kv[1]
+		if _, ok := given[kv[0]]; !ok {
+			out[kv[0]] = kv[1]
+		}
 	}
 	for k := range out {
 		if !startupSettings[k] {

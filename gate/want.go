@@ -16,6 +16,7 @@ type want struct {
 	refuse *refusal  // what stands in the server's stead when it fails: this message was poisoned
 	speak  *refusal  // P of a text that the gate cannot read: only an error may come
 	number uint64    // E and Q over protected data: of the first statement, in its session
+	stated uint32    // E and Q over protected data: the purpose, an ordinal in "purpose"
 	undo   func()    // takes back what sending it changed in the session's names
 }
 
@@ -110,7 +111,16 @@ func (q *wants) pop() {
 func (q *wants) idle() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.dropCopyEnds()
 	return q.head == len(q.queue)
+}
+
+// copyFailed: a COPY by the simple protocol has ended in an error. Nothing is
+// skipped then, and a Sync counts again.
+func (q *wants) copyFailed() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.copyIn = false
 }
 
 // fail drops everything up to the next Sync, as the server does after an error
@@ -148,6 +158,9 @@ func (q *wants) copyStarted() {
 		case 'S':
 			q.queue = append(q.queue[:i], q.queue[i+1:]...)
 			i--
+		default:
+			// Not allowed inside a COPY: the server fails when it comes to it.
+			return
 		}
 	}
 	q.copyIn = true
