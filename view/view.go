@@ -35,7 +35,8 @@ type View interface {
 type Reaction struct {
 	Name string
 	// React is called once for each entry, in order, after every view has
-	// applied it.
+	// applied it and under the same lock: it may itself be a fold, and be read
+	// in Set.Read.
 	React func(e *sekisho.Entry) []sekisho.Body
 	// Key names what a body answers. Two bodies with the same key are the same
 	// answer, even if a changed config gives them other figures. Empty for a
@@ -131,21 +132,6 @@ func (s *Set) follow(ctx context.Context, q *queue) error {
 			return fmt.Errorf("following the ledger after entry %d: %w", s.applied, err)
 		}
 		s.apply(&e)
-		for _, r := range s.cfg.Reactions {
-			if e.Body == nil {
-				break
-			}
-			if k := r.Key(e.Body); k != "" {
-				s.due[r.Name+"\x00"+k] = false
-			}
-			for _, b := range r.React(&e) {
-				k := r.Name + "\x00" + r.Key(b)
-				if _, known := s.due[k]; !known {
-					s.due[k] = true
-					s.order = append(s.order, answer{k, b})
-				}
-			}
-		}
 		if e.ID.Seq >= s.tail {
 			s.answer(q)
 		}
@@ -174,9 +160,26 @@ func (s *Set) apply(e *sekisho.Entry) {
 		for _, v := range s.cfg.Views {
 			v.Apply(e)
 		}
+		for _, r := range s.cfg.Reactions {
+			s.react(&r, e)
+		}
 	}
 	s.applied = e.ID.Seq
 	s.step()
+}
+
+// react notes what e answers, and what it calls for.
+func (s *Set) react(r *Reaction, e *sekisho.Entry) {
+	if k := r.Key(e.Body); k != "" {
+		s.due[r.Name+"\x00"+k] = false
+	}
+	for _, b := range r.React(e) {
+		k := r.Name + "\x00" + r.Key(b)
+		if _, known := s.due[k]; !known {
+			s.due[k] = true
+			s.order = append(s.order, answer{k, b})
+		}
+	}
 }
 
 func (s *Set) step() {

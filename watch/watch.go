@@ -1,0 +1,135 @@
+// Package watch judges: entries in, alerts out. Its detectors are folds. They
+// have no clock but the times of entries, and give the same alerts each time
+// that a ledger is folded, so that a view.Set can record each exactly once.
+package watch
+
+import (
+	"fmt"
+	"net/netip"
+
+	"sekisho"
+	"sekisho/view"
+)
+
+// Config says what is too much. The zero value of a field means its default.
+type Config struct {
+	Sweep  Sweep  `yaml:"sweep"`
+	Egress Egress `yaml:"egress"`
+}
+
+// Sweep is the limit on how many different customers one principal reads at
+// one endpoint within one hour (by UTC).
+type Sweep struct {
+	// Floor is the number that is never an alert, whoever it is. Default 200.
+	Floor uint32 `yaml:"floor"`
+	// Factor: how many times what is usual is still quiet. Default 3.
+	Factor uint32 `yaml:"factor"`
+	// Days: how many days of the past count. Default 35, so that a monthly job
+	// is seen twice.
+	Days uint32 `yaml:"days"`
+	// Settle: a day counts only once it is that many days old. An attacker
+	// cannot make a burst usual by another burst the day after. Default 7.
+	Settle uint32 `yaml:"settle"`
+	// Rank: what is usual is the Rank-th busiest hour of different days, so
+	// that a single odd day makes nothing usual. Default 2.
+	Rank uint32 `yaml:"rank"`
+	// Peers: the weight of the peer group (the same role), in days. With so
+	// many days of one's own past, self and peers weigh the same. Default 3.
+	Peers uint32 `yaml:"peers"`
+	// MinPeers: fewer others in the role than this are no peer group. Default 3.
+	MinPeers uint32 `yaml:"min_peers"`
+	// Learn: with fewer settled days than this an alert says that it is still
+	// learning, and is raised all the same. Default 5.
+	Learn uint32 `yaml:"learn"`
+}
+
+// Egress is about traffic to where nothing of ours belongs.
+type Egress struct {
+	// Hostile lists the destinations held to be hostile.
+	Hostile []netip.Prefix `yaml:"hostile"`
+	// Days: traffic counts if the endpoint read customers within so many days
+	// before. Default 30.
+	Days uint32 `yaml:"days"`
+}
+
+func (c *Config) defaults() {
+	set := func(v *uint32, d uint32) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	set(&c.Sweep.Floor, 200)
+	set(&c.Sweep.Factor, 3)
+	set(&c.Sweep.Days, 35)
+	set(&c.Sweep.Settle, 7)
+	set(&c.Sweep.Rank, 2)
+	set(&c.Sweep.Peers, 3)
+	set(&c.Sweep.MinPeers, 3)
+	set(&c.Sweep.Learn, 5)
+	set(&c.Egress.Days, 30)
+}
+
+// Watch is all the detectors.
+type Watch struct {
+	sessions map[uint64]*sekisho.SessionOpened
+	shapes   map[uint64]*sekisho.Shape
+	sweep    sweep
+	egress   egress
+}
+
+// New makes the detectors, knowing nothing of the past yet.
+func New(cfg Config) *Watch {
+	cfg.defaults()
+	return &Watch{
+		sessions: map[uint64]*sekisho.SessionOpened{},
+		shapes:   map[uint64]*sekisho.Shape{},
+		sweep:    newSweep(cfg.Sweep),
+		egress:   newEgress(cfg.Egress),
+	}
+}
+
+// Reaction is how a view.Set asks.
+func (w *Watch) Reaction() view.Reaction {
+	return view.Reaction{Name: "watch", React: w.React, Key: Key}
+}
+
+// Key names what an alert is about: one is raised, whatever its figures.
+func Key(b sekisho.Body) string {
+	a, ok := b.(*sekisho.Alert)
+	if !ok {
+		return ""
+	}
+	switch a.Detector {
+	case "sweep":
+		return fmt.Sprintf("sweep %d %d %q", a.From, a.Principal, a.Endpoint)
+	case "egress":
+		return fmt.Sprintf("egress %d %v %q", a.From, a.Target, a.Endpoint)
+	}
+	return ""
+}
+
+// React folds one entry and gives the alerts that it raises.
+func (w *Watch) React(e *sekisho.Entry) []sekisho.Body {
+	switch b := e.Body.(type) {
+	case *sekisho.SessionOpened:
+		w.sessions[e.ID.Seq] = b
+	case *sekisho.SessionClosed:
+		delete(w.sessions, b.Session)
+	case *sekisho.Shape:
+		w.shapes[e.ID.Seq] = b
+	case *sekisho.Access:
+		s, h := w.sessions[b.Session], w.shapes[b.Shape]
+		if s == nil || h == nil {
+			return nil
+		}
+		w.egress.read(s.Endpoint, e.Time)
+		// A list that a responder downloads at the console is no sweep: it
+		// stands in the ledger under their name.
+		if s.Door == sekisho.DoorGate {
+			return w.sweep.read(e, s, h, b)
+		}
+	case *sekisho.Egress:
+		return w.egress.sent(e, b)
+	}
+	return nil
+}
