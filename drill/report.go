@@ -1,0 +1,330 @@
+package drill
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"sekisho"
+	"sekisho/disk"
+	"sekisho/ledger"
+	"sekisho/sensor"
+	"sekisho/trace"
+	"sekisho/vault"
+)
+
+// Report is how a drill went: what sekisho answered, and what was true. The
+// names of its JSON are stable.
+type Report struct {
+	Scenario string  `json:"scenario"`
+	Seed     uint64  `json:"seed"`
+	Members  int     `json:"members"`
+	Elapsed  float64 `json:"elapsed_seconds"` // by the machine's clock
+
+	WorstCase  uint64 `json:"worst_case"`
+	Suspected  uint64 `json:"suspected"`
+	SentAtMost uint64 `json:"sent_at_most"`
+	Confirmed  uint64 `json:"confirmed"`
+
+	Truth      Truth    `json:"truth"`
+	Lists      Lists    `json:"lists"`
+	Violations []string `json:"violations"` // of the inequalities that must hold; empty if all do
+
+	Timeline []Event            `json:"timeline"`
+	Answer   *trace.Answer      `json:"answer"`
+	File     *sensor.FileReport `json:"file"` // what was made of the recovered file
+	Spared   Spared             `json:"spared"`
+	Incident uint64             `json:"incident"` // number of the incident that the bursts belong to; 0 if none was opened
+	Learning int                `json:"alerts_while_learning"`
+}
+
+// Truth is what the actors did, by their own account.
+type Truth struct {
+	Read       uint64 `json:"read"`        // people read at the infected terminals in the window, by anybody
+	AttackRead uint64 `json:"attack_read"` // of these, people whom the attacker read
+	BurstRead  uint64 `json:"burst_read"`  // people read in the two bursts
+	TrialRead  uint64 `json:"trial_read"`  // people read in the trial, from July on
+	Taken      uint64 `json:"taken"`       // people whose data arrived at the drop site
+	SentBytes  int64  `json:"sent_bytes"`  // that arrived there
+	Recovered  uint64 `json:"recovered"`   // people who stand undamaged in the recovered file
+}
+
+// Lists says how well each list of people agrees with the truth.
+type Lists struct {
+	WorstCase Agreement `json:"worst_case"` // with the people read at the infected terminals in the window
+	Suspected Agreement `json:"suspected"`  // with the people read in the bursts
+	Confirmed Agreement `json:"confirmed"`  // with the people who stand undamaged in the recovered file
+}
+
+// Agreement of a list with the truth. A list of nobody errs in nobody: its
+// precision is 1; so is the recall of a truth about nobody.
+type Agreement struct {
+	Listed    uint64  `json:"listed"`
+	True      uint64  `json:"true"`
+	Both      uint64  `json:"both"`
+	Precision float64 `json:"precision"`
+	Recall    float64 `json:"recall"`
+}
+
+func agreement(listed, true []int64) Agreement {
+	a := Agreement{Listed: uint64(len(listed)), True: uint64(len(true)), Both: common(listed, true), Precision: 1, Recall: 1}
+	if a.Listed > 0 {
+		a.Precision = float64(a.Both) / float64(a.Listed)
+	}
+	if a.True > 0 {
+		a.Recall = float64(a.Both) / float64(a.True)
+	}
+	return a
+}
+
+// Event is one line of the timeline.
+type Event struct {
+	At   time.Time `json:"at"`
+	Code string    `json:"code"` // "infected", "trial", "burst", "sent", "alert", "incident", "recovered"
+	What string    `json:"what"`
+	// Seen is when sekisho recorded an alert about it; zero if never. Delay is
+	// how long that took, in the drill's seconds.
+	Seen  time.Time `json:"seen,omitzero"`
+	Delay *float64  `json:"delay_seconds,omitempty"`
+	By    string    `json:"by,omitempty"` // the detector
+}
+
+// Spared says whether the ledger knows of any access at the infected terminals
+// in the window that gave out credentials or payment data.
+type Spared struct {
+	Credentials bool `json:"credentials"`
+	Payment     bool `json:"payment"`
+}
+
+// ask has the recovered file compared, asks for the four numbers, and compares
+// them with the truth.
+func (s *stage) ask(ctx context.Context, p *Played) error {
+	s.Progress("comparing with the truth", 0, 1)
+	s.truth.settle()
+	p.Recovered = filepath.Join(s.Dir, "recovered.csv")
+	n := min(len(s.loot), s.script.count(s.script.stream(streamRecovered), recoveredShare))
+	whole, err := recovered(p.Recovered, s.loot[:n], s.script.stream(streamRecovered+1000))
+	if err != nil {
+		return err
+	}
+	for _, key := range whole {
+		m, err := strconv.ParseInt(key, 10, 64)
+		if err != nil {
+			return err
+		}
+		s.truth.whole = append(s.truth.whole, m)
+	}
+	s.truth.settle()
+
+	r := &Report{Scenario: s.Scenario, Seed: s.Seed, Members: s.Members, Violations: []string{}}
+	p.Report = r
+	alerts, err := s.alerts()
+	if err != nil {
+		return err
+	}
+	if err := s.findIncident(ctx, r); err != nil {
+		return err
+	}
+	q := trace.Question{
+		Space: "member", Incident: r.Incident, Endpoints: infected[:], Since: sekisho.At(windowOn), Until: sekisho.At(windowOff),
+		Hostile: []netip.Prefix{netip.MustParsePrefix(dropSite + "/32")}, Lists: true,
+	}
+	if q.File, r.File, err = s.compare(ctx, p.Recovered, r.Incident); err != nil {
+		return err
+	}
+	if r.Answer, err = s.house.Impact(ctx, q); err != nil {
+		return err
+	}
+	if err := s.revise(ctx, r); err != nil {
+		return err
+	}
+	a := r.Answer
+	r.WorstCase, r.Suspected, r.SentAtMost, r.Confirmed = a.WorstCase, a.Suspected, a.SentAtMost, a.Confirmed
+	s.compareWithTruth(r)
+	s.spared(r)
+	s.timeline(r, alerts)
+	s.Progress("comparing with the truth", 1, 1)
+	return nil
+}
+
+// compare has the recovered file matched, as whoever leads the response would.
+func (s *stage) compare(ctx context.Context, path string, incident uint64) (*sekisho.FileMatched, *sensor.FileReport, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	return s.house.TakeFile(ctx, f, "member", incident, responder)
+}
+
+// responder is the member of staff who leads the response.
+const responder = "security.officer"
+
+// alerts are the sweep and egress alerts of the ledger, in its order.
+func (s *stage) alerts() (list []sekisho.Entry, err error) {
+	for e, err := range ledger.Read(disk.OS{}, filepath.Join(s.Dir, "ledger"), 1) {
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := e.Body.(*sekisho.Alert); ok {
+			list = append(list, e)
+		}
+	}
+	return list, nil
+}
+
+// findIncident finds the incident that the first alert of the bursts opened or
+// joined.
+func (s *stage) findIncident(ctx context.Context, r *Report) error {
+	s.house.Views.Read(func() {
+		for _, i := range s.house.Incidents.List() {
+			for _, a := range i.Alerts {
+				if a.Body.Detector == "sweep" && a.At >= sekisho.At(bursts[0].from) && slices.Contains(infected[:], a.Body.Endpoint) {
+					r.Incident = i.Number
+				}
+			}
+		}
+	})
+	return nil
+}
+
+// revise records the answer as the incident's latest state.
+func (s *stage) revise(ctx context.Context, r *Report) error {
+	if r.Incident == 0 {
+		return nil
+	}
+	if err := s.house.Settle(ctx); err != nil {
+		return err
+	}
+	var body *sekisho.IncidentRevised
+	s.house.Views.Read(func() {
+		if i := s.house.Incidents.Get(r.Incident); i != nil {
+			body = i.Revise(r.Answer, s.house.Vault.Space("staff").OfText([]byte(responder)))
+		}
+	})
+	if body == nil {
+		return nil
+	}
+	if _, err := s.house.Ledger.Append(ctx, body); err != nil {
+		return fmt.Errorf("recording the revision: %w", err)
+	}
+	return s.house.Settle(ctx)
+}
+
+// compareWithTruth is the only place where what sekisho says and what the
+// actors know meet.
+func (s *stage) compareWithTruth(r *Report) {
+	t := s.truth
+	r.Truth = Truth{
+		Read: uint64(len(t.terminal)), AttackRead: uint64(len(t.attack)), BurstRead: uint64(len(t.bursts)), TrialRead: uint64(len(t.trial)),
+		Taken: uint64(len(t.taken)), SentBytes: t.sent, Recovered: uint64(len(t.whole)),
+	}
+	space := s.house.Vault.Space(r.Answer.Space)
+	l := &r.Answer.Lists
+	worst, suspected, confirmed := keys(space, l.WorstCase), keys(space, l.Suspected), keys(space, l.Confirmed)
+	r.Lists = Lists{agreement(worst, t.terminal), agreement(suspected, t.bursts), agreement(confirmed, t.whole)}
+
+	broken := func(format string, args ...any) { r.Violations = append(r.Violations, fmt.Sprintf(format, args...)) }
+	if r.Confirmed > r.Truth.Taken {
+		broken("confirmed %d > taken %d", r.Confirmed, r.Truth.Taken)
+	}
+	if strangers := uint64(len(confirmed)) - common(confirmed, t.taken); strangers > 0 {
+		broken("%d people are confirmed whose data was not taken", strangers)
+	}
+	if r.Truth.Taken > r.WorstCase {
+		broken("taken %d > worst case %d", r.Truth.Taken, r.WorstCase)
+	}
+	if r.Truth.Taken > r.SentAtMost {
+		broken("taken %d > sent at most %d", r.Truth.Taken, r.SentAtMost)
+	}
+	if r.Lists.WorstCase.Both < r.Lists.WorstCase.True {
+		broken("%d people were read and are not in the list of the worst case", r.Lists.WorstCase.True-r.Lists.WorstCase.Both)
+	}
+}
+
+// keys are the member numbers of a list, ascending.
+func keys(space *vault.Space, ords []uint32) []int64 {
+	list := make([]int64, 0, len(ords))
+	for _, o := range ords {
+		if k, ok := space.Key(o); ok {
+			if m, err := strconv.ParseInt(k, 10, 64); err == nil {
+				list = append(list, m)
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// spared looks for credentials and payment data among the categories of the
+// worst case. Any-row accesses name nobody, so their categories are not in the
+// breakdown: with one of them nothing is shown.
+func (s *stage) spared(r *Report) {
+	r.Spared = Spared{Credentials: true, Payment: true}
+	for _, p := range r.Answer.Numbers.WorstCase.Breakdown {
+		if p.Kind != "category" || p.Count == 0 {
+			continue
+		}
+		switch p.Value {
+		case sekisho.Credential.String():
+			r.Spared.Credentials = false
+		case sekisho.Payment.String():
+			r.Spared.Payment = false
+		}
+	}
+	for _, n := range r.Answer.NotObserved {
+		if n.Code == "any_row" {
+			r.Spared = Spared{}
+		}
+	}
+}
+
+// timeline tells what happened, and when sekisho saw it.
+func (s *stage) timeline(r *Report, alerts []sekisho.Entry) {
+	add := func(e Event) { r.Timeline = append(r.Timeline, e) }
+	add(Event{At: beaconOn, Code: "infected", What: fmt.Sprintf("%s, %s and %s begin to call %s, which nobody knows yet", firstPC, deskPC, marketingPC, relay)})
+	for i := range alerts {
+		if alerts[i].Body.(*sekisho.Alert).Learning {
+			r.Learning++
+		}
+	}
+	// seen finds the first alert after at that judges one of the endpoints.
+	seen := func(e Event, detector string, endpoints ...string) Event {
+		for i := range alerts {
+			a := alerts[i].Body.(*sekisho.Alert)
+			if a.Detector != detector || alerts[i].Time < sekisho.At(e.At) || len(endpoints) > 0 && !slices.Contains(endpoints, a.Endpoint) {
+				continue
+			}
+			if a.Until <= sekisho.At(e.At) || a.From > sekisho.At(e.At.Add(24*time.Hour)) {
+				continue
+			}
+			e.Seen, e.By = alerts[i].Time.Go().In(japan), detector
+			d := e.Seen.Sub(e.At).Seconds()
+			e.Delay = &d
+			return e
+		}
+		return e
+	}
+	add(Event{At: trialOn, Code: "trial", What: fmt.Sprintf("the attacker tries the accounts %s and %s: %d people until %s, a few an evening", supervisor, marketer, r.Truth.TrialRead, trialOff.Format("2 January"))})
+	for _, b := range bursts {
+		add(seen(Event{At: b.from, Code: "burst", What: fmt.Sprintf("mass reading until %s from %s and %s", b.until.Format("15:04"), deskPC, marketingPC)}, "sweep", infected[:]...))
+		for _, p := range b.send {
+			add(seen(Event{At: p.at, Code: "sent", What: fmt.Sprintf("%s sends what it packed to %s", p.endpoint, dropSite)}, "egress", p.endpoint))
+		}
+	}
+	if r.Incident != 0 {
+		s.house.Views.Read(func() {
+			if i := s.house.Incidents.Get(r.Incident); i != nil {
+				add(Event{At: i.Opened.Go().In(japan), Code: "incident", What: fmt.Sprintf("sekisho opened incident %d; %d alerts belong to it", i.Number, len(i.Alerts))})
+			}
+		})
+	}
+	add(Event{At: askedAt, Code: "recovered", What: fmt.Sprintf("a file is found at %s; %d of its %d rows are recognised", deskPC, r.File.Matched, r.File.Rows)})
+	slices.SortStableFunc(r.Timeline, func(a, b Event) int { return cmp.Compare(a.At.UnixNano(), b.At.UnixNano()) })
+}
