@@ -350,6 +350,18 @@ func (h *house) breach() uint64 {
 	return 0
 }
 
+// pursue takes an incident on, as a person would: the numbers recorded, a file
+// compared, a second endpoint named.
+func (h *house) pursue(path string) {
+	h.t.Helper()
+	b := h.signedIn("en")
+	b.post(path+"/question", url.Values{"again": {"1"}})
+	h.clock.pass(20 * time.Minute)
+	b.upload(path+"/file", "file", "found.csv", recovered(1, 2, 3, 5, 8, 13, 21, 2900))
+	h.clock.pass(20 * time.Minute)
+	b.post(path+"/question", url.Values{"endpoints": {"pc-0417 pc-0533"}, "since": {"2014-08-18"}, "until": {"2014-09-23"}, "hostile": {"203.0.113.66"}, "compression": {"12.5"}})
+}
+
 // roster makes customers 1 to n known, with what breaks the numbers down.
 func (h *house) roster(n int) {
 	h.t.Helper()

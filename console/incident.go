@@ -373,7 +373,7 @@ func (c *Console) timeline(v *visit, one *incident.Incident, p *incidentPage, q 
 	for _, f := range p.Files {
 		add(f.Time, f.Entry, "file", true, cmp.Or(f.By, "–"), number(f.Rows), number(f.Found), number(f.Damaged))
 	}
-	slices.SortStableFunc(out, func(a, b event) int { return cmp.Compare(a.Time, b.Time) })
+	slices.SortStableFunc(out, func(a, b event) int { return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Entry, b.Entry)) })
 	return out
 }
 

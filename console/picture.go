@@ -43,7 +43,7 @@ func columns(values []uint64, alarm []bool, titles []string) template.HTML {
 		top = max(top, n)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg class="columns" viewBox="0 0 %d 100" preserveAspectRatio="none" role="img" aria-hidden="true"><path class="floor" d="M0 99.5H%d"/>`,
+	fmt.Fprintf(&b, `<svg class="columns" viewBox="0 0 %d 100" preserveAspectRatio="none" aria-hidden="true"><path class="floor" d="M0 99.5H%d"/>`,
 		10*len(values), 10*len(values))
 	for i, n := range values {
 		if n == 0 {

@@ -14,8 +14,9 @@ import (
 // desk and on a telephone, and finds that nothing is wider than the screen.
 // With SHOTS=DIR it leaves a picture of each there.
 func TestPagesFit(t *testing.T) {
-	h := newHouse(t)
+	h := newHouse(t, func(c *Config) { c.Drill = "jal-2014" })
 	pages := h.furnish()
+	h.pursue(pages["incident"])
 	ctx := chrome(t)
 	h.browserSignIn(ctx)
 	for _, lang := range languages {
@@ -43,6 +44,7 @@ func TestPagesFit(t *testing.T) {
 func TestIncidentPrintsOnOneSheet(t *testing.T) {
 	h := newHouse(t)
 	path := h.furnish()["incident"]
+	h.pursue(path)
 	ctx := chrome(t)
 	h.browserSignIn(ctx)
 	for _, lang := range languages {
