@@ -16,7 +16,7 @@ func (s *set) pack(posts []uint64) {
 	if s.n == 0 {
 		return
 	}
-	s.bits = uint8(max(1, bits.Len(uint(len(s.slots)-1))))
+	s.bits = uint8(bits.Len(uint(len(s.slots) - 1)))
 	w := bitWriter{}
 	for block := range slices.Chunk(posts, blockSize) {
 		widest, one := uint64(0), true
@@ -24,62 +24,54 @@ func (s *set) pack(posts []uint64) {
 			widest |= block[i]>>32 - block[i-1]>>32
 			one = one && uint32(block[i]) == uint32(block[0])
 		}
-		m := blockMeta{word: uint32(len(w.words)), width: uint8(bits.Len64(widest)), one: one}
+		m := blockMeta{word: uint32(len(w.words)), slot: uint32(block[0]), width: uint8(bits.Len64(widest)), one: one}
 		s.heads = append(s.heads, uint32(block[0]>>32))
 		s.metas = append(s.metas, m)
-		for i := 1; i < len(block); i++ {
-			w.put(block[i]>>32-block[i-1]>>32, m.width)
-		}
-		if one {
-			w.put(block[0]&0xffffffff, s.bits)
-		} else {
-			for _, p := range block {
-				w.put(p&0xffffffff, s.bits)
+		prev := block[0] >> 32
+		for _, p := range block {
+			gap := p>>32 - prev
+			if prev = p >> 32; one {
+				w.put(gap, m.width)
+			} else {
+				w.put(gap<<s.bits|p&0xffffffff, m.width+s.bits)
 			}
 		}
 		w.align()
 	}
 	s.heads, s.metas = slices.Clip(s.heads), slices.Clip(s.metas)
-	// One word more, so that a reader may always load the word after.
-	s.words = append(make([]uint64, 0, len(w.words)+1), w.words...)
-	s.words = append(s.words, 0)
+	// 8 bytes more, so that a reader may load 8 from wherever a field begins.
+	s.packed = make([]byte, 0, len(w.words)*8+8)
+	for _, x := range w.words {
+		s.packed = binary.LittleEndian.AppendUint64(s.packed, x)
+	}
+	s.packed = append(s.packed, 0, 0, 0, 0, 0, 0, 0, 0)
 }
 
 // unpack reads block i: its subjects and slots. Both arrays are the caller's.
+// A field is at most 57 bits wide, so that one load holds it wherever in a
+// byte it begins: 32 of the gap, and a page has far fewer than 2^25 slots.
 func (s *set) unpack(i int, subjects, slots *[blockSize]uint32) int {
 	n := min(blockSize, s.n-i*blockSize)
-	m := s.metas[i]
-	pos := uint(m.word) * 64
-	subject := s.heads[i]
-	subjects[0] = subject
-	words := s.words
-	if width := uint(m.width); width > 0 {
-		mask := uint64(1)<<width - 1
-		for j := 1; j < n; j++ {
-			w, o := pos>>6, pos&63
-			// Shifting by 64-o in two steps, because o may be 0.
-			subject += uint32((words[w]>>o | words[w+1]<<1<<(63-o)) & mask)
-			subjects[j&(blockSize-1)] = subject
-			pos += width
-		}
-	} else {
-		for j := 1; j < n; j++ {
-			subjects[j&(blockSize-1)] = subject
-		}
-	}
-	width := uint(s.bits)
-	mask := uint64(1)<<width - 1
+	m := &s.metas[i]
+	subject, data := s.heads[i], s.packed[m.word*8:]
+	pos := uint(0)
 	if m.one {
-		w, o := pos>>6, pos&63
-		v := uint32((words[w]>>o | words[w+1]<<1<<(63-o)) & mask)
+		width, slot := uint(m.width), m.slot
+		mask := uint64(1)<<width - 1
 		for j := range n {
-			slots[j] = v
+			subject += uint32(binary.LittleEndian.Uint64(data[pos>>3:]) >> (pos & 7) & mask)
+			subjects[j], slots[j] = subject, slot
+			pos += width
 		}
 		return n
 	}
+	low := uint(s.bits)
+	width := uint(m.width) + low
+	mask, lowMask := uint64(1)<<width-1, uint32(1)<<low-1
 	for j := range n {
-		w, o := pos>>6, pos&63
-		slots[j] = uint32((words[w]>>o | words[w+1]<<1<<(63-o)) & mask)
+		v := binary.LittleEndian.Uint64(data[pos>>3:]) >> (pos & 7) & mask
+		subject += uint32(v >> (low & 63))
+		subjects[j], slots[j] = subject, uint32(v)&lowMask
 		pos += width
 	}
 	return n

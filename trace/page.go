@@ -212,13 +212,13 @@ const minRun = 12
 // set is the customers of a page, each once for each slot: runs of neighbours,
 // and the others packed in blocks of 64 in ascending order.
 type set struct {
-	slots []slot
-	runs  []run // by start
-	n     int   // of the packed ones
-	heads []uint32
-	metas []blockMeta
-	words []uint64
-	bits  uint8 // that one slot number takes
+	slots  []slot
+	runs   []run // by start
+	n      int   // of the packed ones
+	heads  []uint32
+	metas  []blockMeta
+	packed []byte
+	bits   uint8 // that one slot number takes
 }
 
 type run struct {
@@ -226,13 +226,14 @@ type run struct {
 	slot uint32
 }
 
-// blockMeta says where a block of 64 stands. Its gaps (from the head on, 63 of
-// them) are width bits each, and then its 64 slot numbers, unless it is of one
-// slot alone.
+// blockMeta says where the fields of a block stand: for each customer the gap
+// from the one before (0 from the head), width bits, and below it the slot,
+// unless all of the block is in one.
 type blockMeta struct {
-	word  uint32
+	word  uint32 // of 8 bytes
+	slot  uint32 // of the first
 	width uint8
-	one   bool // all in the slot that stands in the first bits of the word
+	one   bool
 }
 
 func (p *page) newSet(t *Trace) *set {

@@ -22,7 +22,7 @@ import (
 // rangeBitsFor is log2 of the customers in a range: some ranges for each
 // processor, yet none so long that it leaves the cache.
 func rangeBitsFor(highest uint32) uint {
-	return uint(min(max(bits.Len32(highest)-3, 12), 20))
+	return uint(min(max(bits.Len32(highest)-3, 12), 21))
 }
 
 // counts is what came out.
