@@ -57,7 +57,7 @@ func (c *Console) Control() http.Handler {
 		if err != nil {
 			return nil, err
 		}
-		return c.ask(q)
+		return c.ask(v.r.Context(), q)
 	})
 	handle("POST /api/list", maxUpload, func(v *visit) (any, error) {
 		q, err := c.controlQuestion(v)
@@ -112,6 +112,11 @@ func (c *Console) asPeer(v *visit, do func(v *visit) (any, error)) (any, error) 
 // if one does: then who is in the file is what is confirmed.
 func (c *Console) controlQuestion(v *visit) (trace.Question, error) {
 	http.NewResponseController(v.w).SetReadDeadline(time.Now().Add(10 * time.Minute))
+	// A command is answered from everything that was durable when it asked,
+	// however long the views need.
+	if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
+		return trace.Question{}, fmt.Errorf("answering a command: %w", err)
+	}
 	var asked question
 	read := func(r io.Reader) error {
 		d := json.NewDecoder(io.LimitReader(r, 1<<20))

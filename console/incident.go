@@ -74,7 +74,7 @@ func (c *Console) incidents(v *visit) (page, error) {
 			line.Numbers = c.revision(&one.Revisions[n-1])
 		} else if asked++; asked <= 20 {
 			// Nothing is recorded yet: what would be.
-			if a, err := c.ask(c.questionOf(one)); err == nil {
+			if a, err := c.ask(v.r.Context(), c.questionOf(one)); err == nil {
 				line.Numbers = &revision{WorstCase: a.WorstCase, Suspected: a.Suspected, SentAtMost: a.SentAtMost, Confirmed: a.Confirmed,
 					SentKnown: a.SentKnown, Through: a.Through, Endpoints: len(one.Endpoints)}
 			}
@@ -100,7 +100,7 @@ func (c *Console) openIncident(v *visit) (page, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.ask(q)
+	a, err := c.ask(v.r.Context(), q)
 	if err != nil {
 		return nil, err
 	}
@@ -249,7 +249,7 @@ func (c *Console) showIncident(v *visit, number uint64) (page, error) {
 	if one == nil {
 		return nil, fail(http.StatusNotFound, "incident")
 	}
-	a, err := c.ask(c.questionOf(one))
+	a, err := c.ask(v.r.Context(), c.questionOf(one))
 	if err != nil {
 		return nil, err
 	}
@@ -498,7 +498,7 @@ func (c *Console) restate(v *visit) (page, error) {
 			return nil, err
 		}
 	}
-	a, err := c.ask(q)
+	a, err := c.ask(v.r.Context(), q)
 	if err != nil {
 		return nil, err
 	}
@@ -540,7 +540,7 @@ func (c *Console) matchFile(v *visit) (page, error) {
 	}
 	q := c.questionOf(one)
 	q.Space = found.Space
-	a, err := c.ask(q)
+	a, err := c.ask(v.r.Context(), q)
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func (c *Console) exportList(r *http.Request, who *session, q trace.Question, wh
 		return nil, fail(http.StatusBadRequest, "list")
 	}
 	q.Lists = true
-	a, err := c.ask(q)
+	a, err := c.ask(r.Context(), q)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -107,8 +108,12 @@ func shownQuestion(q trace.Question, zone *time.Location) question {
 	return out
 }
 
-// ask answers a question from the views as they stand.
-func (c *Console) ask(q trace.Question) (*trace.Answer, error) {
+// ask answers a question from the views. It gives them a moment to catch up
+// with the ledger; what the answer counts, its Through says.
+func (c *Console) ask(ctx context.Context, q trace.Question) (*trace.Answer, error) {
+	soon, stop := context.WithTimeout(ctx, 3*time.Second)
+	c.cfg.Views.WaitFor(soon, c.cfg.Ledger.Last())
+	stop()
 	if q.Space == "" {
 		q.Space = c.firstSpace()
 	}
