@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"sekisho"
 	"sekisho/catalog"
 	"sekisho/gate"
 	"sekisho/sensor"
@@ -63,6 +64,9 @@ type Console struct {
 	// should listen on 127.0.0.1 only, or behind something that ends TLS.
 	Cert string `yaml:"cert"`
 	Key  string `yaml:"key"`
+	// Users is the directory of the users' file, users.json. Default: the data
+	// directory.
+	Users string `yaml:"users"`
 }
 
 // Sensors are sources of security events.
@@ -107,12 +111,15 @@ func (c *Config) check(base string) error {
 		return errors.New("config: console: cert and key come together")
 	}
 	for _, p := range []*string{&c.Data, &c.Gate.TLS.Cert, &c.Gate.TLS.Key, &c.Gate.TLS.ClientCA, &c.Gate.Upstream.SSLRootCert,
-		&c.Gate.Upstream.Reader.PasswordFile, &c.Console.Cert, &c.Console.Key} {
+		&c.Gate.Upstream.Reader.PasswordFile, &c.Console.Cert, &c.Console.Key, &c.Console.Users} {
 		*p = Against(base, *p)
 	}
 	for name, r := range c.Gate.Roles {
 		r.PasswordFile = Against(base, r.PasswordFile)
 		c.Gate.Roles[name] = r
+	}
+	if c.Console.Users == "" {
+		c.Console.Users = c.Data
 	}
 	for i := range c.Sensors.Zeek {
 		z := &c.Sensors.Zeek[i]
@@ -158,4 +165,15 @@ func ParsePrefixes(list []string) ([]netip.Prefix, error) {
 		out = append(out, p.Masked())
 	}
 	return out, nil
+}
+
+// ParseTime reads a date or a time as a person types it. A date is its first
+// moment.
+func ParseTime(s string, zone *time.Location) (sekisho.Time, error) {
+	for _, layout := range []string{"2006-01-02", "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02 15:04:05", time.RFC3339} {
+		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
+			return sekisho.At(t), nil
+		}
+	}
+	return 0, fmt.Errorf("%q is no date or time: write 2014-08-18, 2014-08-18 09:30 or 2014-08-18T09:30:00+09:00", s)
 }

@@ -29,23 +29,51 @@ import (
 // house. The file's mode, 0600, is the authentication, and the kernel says who
 // is at the other end; the console does the rest.
 
-// ControlPath is the socket of a data directory.
-func ControlPath(data string) string { return filepath.Join(data, "control.sock") }
+// controlName is the socket in a data directory.
+const controlName = "control.sock"
+
+// nearControl calls f with a name of the control socket that is short enough
+// for a socket address, which holds 107 bytes, however deep the data directory
+// lies: by way of an open descriptor of it.
+func nearControl(data string, f func(name string) error) error {
+	dir, err := os.Open(data)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return f(fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), controlName))
+}
+
+// dialControl connects to the control socket of a data directory.
+func dialControl(ctx context.Context, data string) (conn net.Conn, err error) {
+	var d net.Dialer
+	err = nearControl(data, func(name string) error {
+		conn, err = d.DialContext(ctx, "unix", name)
+		return err
+	})
+	return conn, err
+}
 
 // ServeControl serves the control socket until ctx ends. ready, if not nil, is
 // called when it can be reached. The console must have been made.
 func (h *House) ServeControl(ctx context.Context, ready func()) error {
-	path := ControlPath(h.Config.Data)
+	path := filepath.Join(h.Config.Data, controlName)
 	// The ledger's lock is ours, so a socket that is there is nobody's.
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("removing the control socket of an earlier run: %w", err)
 	}
-	// Made under a name in a directory that only we can enter, it never is open
-	// to others, whatever the umask.
-	l, err := net.Listen("unix", path)
+	// Its directory can be entered by us alone, so it never is open to others,
+	// whatever the umask.
+	var l net.Listener
+	err := nearControl(h.Config.Data, func(name string) (err error) {
+		l, err = net.Listen("unix", name)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("listening on the control socket: %w", err)
 	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false) // by a name that is not valid any more
+	defer os.Remove(path)
 	if err := os.Chmod(path, 0o600); err != nil {
 		l.Close()
 		return fmt.Errorf("closing the control socket to others: %w", err)
@@ -109,10 +137,9 @@ type Caller struct{ http http.Client }
 // Call finds the running house.
 func Call(ctx context.Context, data string) (*Caller, error) {
 	c := &Caller{http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", ControlPath(data))
+		return dialControl(ctx, data)
 	}}}}
-	conn, err := net.Dial("unix", ControlPath(data))
+	conn, err := dialControl(ctx, data)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
 	}
@@ -207,4 +234,23 @@ func (c *Caller) post(ctx context.Context, path, kind string, body io.Reader, an
 		text += " The nearest names are " + strings.Join(t.Near, ", ") + "."
 	}
 	return errors.New(text)
+}
+
+// WithControl serves the control socket for as long as f takes.
+func (h *House) WithControl(ctx context.Context, f func() error) error {
+	if _, err := h.NewConsole(); err != nil {
+		return err
+	}
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	ready, served := make(chan struct{}), make(chan error, 1)
+	go func() { served <- h.ServeControl(serving, func() { close(ready) }) }()
+	select {
+	case <-ready:
+	case err := <-served:
+		return err
+	}
+	err := f()
+	stop()
+	return errors.Join(err, <-served)
 }

@@ -102,7 +102,7 @@ type Stopped struct {
 func DataDir(path string) (string, error) {
 	for _, dir := range []string{path, filepath.Dir(filepath.Clean(path))} {
 		if names, err := (disk.OS{}).List(ledgerDir(dir)); err == nil && len(names) > 0 {
-			return dir, nil
+			return filepath.Abs(dir)
 		}
 	}
 	return "", fmt.Errorf("%s holds no ledger: name the data directory of the config, or the directory ledger in it", path)
