@@ -238,7 +238,7 @@ func (q *requests) handle(typ byte, msg []byte) error {
 		if !ok || len(rest) != 0 || body[0] != 'S' && body[0] != 'P' {
 			return malformed(typ)
 		}
-		w := &want{typ: 'C'}
+		w := &want{typ: 'C', kind: body[0], name: name}
 		if body[0] == 'S' {
 			w.undo = s.setStatement(name, nil)
 		} else {
@@ -258,6 +258,7 @@ func (q *requests) handle(typ byte, msg []byte) error {
 		q.poison(&want{typ: 'Q', plan: emptyPlan, refuse: &refusal{
 			code: "0A000", reason: "function_call", text: "the fast-path function call does not pass the gate", hint: "Call the function with SELECT."}})
 	case 'X':
+		s.leaving.Store(true)
 		q.up = append(q.up, msg...)
 		q.flush()
 		return errTerminate
@@ -357,7 +358,7 @@ func (q *requests) parse(msg, body []byte) error {
 	if len(p.stmts) > 0 {
 		ps.stmt = p.stmts[0] // several are the server's to refuse
 	}
-	w := &want{typ: 'P', ps: ps, speak: p.speak, undo: s.setStatement(name, ps)}
+	w := &want{typ: 'P', name: name, ps: ps, speak: p.speak, undo: s.setStatement(name, ps)}
 	if p.refuse != nil {
 		w.refuse = p.refuse
 		q.poison(w)
@@ -420,7 +421,7 @@ func (q *requests) bind(msg, body []byte) error {
 	s.names.Unlock()
 	if ps == nil || ps.stmt == nil {
 		// No such statement: the server says so.
-		q.send(&want{typ: 'B', undo: s.setPortal(portalName, nil)}, msg)
+		q.send(&want{typ: 'B', name: portalName, from: stmtName, undo: s.setPortal(portalName, nil)}, msg)
 		return nil
 	}
 	po := &portal{ps: ps}
@@ -438,7 +439,7 @@ func (q *requests) bind(msg, body []byte) error {
 		binary.BigEndian.PutUint32(grown[1:], uint32(len(grown)-1))
 		msg = grown
 	}
-	q.send(&want{typ: 'B', ps: ps, portal: po, undo: s.setPortal(portalName, po)}, msg)
+	q.send(&want{typ: 'B', name: portalName, from: stmtName, ps: ps, portal: po, undo: s.setPortal(portalName, po)}, msg)
 	return nil
 }
 
@@ -452,7 +453,7 @@ func (q *requests) execute(msg, body []byte) error {
 	s.names.Lock()
 	po := s.portalNamed(name)
 	s.names.Unlock()
-	w := &want{typ: 'E', portal: po}
+	w := &want{typ: 'E', name: name, portal: po}
 	if po == nil {
 		w.plan = emptyPlan // the server says that there is no such portal
 		q.send(w, msg)
@@ -492,7 +493,7 @@ func (s *session) statementNamed(name string) *prepared {
 	if sp == nil || ps != nil && sp.kind == planFree {
 		return ps
 	}
-	return &prepared{name: name, stmt: sp, plan: &plan{cat: s.g.plans.catalog(), stmts: []*stmtPlan{sp}, protected: sp.kind != planFree}}
+	return &prepared{name: name, stmt: sp, sql: true, plan: &plan{cat: s.g.plans.catalog(), stmts: []*stmtPlan{sp}, protected: sp.kind != planFree}}
 }
 
 // portalNamed does the same for portals and cursors.
@@ -501,7 +502,7 @@ func (s *session) portalNamed(name string) *portal {
 	if sp == nil || po != nil && sp.kind == planFree {
 		return po
 	}
-	return &portal{ps: &prepared{stmt: sp, plan: &plan{cat: s.g.plans.catalog(), stmts: []*stmtPlan{sp}, protected: sp.kind != planFree}}}
+	return &portal{ps: &prepared{stmt: sp, sql: true, plan: &plan{cat: s.g.plans.catalog(), stmts: []*stmtPlan{sp}, protected: sp.kind != planFree}}}
 }
 
 // setStatement names a prepared statement, or forgets it, and gives the way

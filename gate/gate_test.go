@@ -75,7 +75,7 @@ create role reader login password 'upstream';
 grant usage on schema crm to staff, reader;
 grant select on all tables in schema crm to staff, reader;
 grant insert, update, delete on crm.airport to staff;
-analyze;
+` + odd + `analyze;
 `
 
 func testCatalog() catalog.Config {
@@ -88,6 +88,8 @@ func testCatalog() catalog.Config {
 		},
 	}
 }
+
+var oddTable = catalog.Table{Name: "crm.odd", Subject: "holder", Key: "who", Columns: map[string]string{"who": "identity"}}
 
 // A house is a gate with all it stands on.
 type house struct {

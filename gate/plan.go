@@ -242,6 +242,11 @@ func (g *Gate) makePlan(s *session, text string) (p *plan, keep bool) {
 			if st.Kind == stmt.Execute || st.Kind == stmt.Fetch {
 				keep = false
 			}
+			if mode == Enforce && j.Reason == "unknown_function" && len(statements) == 1 {
+				// Mistyped, most likely, and then the server has the best words for it.
+				p.speak = refusalOf(j)
+				return p, false
+			}
 			if mode == Enforce {
 				p.refuse = refusalOf(j)
 				return p, keep

@@ -35,14 +35,17 @@ type replies struct {
 	effects bool          // of that rest: something may have been changed by it
 	stopped chan struct{} // closed when the server has been asked to stop what was cut
 
-	wrote bool   // this transaction has written protected rows
-	open  []*run // accesses that have begun and not ended
+	wrote   bool                 // this transaction has written protected rows
+	stmts   map[string]*prepared // as the server has confirmed them
+	portals map[string]*portal
+
+	open []*run // accesses that have begun and not ended
 }
 
 var be = binary.BigEndian
 
 func (s *session) serverLoop() error {
-	r := &replies{s: s, c: newChunk(smallChunk), fd: rawFD(s.server), utf8: isUTF8(s.upstream.ParameterStatuses["client_encoding"])}
+	r := &replies{s: s, stmts: map[string]*prepared{}, portals: map[string]*portal{}, c: newChunk(smallChunk), fd: rawFD(s.server), utf8: isUTF8(s.upstream.ParameterStatuses["client_encoding"])}
 	defer func() {
 		r.c.recycle()
 		s.unended = r.open
@@ -263,10 +266,10 @@ func (w *want) statement() *stmtPlan {
 
 // protected: the reply may hold customers' values in any of its fields.
 func (w *want) protected() bool {
-	if w.plan != nil {
+	sp := w.statement()
+	if sp == nil && w.plan != nil {
 		return w.plan.protected
 	}
-	sp := w.statement()
 	return sp != nil && sp.kind != planFree
 }
 
@@ -311,6 +314,18 @@ func (r *replies) message(typ byte, from, to int) error {
 		}
 		return nil
 	}
+	if w.typ == 'E' && !w.seen {
+		w.seen = true
+		if !r.confirmed(w) && !r.cutting {
+			if typ == 'G' {
+				return fmt.Errorf("%w: it reads a COPY for another statement", errServerProtocol)
+			}
+			if err := r.cut(w, changedRefusal); err != nil {
+				return err
+			}
+			body = r.c.buf[:0] // moved, and of no more use
+		}
+	}
 	sp := w.statement()
 	switch typ {
 	case 'Z':
@@ -331,6 +346,7 @@ func (r *replies) message(typ byte, from, to int) error {
 		if w.speak != nil {
 			return r.cut(w, w.speak)
 		}
+		r.confirm(w)
 		return pass()
 	case 't':
 		if w.typ != 'D' && w.typ != 'h' {
@@ -453,6 +469,59 @@ func (r *replies) message(typ byte, from, to int) error {
 	return fmt.Errorf("%w: a message of type %q", errServerProtocol, typ)
 }
 
+// confirm notes what a name means to the server from here on.
+func (r *replies) confirm(w *want) {
+	switch w.typ {
+	case 'P':
+		r.stmts[w.name] = w.ps
+	case 'B':
+		r.portals[w.name] = w.portal
+		if w.portal != nil {
+			w.portal.strange = !interchangeable(r.stmts[w.from], w.ps)
+		}
+	case 'C':
+		if w.kind == 'S' {
+			delete(r.stmts, w.name)
+		} else {
+			delete(r.portals, w.name)
+		}
+	}
+}
+
+// confirmed: the portal that the server runs is the one that the client side
+// took it for.
+func (r *replies) confirmed(w *want) bool {
+	po := w.portal
+	if po == nil {
+		return true // nothing but an error may come
+	}
+	if po.strange {
+		return false
+	}
+	real := r.portals[w.name]
+	if real == po {
+		return true
+	}
+	var ps *prepared
+	if real != nil {
+		ps = real.ps
+	}
+	return interchangeable(ps, po.ps)
+}
+
+// interchangeable: where the server runs real, the gate may go by taken.
+func interchangeable(real, taken *prepared) bool {
+	switch {
+	case real == taken:
+		return true
+	case taken.stmt.kind == planAnyRow:
+		return true // every customer is in the ledger already
+	case real == nil:
+		return taken.sql
+	}
+	return taken.stmt.kind == planFree && (real.stmt == nil || real.stmt.kind == planFree)
+}
+
 // cycleEnds passes a ReadyForQuery on.
 func (r *replies) cycleEnds(from, to int, status byte) error {
 	if r.cutting {
@@ -471,6 +540,7 @@ func (r *replies) cycleEnds(from, to int, status byte) error {
 	r.s.running = nil
 	if status == 'I' {
 		r.wrote = false
+		clear(r.portals)
 	}
 	if status == 'I' && len(r.open) > 0 {
 		// Portals that were fetched from in part end with the transaction.

@@ -51,6 +51,7 @@ type session struct {
 	unended []*run // when the server side has ended: the accesses that had not
 	saidWhy bool   // the client has read why its connection ends
 
+	leaving    atomic.Bool // the client has said goodbye
 	announcing sync.Mutex
 	cancelling sync.Mutex // held while a cancel is on its way: nothing new goes upstream meanwhile
 
@@ -62,6 +63,7 @@ type prepared struct {
 	name string
 	plan *plan
 	stmt *stmtPlan
+	sql  bool                 // made by SQL, and so not confirmed by a ParseComplete
 	desc atomic.Pointer[desc] // from the server's description, when it came
 }
 
@@ -70,6 +72,7 @@ type portal struct {
 	ps      *prepared
 	formats []int16 // of the results, as the client sent them
 	run     *run    // of the server side alone
+	strange bool    // of the server side alone: bound to another statement than the client side took it for
 }
 
 // serve carries a session from its first statement to its end.
@@ -84,6 +87,10 @@ func (s *session) serve() {
 	go func() { ended <- end{s.clientLoop(), true} }()
 
 	first := <-ended
+	if s.leaving.Load() && !first.client && errors.Is(first.err, errServerGone) {
+		first, ended = end{nil, true}, make(chan end, 1) // the server was only quicker
+		ended <- first
+	}
 	reason := "terminate"
 	switch {
 	case first.client && first.err != nil:

@@ -11,14 +11,23 @@ type want struct {
 	typ    byte      // of the message sent: Q P B D E C S, 'h' a Describe of the gate's own, 'c' the end of a client's COPY
 	plan   *plan     // Q
 	at     int       // Q: the statement whose reply is being read
-	ps     *prepared // P D h
+	name   string    // of the statement (P, C) or portal (B, E, C)
+	from   string    // B: of the statement
+	kind   byte      // C: S or P
+	ps     *prepared // P B D h
 	portal *portal   // B E D
+	seen   bool      // E: its first reply has come
 	refuse *refusal  // what stands in the server's stead when it fails: this message was poisoned
 	speak  *refusal  // P of a text that the gate cannot read: only an error may come
 	number uint64    // E and Q over protected data: of the first statement, in its session
 	stated uint32    // E and Q over protected data: the purpose, an ordinal in "purpose"
 	undo   func()    // takes back what sending it changed in the session's names
 }
+
+// The client side decides by what it has sent, and cannot know yet what the
+// server makes of it: a name may still mean what it meant before. So the server
+// side keeps a second book, of the names that the server has confirmed, and
+// compares: see replies.confirm.
 
 // wants is the queue. The client side pushes just before it sends; the server
 // side looks at the head and pops.
