@@ -16,9 +16,9 @@ import (
 	"sekisho/disk"
 	"sekisho/incident"
 	"sekisho/ledger"
+	"sekisho/sekishotest"
 	"sekisho/trace"
 	"sekisho/view"
-	"sekisho/view/viewtest"
 	"sekisho/watch"
 )
 
@@ -27,7 +27,7 @@ var update = flag.Bool("update", false, "write what comes out into the golden fi
 // house is every fold over one ledger, answering as a living one would: what
 // is raised becomes an entry at once.
 type house struct {
-	book    *viewtest.Book
+	book    *sekishotest.Book
 	trace   *trace.Trace
 	watch   *watch.Watch
 	cases   *incident.Book
@@ -35,7 +35,7 @@ type house struct {
 }
 
 func newHouse() *house {
-	return &house{book: viewtest.New(), trace: trace.New(), cases: incident.New(),
+	return &house{book: sekishotest.New(), trace: trace.New(), cases: incident.New(),
 		watch: watch.New(watch.Config{Egress: watch.Egress{Hostile: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}}})}
 }
 
@@ -52,7 +52,7 @@ func (h *house) settle() {
 	}
 }
 
-// TestScripts plays testdata/*.txt. Besides the commands of viewtest a section
+// TestScripts plays testdata/*.txt. Besides the commands of sekishotest a section
 // may hold "incidents", which tells all of them, "ask", which answers and
 // revises the latest by sekisho itself, and "timeline".
 func TestScripts(t *testing.T) {
@@ -67,7 +67,7 @@ func TestScripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			h := newHouse()
-			sections := viewtest.Sections(string(text))
+			sections := sekishotest.Sections(string(text))
 			for i, s := range sections {
 				var out []string
 				for line := range strings.Lines(s.In) {
@@ -94,7 +94,7 @@ func TestScripts(t *testing.T) {
 				sections[i].Out = got
 			}
 			if *update {
-				if err := os.WriteFile(name, []byte(viewtest.Format(sections)), 0o644); err != nil {
+				if err := os.WriteFile(name, []byte(sekishotest.Format(sections)), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -147,7 +147,7 @@ func TestTheHouseAsItRuns(t *testing.T) {
 		egress pc-0417 203.0.113.66 5000
 		wait 1000h
 		read s1 m 1..500`
-	source := viewtest.New()
+	source := sekishotest.New()
 	for line := range strings.Lines(script) {
 		if err := source.Run(line); err != nil {
 			t.Fatal(err)

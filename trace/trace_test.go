@@ -10,14 +10,14 @@ import (
 
 	"sekisho"
 	"sekisho/disk"
+	"sekisho/sekishotest"
 	"sekisho/trace"
 	"sekisho/vault"
-	"sekisho/view/viewtest"
 )
 
-func script(t *testing.T, text string) *viewtest.Book {
+func script(t *testing.T, text string) *sekishotest.Book {
 	t.Helper()
-	book := viewtest.New()
+	book := sekishotest.New()
 	for line := range strings.Lines(text) {
 		if err := book.Run(line); err != nil {
 			t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"sekisho"
-	"sekisho/view/viewtest"
+	"sekisho/sekishotest"
 	"sekisho/watch"
 )
 
@@ -33,9 +33,9 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			book, w := viewtest.New(), watch.New(config)
+			book, w := sekishotest.New(), watch.New(config)
 			folded := 0
-			sections := viewtest.Sections(string(text))
+			sections := sekishotest.Sections(string(text))
 			for i, s := range sections {
 				for line := range strings.Lines(s.In) {
 					if err := book.Run(line); err != nil {
@@ -55,7 +55,7 @@ func TestScripts(t *testing.T) {
 				sections[i].Out = got
 			}
 			if *update {
-				if err := os.WriteFile(name, []byte(viewtest.Format(sections)), 0o644); err != nil {
+				if err := os.WriteFile(name, []byte(sekishotest.Format(sections)), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -76,7 +76,7 @@ func tell(a *sekisho.Alert) string {
 }
 
 // fold gives all alerts of a book.
-func fold(book *viewtest.Book) []*sekisho.Alert {
+func fold(book *sekishotest.Book) []*sekisho.Alert {
 	w := watch.New(config)
 	var all []*sekisho.Alert
 	for i := range book.Entries {
@@ -88,7 +88,7 @@ func fold(book *viewtest.Book) []*sekisho.Alert {
 }
 
 // run writes commands that are known to be right.
-func run(t *testing.T, book *viewtest.Book, format string, args ...any) {
+func run(t *testing.T, book *sekishotest.Book, format string, args ...any) {
 	t.Helper()
 	if err := book.Run(fmt.Sprintf(format, args...)); err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ func run(t *testing.T, book *viewtest.Book, format string, args ...any) {
 
 // office plays so many weeks of eight clerks who look up some 30 customers a
 // day each, and of a batch account that reads 100,000 every Monday night.
-func office(t *testing.T, book *viewtest.Book, weeks int) {
+func office(t *testing.T, book *sekishotest.Book, weeks int) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	run(t, book, "time 2014-06-02T00:00:00Z") // a Monday
 	run(t, book, "shape m member members identity,contact")
@@ -120,7 +120,7 @@ func office(t *testing.T, book *viewtest.Book, weeks int) {
 }
 
 func TestARegularBulkJobGoesQuietByItsOwnPast(t *testing.T) {
-	book := viewtest.New()
+	book := sekishotest.New()
 	book.Now = 0
 	office(t, book, 10)
 	var days []string
@@ -134,7 +134,7 @@ func TestARegularBulkJobGoesQuietByItsOwnPast(t *testing.T) {
 }
 
 func TestAClerksAccountThatSweepsIsSeenWhateverTheJobsRead(t *testing.T) {
-	book := viewtest.New()
+	book := sekishotest.New()
 	book.Now = 0
 	office(t, book, 10)
 	before := len(book.Entries)
@@ -156,7 +156,7 @@ func TestAClerksAccountThatSweepsIsSeenWhateverTheJobsRead(t *testing.T) {
 }
 
 func TestABatchAccountAtAClerksTerminalIsSeen(t *testing.T) {
-	book := viewtest.New()
+	book := sekishotest.New()
 	book.Now = 0
 	office(t, book, 10)
 	run(t, book, "wait 26h") // Tuesday night

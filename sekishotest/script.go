@@ -1,4 +1,4 @@
-// Package viewtest writes ledgers as text, for the tests of folds. A script
+// Package sekishotest writes ledgers as text, for the tests of folds. A script
 // has one command a line; what follows # is a comment. Names of sessions and
 // shapes are the script's own; people, customers and so on are ordinals.
 //
@@ -16,7 +16,7 @@
 //	file 12 5 9 100                     for incident 12
 //	incident 3 pc-0417 pc-0533          opened by principal 3
 //	revise 12 by=3 worst=750000 suspected=190000 sent=21000 confirmed=0 hostile=203.0.113.66 pc-0417
-package viewtest
+package sekishotest
 
 import (
 	"fmt"
