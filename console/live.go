@@ -36,6 +36,8 @@ type Live struct {
 	changed  chan struct{} // closed and replaced at a change, if anybody waits
 	waited   bool
 
+	alarm *liveAlarm // the latest alert
+
 	facts ledgerFacts
 	cases casebook
 }
@@ -62,6 +64,12 @@ type liveRow struct {
 	tables    []string
 	statement uint32
 	seen      []uint64 // while open: one bit for each customer
+}
+
+type liveAlarm struct {
+	seq  uint64
+	at   sekisho.Time
+	body *sekisho.Alert
 }
 
 type liveMinute struct{ customers, statements, anyRow, refused uint64 }
@@ -181,6 +189,9 @@ func (l *Live) Apply(e *sekisho.Entry) {
 		f.rosters[b.Space] = &rosterFact{Count: b.Count, Dimensions: b.Dimensions, At: e.Time}
 	case *sekisho.Alert:
 		f.alerts++
+		l.alarm = &liveAlarm{e.ID.Seq, e.Time, b}
+		l.changes++
+		l.wake()
 	}
 }
 
@@ -336,6 +347,16 @@ type livePage struct {
 	Any      []string     `json:"-"` // every category, for the filter
 	Query    string       `json:"-"`
 	Partial  bool         `json:"partial"` // there were more than the page shows
+	Alarm    *alarmLine   `json:"alert,omitempty"`
+}
+
+// alarmLine is the latest alert, for a day.
+type alarmLine struct {
+	Entry     uint64       `json:"entry"`
+	Time      sekisho.Time `json:"time"`
+	Detector  string       `json:"detector"`
+	Endpoint  string       `json:"endpoint"`
+	Principal string       `json:"principal,omitempty"`
 }
 
 func (*livePage) file() string { return "live" }
@@ -369,8 +390,11 @@ func (c *Console) live(v *visit) (page, error) {
 
 // liveSince is what changed after the cursor, newest first.
 func (c *Console) liveSince(f liveFilter, cursor uint64) *livePage {
-	rows, p := c.cfg.Live.since(cursor, c.cfg.Now())
+	rows, alarm, p := c.cfg.Live.since(cursor, c.cfg.Now())
 	p.Filter = f
+	if alarm != nil {
+		p.Alarm = &alarmLine{alarm.seq, alarm.at, alarm.body.Detector, alarm.body.Endpoint, c.named("staff", alarm.body.Principal)}
+	}
 	for i := range rows {
 		a := c.liveAccess(&rows[i])
 		if !f.match(&a, rows[i].shape) {
@@ -392,7 +416,7 @@ func (f *liveFilter) match(a *liveAccess, s *sekisho.Shape) bool {
 }
 
 // since copies the rows that changed after the cursor, newest first.
-func (l *Live) since(cursor uint64, now time.Time) ([]liveRow, *livePage) {
+func (l *Live) since(cursor uint64, now time.Time) ([]liveRow, *liveAlarm, *livePage) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var rows []liveRow
@@ -418,7 +442,11 @@ func (l *Live) since(cursor uint64, now time.Time) ([]liveRow, *livePage) {
 		}
 		p.Chart.Minutes = append(p.Chart.Minutes, b)
 	}
-	return rows, p
+	alarm := l.alarm
+	if alarm != nil && p.Chart.Until-alarm.at > oneDay {
+		alarm = nil
+	}
+	return rows, alarm, p
 }
 
 func (c *Console) liveAccess(r *liveRow) liveAccess {
@@ -540,10 +568,11 @@ func (c *Console) liveEvents(v *visit) (page, error) {
 type fragment struct {
 	Rows  string `json:"rows"`
 	Chart string `json:"chart"`
+	Alarm string `json:"alert"`
 }
 
 func (c *Console) liveFragment(v *visit, p *livePage) (*fragment, error) {
-	var rows, chart bytes.Buffer
+	var rows, chart, alarm bytes.Buffer
 	bits := c.presses[v.Lang].bits
 	if err := bits.ExecuteTemplate(&rows, "access-rows", p.Accesses); err != nil {
 		return nil, fmt.Errorf("writing the live page's rows: %w", err)
@@ -551,7 +580,10 @@ func (c *Console) liveFragment(v *visit, p *livePage) (*fragment, error) {
 	if err := bits.ExecuteTemplate(&chart, "minute-chart", p.Chart); err != nil {
 		return nil, fmt.Errorf("writing the live page's chart: %w", err)
 	}
-	return &fragment{Rows: rows.String(), Chart: chart.String()}, nil
+	if err := bits.ExecuteTemplate(&alarm, "alarm", p.Alarm); err != nil {
+		return nil, fmt.Errorf("writing the live page's alert: %w", err)
+	}
+	return &fragment{Rows: rows.String(), Chart: chart.String(), Alarm: alarm.String()}, nil
 }
 
 func (l *Live) cursor() uint64 {

@@ -5,6 +5,7 @@
   if (!table || !window.EventSource) return;
   const body = table.tBodies[0];
   const chart = document.getElementById("live-chart");
+  const alarm = document.getElementById("live-alert");
   const empty = document.getElementById("live-empty");
   const state = document.getElementById("live-state");
   const most = 300;
@@ -36,6 +37,7 @@
     const data = JSON.parse(e.data);
     place(data.rows);
     chart.innerHTML = data.chart;
+    if (alarm.innerHTML !== data.alert) alarm.innerHTML = data.alert;
   });
   events.addEventListener("ended", () => {
     events.close();
