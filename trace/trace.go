@@ -33,6 +33,8 @@ type Trace struct {
 	open      []*page // pages of the day that is being written, and earlier ones that got late rows
 	openDay   int64
 
+	spare [][]row // room of sealed pages, for new ones
+
 	unnamed []egress // connections whose source has no endpoint's name
 	sensors []sensorRead
 	alerts  []alert
@@ -246,6 +248,9 @@ func (t *Trace) page(end *terminal, space string, day int64) *page {
 		}
 	}
 	p := &page{space: space, day: day}
+	if n := len(t.spare); n > 0 {
+		p.rows.list, t.spare = t.spare[n-1], t.spare[:n-1]
+	}
 	end.pages = append(end.pages, p)
 	t.open = append(t.open, p)
 	return p
@@ -258,6 +263,9 @@ func (t *Trace) sealBefore(day int64) {
 		if p.day >= day {
 			keep = append(keep, p)
 			continue
+		}
+		if list := p.rows.list; cap(list) > 0 && cap(list) <= 1024 {
+			t.spare = append(t.spare, list[:0])
 		}
 		p.seal(t)
 	}
