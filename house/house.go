@@ -82,12 +82,13 @@ func Open(ctx context.Context, c Config, base string, o Options) (h *House, err 
 		o.Log = slog.Default()
 	}
 	h = &House{Config: c, Log: o.Log, now: o.Now, drill: o.Drill}
+	opened := h
 	if h.Zone, err = time.LoadLocation(c.TimeZone); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			h.Close()
+			opened.Close()
 		}
 	}()
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
