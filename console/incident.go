@@ -174,7 +174,6 @@ type incidentPage struct {
 	Breakdown []breakdown    `json:"-"`
 	Span      *span          `json:"-"`
 	Files     []fileLine     `json:"files"`
-	Known     []string       `json:"-"`
 	CanMatch  bool           `json:"-"`
 }
 
@@ -291,35 +290,35 @@ func (c *Console) showIncident(v *visit, number uint64) (page, error) {
 func (c *Console) incidentEndpoints(v *visit, p *incidentPage, q trace.Question) {
 	const most = 200
 	var all []dayLine
-	c.cfg.Views.Read(func() {
-		p.Known = c.cfg.Trace.Endpoints()
-		for i, name := range q.Endpoints {
-			if i == most {
-				break
-			}
-			line := endpointLine{Name: name}
-			for _, d := range c.dayLines(c.cfg.Trace.ByEndpoint(q.Space, name, v.offset(c))) {
-				if d.Start+oneDay <= q.Since || d.Start >= q.Until {
-					continue
-				}
-				all = append(all, d)
-				line.Days++
-				line.Accesses += d.Accesses
-				line.AnyRow += d.AnyRow
-				line.Most = max(line.Most, d.Customers)
-				line.First = d.Start
-				if line.Last == 0 {
-					line.Last = d.Start
-				}
-				for _, who := range d.People {
-					if !slices.Contains(line.People, who) {
-						line.People = append(line.People, who)
-					}
-				}
-			}
-			p.Endpoints = append(p.Endpoints, line)
+	for i, name := range q.Endpoints {
+		if i == most {
+			break
 		}
-	})
+		line := endpointLine{Name: name}
+		// One endpoint at a time: the views wait for whoever reads them.
+		var days []dayLine
+		c.cfg.Views.Read(func() { days = c.dayLines(c.cfg.Trace.ByEndpoint(q.Space, name, v.offset(c))) })
+		for _, d := range days {
+			if d.Start+oneDay <= q.Since || d.Start >= q.Until {
+				continue
+			}
+			all = append(all, d)
+			line.Days++
+			line.Accesses += d.Accesses
+			line.AnyRow += d.AnyRow
+			line.Most = max(line.Most, d.Customers)
+			line.First = d.Start
+			if line.Last == 0 {
+				line.Last = d.Start
+			}
+			for _, who := range d.People {
+				if !slices.Contains(line.People, who) {
+					line.People = append(line.People, who)
+				}
+			}
+		}
+		p.Endpoints = append(p.Endpoints, line)
+	}
 	slices.SortStableFunc(p.Endpoints, func(a, b endpointLine) int { return cmp.Compare(b.Accesses, a.Accesses) })
 	if len(all) > 0 {
 		last := slices.MaxFunc(all, func(a, b dayLine) int { return cmp.Compare(a.Start, b.Start) }).Start

@@ -234,11 +234,18 @@ func (l *Live) access(e *sekisho.Entry, b *sekisho.Access) {
 // name counts the customers in subjects that this statement had not named
 // before.
 func (r *liveRow) name(subjects []uint32, more bool) (fresh uint64) {
-	if len(subjects) == 1 && r.seen == nil && !more {
-		return 1
+	if len(subjects) <= 1 && r.seen == nil && !more {
+		return uint64(len(subjects))
 	}
 	if len(subjects) == 0 {
 		return 0
+	}
+	if r.seen == nil && !more {
+		// Most statements are small, and end with their first chunk: a set over
+		// all customers would be far larger than what it holds.
+		own := slices.Clone(subjects)
+		slices.Sort(own)
+		return uint64(len(slices.Compact(own)))
 	}
 	if top := int(slices.Max(subjects)) / 64; top >= len(r.seen) {
 		r.seen = append(r.seen, make([]uint64, top+1-len(r.seen))...)

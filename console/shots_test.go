@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,32 +12,48 @@ import (
 )
 
 // TestPagesFit opens every page in a real browser, in both languages, on a
-// desk and on a telephone, and finds that nothing is wider than the screen.
-// With SHOTS=DIR it leaves a picture of each there.
+// telephone, and finds that nothing is wider than the screen. With SHOTS=DIR it
+// leaves pictures there, also of the pages on a desk.
 func TestPagesFit(t *testing.T) {
 	h := newHouse(t, func(c *Config) { c.Drill = "jal-2014" })
 	pages := h.furnish()
 	h.pursue(pages["incident"])
 	ctx := chrome(t)
 	h.browserSignIn(ctx)
+	widths := []int64{390}
+	if os.Getenv("SHOTS") != "" {
+		widths = append(widths, 1280)
+	}
 	for _, lang := range languages {
 		must(t, chromedp.Do(ctx, chromedp.Navigate(h.server.URL+"/language?to="+lang)))
-		for name, path := range pages {
-			for _, width := range []int64{390, 1280} {
-				must(t, chromedp.Do(ctx, chromedp.EmulateViewport(width, 844), chromedp.Navigate(h.server.URL+path),
-					chromedp.WaitReady(chromedp.CSS("main"))))
-				wide, err := chromedp.Run(ctx, chromedp.Evaluate[int64]("document.documentElement.scrollWidth"))
-				must(t, err)
-				if wide > width {
-					t.Errorf("%s in %s is %d wide on a screen of %d", path, lang, wide, width)
-				}
-				if dir := os.Getenv("SHOTS"); dir != "" {
-					png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-					must(t, err)
-					must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%s-%d.png", name, lang, width)), png, 0o644))
-				}
+		for _, width := range widths {
+			must(t, chromedp.Do(ctx, chromedp.EmulateViewport(width, 844)))
+			for name, path := range pages {
+				must(t, chromedp.Do(ctx, chromedp.Navigate(h.server.URL+path), chromedp.WaitReady(chromedp.CSS("main"))))
+				fits(t, ctx, name, lang, width)
 			}
+			must(t, chromedp.Do(ctx, chromedp.Navigate(h.server.URL+"/search"), chromedp.SendKeys(chromedp.CSS("input[name=key]"), "5"),
+				chromedp.Submit(chromedp.CSS("form[action='/customers']")), chromedp.WaitReady(chromedp.CSS(".page-customer main"))))
+			fits(t, ctx, "customer", lang, width)
 		}
+		must(t, chromedp.Do(ctx, chromedp.Submit(chromedp.CSS(".me form")), chromedp.WaitReady(chromedp.CSS("form.door"))))
+		fits(t, ctx, "signin", lang, widths[len(widths)-1])
+		h.browserSignIn(ctx)
+	}
+}
+
+// fits finds that the page open now is no wider than the screen.
+func fits(t *testing.T, ctx context.Context, name, lang string, width int64) {
+	t.Helper()
+	wide, err := chromedp.Run(ctx, chromedp.Evaluate[int64]("document.documentElement.scrollWidth"))
+	must(t, err)
+	if wide > width {
+		t.Errorf("%s in %s is %d wide on a screen of %d", name, lang, wide, width)
+	}
+	if dir := os.Getenv("SHOTS"); dir != "" {
+		png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%s-%d.png", name, lang, width)), png, 0o644))
 	}
 }
 
