@@ -99,7 +99,7 @@ func newConsole(cfg Config, hashing cost) (*Console, error) {
 	}
 	c := &Console{cfg: cfg, presses: map[string]*press{}, shapes: map[string]uint64{}, closing: make(chan struct{})}
 	c.sessions.by = map[[32]byte]*session{}
-	c.tries.by = map[[32]byte]*count{}
+	c.tries.by = map[[32]byte]*failures{}
 	for _, lang := range languages {
 		t, err := readTongue(lang, cfg.Zone)
 		if err != nil {

@@ -14,7 +14,6 @@ type endpointPage struct {
 	Days     []dayLine `json:"days"` // the latest first
 	Total    dayTotal  `json:"total"`
 	Span     *span     `json:"span,omitempty"`
-	Person   bool      `json:"-"`
 }
 
 type dayTotal struct {

@@ -101,11 +101,10 @@ func newPress(t *tongue) (*press, error) {
 	p := &press{tongue: t, pages: map[string]*template.Template{}}
 	funcs := template.FuncMap{
 		"t": t.say, "code": t.code, "count": t.count, "num": number, "when": t.when,
-		"day": t.day, "clock": t.clock, "iso": t.iso, "bytes": t.bytes, "has": t.has,
+		"day": t.day, "clock": t.clock, "iso": t.iso, "bytes": t.bytes,
 		"seg": url.PathEscape, "lang": func() string { return t.Lang }, "asset": assetPath, "join": strings.Join,
-		"percent": percent,
-		"nested":  nested, "bar": bar, "triple": triple, "delta": delta, "entry": entryOf, "perMinute": t.perMinute, "timeline": t.strip,
-		"pair": func(a, b any) []any { return []any{a, b} },
+
+		"nested": nested, "triple": triple, "delta": delta, "entry": entryOf, "perMinute": t.perMinute, "timeline": t.strip,
 	}
 	base, err := template.New("layout").Funcs(funcs).ParseFS(assets, "templates/layout.html", "templates/parts.html")
 	if err != nil {
@@ -223,18 +222,6 @@ func localPath(s string) string {
 		return "/"
 	}
 	return s
-}
-
-func percent(part, whole any) string {
-	a, b := toUint(part), toUint(whole)
-	if b == 0 {
-		return "–"
-	}
-	p := 100 * float64(a) / float64(b)
-	if p > 0 && p < 0.1 {
-		return "< 0.1%"
-	}
-	return fmt.Sprintf("%.1f%%", p)
 }
 
 // assetPath names a static file with a piece of its hash, so that browsers may

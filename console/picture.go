@@ -12,13 +12,6 @@ import (
 // without text inside: labels stand beside them as HTML, so that they keep
 // their size on a telephone, can be read aloud, and can be copied.
 
-// bar is part of whole as one horizontal bar; anything above nothing shows.
-func bar(part, whole any) template.HTML {
-	return template.HTML(fmt.Sprintf(`<svg class="bar" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">`+
-		`<rect class="track" width="1000" height="10"/><rect class="fill" width="%d" height="10"/></svg>`,
-		share(toUint(part), toUint(whole))))
-}
-
 // share is part/whole in thousandths, at least 3 for anything above nothing.
 func share(part, whole uint64) uint64 {
 	if part == 0 || whole == 0 {

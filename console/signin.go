@@ -53,6 +53,13 @@ func (s *session) sent(n int) {
 	s.bytes += uint64(n)
 }
 
+// over says that a stay ran out.
+func (s *session) over(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return now.Sub(s.seen) > idleLimit || now.Sub(s.opened) > longestStay
+}
+
 // sessions are the stays that last, by the SHA-256 of their cookie: a look
 // into this memory gives no cookie away, and the time of a map lookup tells
 // nothing about one.
@@ -242,12 +249,13 @@ func clientAddress(r *http.Request) netip.Addr {
 // easily lock the owner out).
 type tries struct {
 	mu sync.Mutex
-	by map[[32]byte]*count
+	by map[[32]byte]*failures
 }
 
-type count struct {
-	failures int
-	until    time.Time
+// failures counts since the first of them, until they are forgotten.
+type failures struct {
+	n     int
+	until time.Time
 }
 
 const (
@@ -275,7 +283,7 @@ func (t *tries) wait(name string, a netip.Addr, now time.Time) (wait time.Durati
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i, key := range t.keys(name, a) {
-		if n := t.by[key]; n != nil && now.Before(n.until) && n.failures >= triesLimits[i] {
+		if n := t.by[key]; n != nil && now.Before(n.until) && n.n >= triesLimits[i] {
 			wait = max(wait, n.until.Sub(now))
 		}
 	}
@@ -295,10 +303,10 @@ func (t *tries) failed(name string, a netip.Addr, now time.Time) {
 	for _, key := range t.keys(name, a) {
 		n := t.by[key]
 		if n == nil || !now.Before(n.until) {
-			n = &count{until: now.Add(triesWindow)}
+			n = &failures{until: now.Add(triesWindow)}
 			t.by[key] = n
 		}
-		n.failures++
+		n.n++
 	}
 }
 
@@ -308,8 +316,8 @@ func (t *tries) succeeded(name string, a netip.Addr) {
 	keys := t.keys(name, a)
 	delete(t.by, keys[0])
 	for _, key := range keys[1:] {
-		if n := t.by[key]; n != nil && n.failures > 0 {
-			n.failures--
+		if n := t.by[key]; n != nil && n.n > 0 {
+			n.n--
 		}
 	}
 }
