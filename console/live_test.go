@@ -127,6 +127,29 @@ func TestLiveStream(t *testing.T) {
 	}
 }
 
+// A browser that stopped reading holds up neither the ledger's followers nor
+// the browsers beside it.
+func TestSlowBrowserHoldsNobodyUp(t *testing.T) {
+	h := newHouse(t)
+	b := h.signedIn("en")
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	for range 3 {
+		res, err := b.Do(b.request("GET", "/live/events", nil).WithContext(ctx))
+		must(t, err)
+		defer res.Body.Close()
+	}
+	session := h.lookup("sato", "pc-0417", sekisho.Identity, 1)
+	for n := range uint64(3000) {
+		_, err := h.ledger.Append(ctx, &sekisho.Refused{Session: session, Number: n + 2, Reason: strings.Repeat("x", 500)})
+		must(t, err)
+	}
+	h.settle()
+	if a := b.get("/"); a.status != http.StatusOK || !strings.Contains(a.body, "The newest 100 are shown") {
+		t.Errorf("beside it the page is %d", a.status)
+	}
+}
+
 // What the page keeps has a bound, whatever the ledger holds.
 func TestLiveForgets(t *testing.T) {
 	l := NewLive()

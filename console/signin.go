@@ -356,6 +356,8 @@ func (c *Console) Reset(name string) (password string, err error) {
 	return password, nil
 }
 
+// changeUser records first. A crash between the entry and the file leaves the
+// old password, or no user, and an entry too many; never the other way round.
 func (c *Console) changeUser(name, action string) (password string, err error) {
 	staff := c.cfg.Vault.Space("staff").OfText([]byte(name))
 	if _, err := c.cfg.Ledger.Append(context.Background(), &sekisho.UserChanged{User: staff, Action: action}); err != nil {
