@@ -29,7 +29,7 @@ type SessionOpened struct {
 	Door        Door
 	Principal   uint32 // ordinal in the space "staff"
 	Role        string // the role of the config that the principal acts in
-	Endpoint    string // the name in the client certificate, or "unverified@" + address
+	Endpoint    string // the name in the client certificate; at the gate without one "unverified@" + address; at the console "console@" + address; at the command line "sekisho"
 	Verified    bool   // a client certificate proved the endpoint
 	Address     netip.Addr
 	Application uint32 // ordinal in the space "application"; 0 for none

@@ -91,6 +91,10 @@ func (c *Console) Control() http.Handler {
 	return mux
 }
 
+// localEndpoint is the machine that sekisho runs on. The kernel proves that
+// whoever is at the control socket is there.
+const localEndpoint = "sekisho"
+
 // asPeer does something in a session that stands in the ledger first.
 func (c *Console) asPeer(v *visit, do func(v *visit) (any, error)) (any, error) {
 	name, _ := v.r.Context().Value(peerKey{}).(string)
@@ -99,7 +103,7 @@ func (c *Console) asPeer(v *visit, do func(v *visit) (any, error)) (any, error) 
 	}
 	staff := c.cfg.Vault.Space("staff").OfText([]byte(name))
 	first, err := c.cfg.Ledger.Append(v.r.Context(), &sekisho.SessionOpened{Door: sekisho.DoorCommand, Principal: staff, Role: "administrator",
-		Endpoint: "unverified@127.0.0.1", Address: netip.MustParseAddr("127.0.0.1")})
+		Endpoint: localEndpoint, Verified: true, Address: netip.MustParseAddr("127.0.0.1")})
 	if err != nil {
 		return nil, notRecorded(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -18,7 +19,7 @@ import (
 )
 
 const (
-	sessionCookie = "sekisho_session"
+	sessionCookie = "sekisho_session_" // and the ledger: two consoles of one machine share its cookies
 	idleLimit     = time.Hour
 	longestStay   = 12 * time.Hour
 	maxSessions   = 1000
@@ -168,7 +169,7 @@ func (c *Console) signIn(v *visit) (page, error) {
 	first, err := c.cfg.Ledger.Append(v.r.Context(),
 		&sekisho.SignedIn{User: staff, Address: address, OK: true},
 		&sekisho.SessionOpened{Door: sekisho.DoorConsole, Principal: staff, Role: "console",
-			Endpoint: "unverified@" + address.String(), Address: address, TLS: v.r.TLS != nil})
+			Endpoint: "console@" + address.String(), Address: address, TLS: v.r.TLS != nil})
 	if err != nil {
 		return nil, notRecorded(err)
 	}
@@ -179,7 +180,7 @@ func (c *Console) signIn(v *visit) (page, error) {
 		c.endSessions(v.r.Context(), []*session{one}, "refused")
 		return nil, fail(http.StatusServiceUnavailable, "sessions")
 	}
-	http.SetCookie(v.w, &http.Cookie{Name: sessionCookie, Value: token, Path: "/", HttpOnly: true,
+	http.SetCookie(v.w, &http.Cookie{Name: c.cookie(), Value: token, Path: "/", HttpOnly: true,
 		SameSite: http.SameSiteStrictMode, Secure: v.r.TLS != nil || c.cfg.TLS, MaxAge: int(longestStay.Seconds())})
 	if wantsJSON(v.r) {
 		return &signInPage{Next: next}, nil
@@ -200,7 +201,7 @@ func (s *sessions) add(token string, one *session) bool {
 
 func (c *Console) signOut(v *visit) (page, error) {
 	c.endSessions(v.r.Context(), c.sessions.take(func(_ [32]byte, one *session) bool { return one == v.who }), "terminate")
-	http.SetCookie(v.w, &http.Cookie{Name: sessionCookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
+	http.SetCookie(v.w, &http.Cookie{Name: c.cookie(), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
 		Secure: v.r.TLS != nil || c.cfg.TLS, MaxAge: -1})
 	http.Redirect(v.w, v.r, "/signin", http.StatusSeeOther)
 	return nil, errDone
@@ -208,7 +209,7 @@ func (c *Console) signOut(v *visit) (page, error) {
 
 // visitor finds who is asking.
 func (c *Console) visitor(r *http.Request) (*session, bool) {
-	cookie, err := r.Cookie(sessionCookie)
+	cookie, err := r.Cookie(c.cookie())
 	if err != nil {
 		return nil, false
 	}
@@ -365,4 +366,10 @@ func (c *Console) changeUser(name, action string) (password string, err error) {
 	}
 	password = newPassword()
 	return password, c.users.set(name, password)
+}
+
+// cookie is the name of this console's session cookie.
+func (c *Console) cookie() string {
+	sum := sha256.Sum256([]byte(c.cfg.Name + "\x00" + c.cfg.Drill))
+	return sessionCookie + hex.EncodeToString(sum[:4])
 }
