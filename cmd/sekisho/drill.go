@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sekisho/demo"
+	"sekisho/drill"
+	"sekisho/house"
+)
+
+func drillCommand() *cobra.Command {
+	var (
+		dir     string
+		seed    uint64
+		members int
+		asJSON  bool
+	)
+	cmd := &cobra.Command{
+		Use:   "drill SCENARIO",
+		Short: "Play a real case through the real gate, and compare the answers with the truth",
+		Long: `Plays a case with simulated time: real SQL over real connections, ordinary staff
+beside the attacker, real files. The truth is kept apart from all that sekisho
+sees, and compared with its answers at the end.
+
+Scenarios: jal-2014.`,
+		Example: "  sekisho drill jal-2014 --members 50000",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[0] != drill.Jal2014 {
+				return usage{fmt.Errorf("there is no drill called %q: there is %s", args[0], drill.Jal2014)}
+			}
+			base, err := filepath.Abs(dir)
+			if err != nil {
+				return err
+			}
+			// Another seed is another story about other people.
+			people := uint64(storeSeed)
+			if seed != drill.DefaultSeed {
+				people = seed
+			}
+			d := demonstration{dir: base, members: members, seed: people}
+			cluster, err := d.store(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer cluster.Stop()
+			p, err := play(cmd.Context(), filepath.Join(base, args[0]), cluster, seed, people, members)
+			if p == nil {
+				return err
+			}
+			if asJSON {
+				e := json.NewEncoder(cmd.OutOrStdout())
+				e.SetIndent("", "  ")
+				err = errors.Join(err, e.Encode(p.Report))
+			} else {
+				p.Report.Text(cmd.OutOrStdout())
+			}
+			return errors.Join(err, p.Close())
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", filepath.Join("var", "drills"), "where the drill keeps its own database and ledger")
+	cmd.Flags().Uint64Var(&seed, "seed", drill.DefaultSeed, "another number tells another story about other people")
+	cmd.Flags().IntVar(&members, "members", 1_000_000, "how many members the store has")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
+	return cmd
+}
+
+// play plays jal-2014 into dir, in place of what was played there before. If
+// the answers contradict the truth, there is an error and what was played.
+func play(ctx context.Context, dir string, cluster *demo.Cluster, seed, people uint64, members int) (*drill.Played, error) {
+	cat, err := unmarshalCatalog(demo.CatalogYAML)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, fmt.Errorf("removing the drill before: %w", err)
+	}
+	bar := newBar(os.Stderr, "")
+	defer bar.done()
+	return drill.Play(ctx, drill.Config{
+		Scenario: drill.Jal2014, Cluster: cluster, Seed: seed, StoreSeed: people, Members: members, Catalog: cat, Dir: dir, Log: logger(slog.LevelWarn),
+		Progress: func(step string, done, total int) {
+			bar.what = fmt.Sprintf("%-28s", step)
+			bar.set(int64(done), int64(total))
+		},
+	})
+}
+
+// A performance is a drill that was played, now or in an earlier run.
+type performance struct {
+	dir      string
+	text     string // the report
+	incident uint64
+	house    *house.House
+	close    func() error
+}
+
+// record is what a drill's directory says of how it was played.
+type record struct {
+	Software string
+	Seed     uint64
+	People   uint64
+	Members  int
+	Incident uint64
+	Text     string
+}
+
+// perform plays jal-2014, or opens it as it was played before.
+func perform(ctx context.Context, dir string, cluster *demo.Cluster, people uint64, members int) (*performance, error) {
+	file := filepath.Join(dir, "played.json")
+	want := record{Software: house.Software, Seed: drill.DefaultSeed, People: people, Members: members}
+	var have record
+	if b, err := os.ReadFile(file); err == nil && json.Unmarshal(b, &have) == nil {
+		want.Text, want.Incident = have.Text, have.Incident
+		if have == want {
+			h, err := house.Reopen(ctx, dir, "Asia/Tokyo", house.Options{Log: logger(slog.LevelWarn)})
+			if err == nil {
+				return &performance{dir: dir, text: have.Text, incident: have.Incident, house: h, close: h.Close}, nil
+			}
+			logger(slog.LevelWarn).Warn("the drill of an earlier run cannot be opened, so it is played again", "error", err)
+		}
+	}
+	p, err := play(ctx, dir, cluster, drill.DefaultSeed, people, members)
+	if err != nil {
+		if p != nil {
+			p.Report.Text(os.Stdout)
+			err = errors.Join(err, p.Close())
+		}
+		return nil, err
+	}
+	var text strings.Builder
+	p.Report.Text(&text)
+	want.Text, want.Incident = text.String(), p.Report.Incident
+	b, err := json.Marshal(want)
+	if err == nil {
+		err = os.WriteFile(file, b, 0o600)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("keeping the drill's report: %w", err), p.Close())
+	}
+	return &performance{dir: dir, text: want.Text, incident: want.Incident, house: p.House, close: p.Close}, nil
+}
+
+// show serves the drill's console beside the live one, with the same users,
+// and gives the address of the incident.
+func (p *performance) show(ctx context.Context, listen, users string) (string, error) {
+	p.house.Config.Console.Users = users
+	c, err := p.house.NewConsole()
+	if err != nil {
+		return "", err
+	}
+	l, _, err := house.Listen(listen)
+	if err != nil {
+		return "", fmt.Errorf("opening the drill's console: %w", err)
+	}
+	go func() {
+		if err := p.house.ServeConsole(ctx, c, l); err != nil {
+			p.house.Log.Error("serving the drill's console", "error", err)
+		}
+	}()
+	at := "http://" + l.Addr().String() + "/incidents"
+	if p.incident != 0 {
+		at += fmt.Sprintf("/%d", p.incident)
+	}
+	return at, nil
+}

@@ -1,0 +1,72 @@
+// Command sekisho is the checkpoint in front of a company's customer data.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"sekisho/house"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	if err := root().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "sekisho:", strings.TrimSpace(err.Error()))
+		os.Exit(exitCode(err))
+	}
+}
+
+// exitCode: 1 for what went wrong, 2 for what was asked wrongly, 3 for a check
+// that found something.
+func exitCode(err error) int {
+	var u usage
+	switch {
+	case errors.As(err, &u):
+		return 2
+	case errors.Is(err, errFound):
+		return 3
+	}
+	return 1
+}
+
+// usage is an error of whoever typed the command.
+type usage struct{ error }
+
+// errFound: a check did its work and found something wrong.
+var errFound = errors.New("something was found")
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sekisho",
+		Short: "Know every customer record that leaves the database, before it leaves",
+		Long: `sekisho stands between a PostgreSQL database and everybody who reads it, and
+names each customer whose record leaves in a durable ledger before it leaves.
+
+Start with "sekisho demo", which brings a database of its own, or with
+"sekisho up --config sekisho.yaml" in front of yours.`,
+		Version:       strings.TrimPrefix(house.Software, "sekisho "),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
+	cmd.AddCommand(upCommand(), impactCommand(), drillCommand(), demoCommand(), ledgerCommand(), userCommand(), verifierCommand())
+	return cmd
+}
+
+// logger writes what happens to standard error, from a level on that the
+// environment can change.
+func logger(level slog.Level) *slog.Logger {
+	if l := os.Getenv("SEKISHO_LOG"); l != "" {
+		level.UnmarshalText([]byte(l))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}
