@@ -332,6 +332,7 @@ func (g *Gate) admitClient(ctx context.Context, conn net.Conn, h *hello, a *arri
 		s.purpose = g.vault.Space("purpose").OfText([]byte(purpose))
 	}
 	s.out.refused = func() { g.sick.Store(true) }
+	s.out.over = func() { s.server.Close() }
 	s.out.leftOut = func(numbers []uint64, released uint64) {
 		for i, n := range numbers {
 			if i == 0 || n != numbers[i-1] {

@@ -41,6 +41,9 @@ import (
 var cluster *demo.Cluster
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(crashDir); dir != "" {
+		gateToBeKilled(dir)
+	}
 	dir, err := os.MkdirTemp("", "gate-test")
 	if err != nil {
 		panic(err)

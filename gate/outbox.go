@@ -118,6 +118,8 @@ type outbox struct {
 
 	// refused is told when the ledger refuses a chunk; it must not block.
 	refused func()
+	// over is called, on a goroutine of its own, when nothing may follow.
+	over func()
 	// leftOut is told, on a goroutine of its own, the numbers of accesses whose
 	// rest was left out, and the last Access that was released before.
 	leftOut func(numbers []uint64, released uint64)
@@ -240,6 +242,9 @@ func (o *outbox) flush(block bool) {
 		o.partial = 0
 		if c.final {
 			o.err = errTransaction
+			if o.over != nil {
+				go o.over()
+			}
 		}
 		k := copy(o.queue, o.queue[1:])
 		o.queue[k] = nil
@@ -386,6 +391,13 @@ func (o *outbox) settle() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.released
+}
+
+// failure is why nothing is written any more; nil if that is not so.
+func (o *outbox) failure() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
 }
 
 // fail ends all writing. Chunks that the ledger still holds stay with it.

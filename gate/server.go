@@ -424,7 +424,7 @@ func (r *replies) message(typ byte, from, to int) error {
 			w.at++
 			s.desc = nil
 		}
-		if typ == 'C' && hasEffect(body) {
+		if typ == 'C' && (sp == nil || sp.kind == planFree || sp.judgement.Verb == sekisho.Other) && hasEffect(body) {
 			if r.cutting {
 				r.effects = true
 			} else {

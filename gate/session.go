@@ -98,10 +98,10 @@ func (s *session) serve() {
 		if errors.Is(first.err, errClientProtocol) {
 			reason = "protocol"
 		}
+	case !first.client && (errors.Is(first.err, errTransaction) || errors.Is(s.out.failure(), errTransaction)):
+		reason, s.saidWhy = "refused", true
 	case !first.client && errors.Is(first.err, errServerGone):
 		reason = "server_gone"
-	case !first.client && errors.Is(first.err, errTransaction):
-		reason = "refused"
 	case !first.client && errors.Is(first.err, errClientGone):
 		reason = "client_gone"
 	case !first.client:
