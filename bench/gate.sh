@@ -1,0 +1,115 @@
+#!/bin/sh
+# The gate beside a direct connection and PgBouncer (session pooling): point
+# lookups by key, and one million rows by SELECT and by COPY. Every record that
+# leaves is in a durable ledger first. All share one machine, so only the
+# ratios mean something. As root or not; needs postgresql and pgbouncer.
+#
+#   ROUNDS=3 SECONDS_EACH=5 ROWS=1000000 bench/gate.sh
+set -eu
+cd "$(dirname "$0")/.."
+rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-5} rows=${ROWS:-1000000}
+pgbouncer=$(PATH="$PATH:/usr/sbin" command -v pgbouncer)
+pgbench=$(command -v pgbench || ls /usr/lib/postgresql/*/bin/pgbench | sort -V | tail -n 1)
+
+work=$(mktemp -d)
+chmod 711 "$work"
+server='' bouncer=''
+finish() {
+	[ -z "$bouncer" ] || kill "$bouncer" 2>/dev/null || true
+	exec 9>&- || true
+	[ -z "$server" ] || wait "$server" || true
+	rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
+
+echo "making a table of $rows rows" >&2
+go test -c -o "$work/gate.test" ./gate
+mkfifo "$work/until"
+(cd gate && SEKISHO_BENCH_DIR=$work SEKISHO_BENCH_ROWS=$rows exec "$work/gate.test" -test.run '^TestBenchServer$' -test.timeout 0 ${PROFILE:+-test.cpuprofile "$PROFILE"} <"$work/until" >"$work/log" 2>&1) &
+server=$!
+exec 9>"$work/until"
+while [ ! -s "$work/settings" ]; do
+	kill -0 "$server" 2>/dev/null || { cat "$work/log" >&2; exit 1; }
+	sleep 0.2
+done
+. "$work/settings"
+
+# PgBouncer does not run as root.
+port=$((20000 + $$ % 20000))
+echo '"staff" "upstream"' >"$work/users"
+cat >"$work/pgbouncer.ini" <<INI
+[databases]
+$database = host=$server_dir port=$server_port
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $port
+unix_socket_dir =
+auth_type = plain
+auth_file = $work/users
+pool_mode = session
+default_pool_size = 64
+ignore_startup_parameters = extra_float_digits
+INI
+as=''
+[ "$(id -u)" != 0 ] || as='-u postgres'
+chmod 644 "$work/users" "$work/pgbouncer.ini"
+"$pgbouncer" -q $as "$work/pgbouncer.ini" 9>&- 2>"$work/bouncer.log" &
+bouncer=$!
+
+direct="host=$server_dir port=$server_port user=staff password=upstream dbname=$database"
+bounced="host=127.0.0.1 port=$port user=staff password=upstream dbname=$database"
+gate="host=$gate_host port=$gate_port user=sato password='open sesame' dbname=$database sslmode=disable"
+
+cat >"$work/lookup.sql" <<SQL
+\set i random(1, $rows)
+select name, email from crm.bench where member_no = :i;
+SQL
+echo 'select * from crm.bench;' >"$work/all.sql"
+
+tps() { # conninfo mode
+	"$pgbench" -n -M "$2" -c 16 -j 2 -T "$seconds" -f "$work/lookup.sql" "$1" 2>"$work/err" |
+		sed -n 's/^tps = \([0-9.]*\).*/\1/p' | grep . || { cat "$work/err" >&2; exit 1; }
+}
+whole() { # conninfo select|copy: passes of the whole table a second
+	if [ "$2" = select ]; then
+		"$pgbench" -n -c 1 -t 2 -f "$work/all.sql" "$1" 2>"$work/err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p'
+	else
+		start=$(date +%s%N)
+		psql -Xq -d "$1" -c 'copy crm.bench to stdout' >/dev/null
+		echo "$start $(date +%s%N)" | awk '{ printf "%.4f\n", 1e9 / ($2 - $1) }'
+	fi
+}
+
+while ! psql -Xqd "$bounced" -c 'select 1' >/dev/null 2>&1; do
+	kill -0 "$bouncer" || { cat "$work/bouncer.log" >&2; exit 1; }
+	sleep 0.1
+done
+psql -Xqd "$gate" -c 'select name from crm.bench where member_no = 1' >/dev/null
+: >"$work/figures"
+for round in $(seq "$rounds"); do
+	for what in prepared simple; do
+		echo "$what direct $(tps "$direct" $what)" >>"$work/figures"
+		echo "$what pgbouncer $(tps "$bounced" $what)" >>"$work/figures"
+		echo "$what gate $(tps "$gate" $what)" >>"$work/figures"
+	done
+	for what in select copy; do
+		echo "$what direct $(whole "$direct" $what)" >>"$work/figures"
+		echo "$what pgbouncer $(whole "$bounced" $what)" >>"$work/figures"
+		echo "$what gate $(whole "$gate" $what)" >>"$work/figures"
+	done
+done
+# The median of each, and the gate's ratio to the two others.
+sort -k1,1 -k2,2 -k3,3n "$work/figures" | awk '
+	{ k = $1 " " $2; v[k, ++n[k]] = $3 }
+	END {
+		printf "%-10s %12s %12s %12s %16s %12s\n", "", "direct", "pgbouncer", "gate", "gate/pgbouncer", "gate/direct"
+		split("prepared simple select copy", names, " ")
+		for (i = 1; i <= 4; i++) {
+			w = names[i]
+			d = v[w " direct", int((n[w " direct"] + 1) / 2)]
+			p = v[w " pgbouncer", int((n[w " pgbouncer"] + 1) / 2)]
+			g = v[w " gate", int((n[w " gate"] + 1) / 2)]
+			printf "%-10s %12.2f %12.2f %12.2f %16.2f %12.2f\n", w, d, p, g, g / p, g / d
+		}
+	}'

@@ -1,0 +1,49 @@
+package gate
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"sekisho/catalog"
+)
+
+// TestBenchServer is the gate's side of bench/gate.sh, and runs only for it: a
+// real cluster with a large table and a real gate in front of it, until its
+// standard input ends.
+func TestBenchServer(t *testing.T) {
+	dir := os.Getenv("SEKISHO_BENCH_DIR")
+	if dir == "" {
+		t.Skip("only for bench/gate.sh")
+	}
+	rows := os.Getenv("SEKISHO_BENCH_ROWS")
+	h := newHouse(t, func(o *options) {
+		o.ledger.SegmentBytes = 0
+		o.log, o.gate.TLS = logToNobody{}, TLS{}
+		o.catalog.Subjects = append(o.catalog.Subjects, catalog.Subject{Name: "bench", Table: "crm.bench", Key: "member_no"})
+		o.catalog.Tables = append(o.catalog.Tables, catalog.Table{Name: "crm.bench", Subject: "bench", Key: "member_no", Columns: map[string]string{"member_no": "identity", "name": "identity", "email": "contact"}})
+	}, func(o *options) {
+		_, err := cluster.SQL(context.Background(), o.gate.Upstream.Database, `
+create table crm.bench (member_no bigint primary key, name text, email text, address text, phone text);
+insert into crm.bench select i, 'name of '||i, 'mail'||i||'@example.jp', 'an address of some length, in a street of a town '||i, '0312345678' from generate_series(1,`+rows+`) i;
+grant select on crm.bench to staff, reader;
+vacuum analyze crm.bench;`)
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	host, port, _ := net.SplitHostPort(h.addr)
+	settings := fmt.Sprintf("gate_host=%s\ngate_port=%s\nserver_dir=%s\nserver_port=%d\ndatabase=%s\n", host, port, cluster.SocketDir(), cluster.Port(), h.dbname)
+	if err := os.WriteFile(filepath.Join(dir, "settings"), []byte(settings), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	bufio.NewReader(os.Stdin).ReadString('\n')
+}
+
+type logToNobody struct{}
+
+func (logToNobody) Write(b []byte) (int, error) { return len(b), nil }
