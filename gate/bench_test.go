@@ -24,7 +24,7 @@ func TestBenchServer(t *testing.T) {
 	h := newHouse(t, func(o *options) {
 		o.ledger.SegmentBytes = 0
 		o.log, o.gate.TLS = logToNobody{}, TLS{}
-		o.catalog.Subjects = append(o.catalog.Subjects, catalog.Subject{Name: "bench", Table: "crm.bench", Key: "member_no"})
+		o.catalog.Subjects = append(o.catalog.Subjects, catalog.Subject{Name: "bench", Table: "crm.bench", Key: "member_no", Roster: catalog.Roster{Labels: map[string]string{"phone": "phone"}}})
 		o.catalog.Tables = append(o.catalog.Tables, catalog.Table{Name: "crm.bench", Subject: "bench", Key: "member_no", Columns: map[string]string{"member_no": "identity", "name": "identity", "email": "contact"}})
 	}, func(o *options) {
 		_, err := cluster.SQL(context.Background(), o.gate.Upstream.Database, `
@@ -36,6 +36,10 @@ vacuum analyze crm.bench;`)
 			t.Fatal(err)
 		}
 	})
+	// The keys are known, as they are once a roster has been read.
+	if _, err := h.gate.ReadRoster(context.Background(), "bench", nil); err != nil {
+		t.Fatal(err)
+	}
 	host, port, _ := net.SplitHostPort(h.addr)
 	settings := fmt.Sprintf("gate_host=%s\ngate_port=%s\nserver_dir=%s\nserver_port=%d\ndatabase=%s\n", host, port, cluster.SocketDir(), cluster.Port(), h.dbname)
 	if err := os.WriteFile(filepath.Join(dir, "settings"), []byte(settings), 0o644); err != nil {

@@ -155,7 +155,9 @@ func (p *plan) forText(text, shape string) *plan {
 	q.original, q.text = text, text
 	if sp := p.stmts[0]; len(sp.hidden) > 0 {
 		var ok bool
-		if q.text, ok = sp.judgement.Rewrite.Apply(text, shape); !ok {
+		// The rewriting knows the statement without its semicolon.
+		bare := strings.TrimSuffix(strings.TrimRight(shape, " \t\r\n"), ";")
+		if q.text, ok = sp.judgement.Rewrite.Apply(text, bare); !ok {
 			return nil
 		}
 	}
