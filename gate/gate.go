@@ -501,7 +501,35 @@ func (g *Gate) connect(ctx context.Context, login Login, settings map[string]str
 	if err != nil {
 		return nil, fmt.Errorf("connecting upstream as %s: %w", login.User, err)
 	}
-	return conn.Hijack()
+	up, err := conn.Hijack()
+	if err != nil {
+		return nil, fmt.Errorf("connecting upstream as %s: %w", login.User, err)
+	}
+	if err := quiet(up); err != nil {
+		up.Conn.Close()
+		return nil, fmt.Errorf("connecting upstream as %s: %w", login.User, err)
+	}
+	return up, nil
+}
+
+// quiet makes sure that nobody else reads from the connection. While it was
+// made, a write that took long (15 ms: a busy machine is enough) has left a
+// reader of pgconn's own behind, which would swallow the first reply. A read
+// that runs out of time ends it; the Frontend's waits until it has ended.
+func quiet(up *pgconn.HijackedConn) error {
+	if err := up.Conn.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		return err
+	}
+	for {
+		_, err := up.Frontend.Receive() // at most a notice of the server's: nothing was asked
+		var ne net.Error
+		if errors.As(err, &ne) && ne.Timeout() {
+			return up.Conn.SetReadDeadline(time.Time{})
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 func (g *Gate) upstreamConfig(login Login) (*pgconn.Config, error) {
