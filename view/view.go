@@ -74,6 +74,7 @@ type Set struct {
 	waiting int
 	err     error // why Run ended
 	stuck   error // why the last attempt to append failed; nil after a success
+	open    int   // answers that are called for and not yet appended
 
 	// Answers not yet handed over, and every key ever due (true) or given
 	// (false). Only Run touches them.
@@ -141,11 +142,20 @@ func (s *Set) follow(ctx context.Context, q *queue) error {
 
 // answer hands over every answer that the past has not already given.
 func (s *Set) answer(q *queue) {
+	if len(s.order) == 0 {
+		return
+	}
 	var bodies []sekisho.Body
 	for _, a := range s.order {
 		if s.due[a.key] {
 			bodies = append(bodies, a.body)
 		}
+	}
+	if given := len(s.order) - len(bodies); given > 0 {
+		s.mu.Lock()
+		s.open -= given
+		s.step()
+		s.mu.Unlock()
 	}
 	s.order = s.order[:0]
 	if len(bodies) > 0 {
@@ -178,6 +188,7 @@ func (s *Set) react(r *Reaction, e *sekisho.Entry) {
 		if _, known := s.due[k]; !known {
 			s.due[k] = true
 			s.order = append(s.order, answer{k, b})
+			s.open++
 		}
 	}
 }
@@ -203,6 +214,10 @@ func (s *Set) appendAll(ctx context.Context, q *queue) {
 			_, err := s.cfg.Append(ctx, bodies...)
 			s.mu.Lock()
 			s.stuck = err
+			if err == nil {
+				s.open -= len(bodies)
+				s.step()
+			}
 			s.mu.Unlock()
 			if err == nil {
 				break
@@ -255,6 +270,38 @@ func (s *Set) WaitFor(ctx context.Context, seq uint64) error {
 		case <-moved:
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for entry %d: %w", seq, ctx.Err())
+		}
+	}
+}
+
+// Quiet returns nil once the views have applied all that is in the ledger and
+// every answer that it calls for, and the answers to those: until something
+// new happens, nothing will. The error is as WaitFor's. Only a drill or a test
+// can be sure that nothing new happens meanwhile.
+func (s *Set) Quiet(ctx context.Context) error {
+	for {
+		last := s.cfg.Last()
+		if err := s.WaitFor(ctx, last); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		open, moved, err := s.open, s.moved, s.err
+		if open > 0 && err == nil {
+			s.waiting++
+		}
+		s.mu.Unlock()
+		switch {
+		case err != nil:
+			return fmt.Errorf("waiting for the answers: the views stopped: %w", err)
+		case open == 0 && s.cfg.Last() == last:
+			return nil
+		case open == 0:
+			continue
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the answers: %w", ctx.Err())
 		}
 	}
 }
