@@ -15,7 +15,7 @@ import (
 )
 
 // A network is what the tap at the way out sees of all terminals, written as
-// Zeek writes its conn.log in JSON, one file for every few hours.
+// Zeek writes its conn.log in JSON, one file an hour.
 type network struct {
 	dir     string
 	random  *rand.Rand
@@ -27,7 +27,7 @@ type network struct {
 }
 
 // rotated is how often a log is closed and read.
-const rotated = 3 * time.Hour
+const rotated = time.Hour
 
 type flow struct {
 	at           time.Time
@@ -67,7 +67,7 @@ func (n *network) ordinary(from, until time.Time) {
 		return
 	}
 	for host := range n.hosts {
-		for range 1 + n.random.IntN(2) {
+		for range n.random.IntN(2) {
 			pick := n.random.IntN(100)
 			for _, o := range outside {
 				if pick -= o.weight; pick < 0 {

@@ -127,14 +127,14 @@ func (s *script) approved() {
 	r := s.stream(streamJobs)
 	for _, j := range jobs {
 		next := int(j.begin * float64(s.members))
-		for day := firstDay; !day.After(lastDay); day = day.AddDate(0, 0, 1) {
+		for day := firstJob; !day.After(lastDay); day = day.AddDate(0, 0, 1) {
 			if day.Weekday() != j.weekday {
 				continue
 			}
 			n := s.count(r, j.share)
 			for run := range 2 {
 				at := day.Add(time.Duration(j.hour+run)*time.Hour + 5*time.Minute)
-				for part := n / 2; part > 0; {
+				for part := (n + run) / 2; part > 0; {
 					from := next % s.members
 					to := min(from+part, s.members)
 					s.acts = append(s.acts, act{at, desk{j.account, j.endpoint, "bulk-job"}, slice{j.sql, s.number(from), s.number(to)}})

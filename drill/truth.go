@@ -16,8 +16,10 @@ type truth struct {
 	bursts   []int64 // of these, in the two bursts
 	trial    []int64 // read by the attacker before the bursts, whenever
 	taken    []int64 // arrived at the drop site
-	whole    []int64 // stands undamaged in the recovered file
 	sent     int64   // bytes, with what the transport adds
+
+	recovered []int64 // has a row in the recovered file
+	undamaged uint64  // rows of it that are whole
 }
 
 // saw keeps what somebody at a terminal was shown.
@@ -45,7 +47,7 @@ func (t *truth) stole(at time.Time, members []int64, inBurst bool) {
 
 // settle sorts each list, so that it names everybody once.
 func (t *truth) settle() {
-	for _, l := range []*[]int64{&t.terminal, &t.attack, &t.bursts, &t.trial, &t.taken, &t.whole} {
+	for _, l := range []*[]int64{&t.terminal, &t.attack, &t.bursts, &t.trial, &t.taken, &t.recovered} {
 		slices.Sort(*l)
 		*l = slices.Compact(*l)
 	}
