@@ -88,8 +88,7 @@ func (s *session) serve() {
 
 	first := <-ended
 	if s.leaving.Load() && !first.client && errors.Is(first.err, errServerGone) {
-		first, ended = end{nil, true}, make(chan end, 1) // the server was only quicker
-		ended <- first
+		first = end{nil, true} // the server was only quicker
 	}
 	reason := "terminate"
 	switch {
