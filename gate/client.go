@@ -286,7 +286,16 @@ const poisonText = "refused by sekisho"
 // poison queues w, and sends the server a query or a statement that it must
 // reject.
 func (q *requests) poison(w *want) {
-	q.s.refused(w.refuse, q.s.number.Add(1))
+	var ord uint32
+	switch {
+	case w.plan != nil:
+		ord = w.plan.statement
+	case w.portal != nil:
+		ord = w.portal.ps.stmt.statement
+	case w.ps != nil:
+		ord = w.ps.plan.statement
+	}
+	q.s.refused(w.refuse, q.s.number.Add(1), ord)
 	switch w.typ {
 	case 'Q':
 		q.send(w, appendMessage(nil, 'Q', poisonText+"\x00"))

@@ -439,6 +439,13 @@ func TestRefusalIsAnErrorThatBothSidesAgreeOn(t *testing.T) {
 		t.Errorf("airports: %d, %v", n, err)
 	}
 	h.stop()
+	for _, e := range h.entries() {
+		if r, ok := e.Body.(*sekisho.Refused); ok {
+			if text, known := h.vault.Space("statement").Key(r.Statement); !known || !strings.Contains(text, "crm.") {
+				t.Errorf("a refusal of statement %d, %q", r.Statement, text)
+			}
+		}
+	}
 	if got := h.refusals(); len(got) != 10 {
 		t.Errorf("refusals in the ledger: %v", got)
 	}

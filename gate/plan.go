@@ -34,6 +34,7 @@ type plan struct {
 	stmts     []*stmtPlan
 	protected bool     // one of stmts is not free
 	refuse    *refusal // the text must not run
+	statement uint32   // of a refused text: its ordinal, 0 if it cannot be read
 	speak     *refusal // the gate cannot read it: only the server may say what is wrong with it; this if it finds nothing wrong
 	changes   bool     // it may change the catalog
 	purpose   *string  // it sets the session's purpose
@@ -132,6 +133,9 @@ func (g *Gate) planFor(s *session, text string) *plan {
 		return p
 	}
 	p, keep := g.makePlan(s, text)
+	if p.refuse != nil && len(p.stmts) > 0 {
+		p.statement = g.statementOrdinal(text)
+	}
 	if keep {
 		if shaped && p.forText(text, shape) != nil {
 			g.plans.put(planKey{s.roleName, shapePrefix + shape}, p)

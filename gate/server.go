@@ -631,7 +631,11 @@ func (r *replies) cut(w *want, why *refusal) error {
 			}
 		}
 	}
-	s.refused(why, number)
+	var statement uint32
+	if sp := w.statement(); sp != nil {
+		statement = sp.statement
+	}
+	s.refused(why, number, statement)
 	r.cutting, r.stopped = true, make(chan struct{})
 	go func(stopped chan struct{}) {
 		defer close(stopped)

@@ -217,12 +217,12 @@ func (s *session) announce() error {
 
 // refused records that a statement was turned away. The client is refused
 // whether or not the ledger takes the entry.
-func (s *session) refused(why *refusal, number uint64) {
+func (s *session) refused(why *refusal, number uint64, statement uint32) {
 	s.g.refusals.Add(1)
 	if s.announce() != nil {
 		return
 	}
-	s.g.note(&sekisho.Refused{Session: s.id.Load(), Number: number, Tables: why.tables, SQLState: why.code, Reason: why.reason})
+	s.g.note(&sekisho.Refused{Session: s.id.Load(), Number: number, Statement: statement, Tables: why.tables, SQLState: why.code, Reason: why.reason})
 }
 
 // cancelUpstream asks the server to stop what this session is doing. On return
