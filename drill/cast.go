@@ -96,7 +96,7 @@ const (
 	volumeShare = 0.00094 // of the members in one archive
 	leastVolume = 20      // rows
 
-	recoveredShare = 0.004371 // of the members, as rows of the recovered file
+	recoveredShare = 0.004369 // of the members, as rows of the recovered file
 	damaged        = 0.12     // of its rows
 
 	jitter = 0.05 // by which a seed moves a share, up or down

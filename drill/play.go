@@ -122,6 +122,7 @@ type stage struct {
 	house   *house.House
 	clients *clients
 	network *network
+	revised int // alerts of the incident at its latest revision
 
 	mu      sync.Mutex
 	stashes map[string]*stash // by burst and terminal
@@ -380,6 +381,11 @@ func (s *stage) rotateUntil(ctx context.Context, next *time.Time, t time.Time) e
 		}
 		if err := s.settle(ctx); err != nil {
 			return err
+		}
+		if next.After(bursts[0].from) {
+			if err := s.keepUp(ctx); err != nil {
+				return err
+			}
 		}
 		*next = next.Add(rotated)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"sekisho"
 	"sekisho/disk"
+	"sekisho/incident"
 	"sekisho/ledger"
 	"sekisho/sensor"
 	"sekisho/trace"
@@ -130,8 +131,9 @@ func (s *stage) ask(ctx context.Context, p *Played) error {
 	if err != nil {
 		return err
 	}
-	if err := s.findIncident(ctx, r); err != nil {
-		return err
+	i := s.theIncident()
+	if i != nil {
+		r.Incident = i.Number
 	}
 	q := trace.Question{
 		Space: "member", Incident: r.Incident, Endpoints: infected[:], Since: sekisho.At(windowOn), Until: sekisho.At(windowOff),
@@ -143,8 +145,10 @@ func (s *stage) ask(ctx context.Context, p *Played) error {
 	if r.Answer, err = s.house.Impact(ctx, q); err != nil {
 		return err
 	}
-	if err := s.revise(ctx, r); err != nil {
-		return err
+	if i != nil {
+		if err := s.record(ctx, i, r.Answer, s.house.Vault.Space("staff").OfText([]byte(responder))); err != nil {
+			return err
+		}
 	}
 	a := r.Answer
 	r.WorstCase, r.Suspected, r.SentAtMost, r.Confirmed = a.WorstCase, a.Suspected, a.SentAtMost, a.Confirmed
@@ -181,42 +185,45 @@ func (s *stage) alerts() (list []sekisho.Entry, err error) {
 	return list, nil
 }
 
-// findIncident finds the incident that the first alert of the bursts opened or
-// joined.
-func (s *stage) findIncident(ctx context.Context, r *Report) error {
+// theIncident is the incident that the alerts of the bursts opened or joined;
+// nil if there was none.
+func (s *stage) theIncident() (found *incident.Incident) {
 	s.house.Views.Read(func() {
 		for _, i := range s.house.Incidents.List() {
 			for _, a := range i.Alerts {
 				if a.Body.Detector == "sweep" && a.At >= sekisho.At(bursts[0].from) && slices.Contains(infected[:], a.Body.Endpoint) {
-					r.Incident = i.Number
+					found = i
 				}
 			}
 		}
 	})
-	return nil
+	return found
 }
 
-// revise records the answer as the incident's latest state.
-func (s *stage) revise(ctx context.Context, r *Report) error {
-	if r.Incident == 0 {
+// keepUp has the numbers of the incident revised if alerts have come since.
+func (s *stage) keepUp(ctx context.Context) error {
+	i := s.theIncident()
+	if i == nil || len(i.Alerts) == s.revised {
 		return nil
 	}
-	if err := s.house.Settle(ctx); err != nil {
+	s.revised = len(i.Alerts)
+	a, err := s.house.Impact(ctx, i.Question("member", sekisho.At(s.clock.now())))
+	if err != nil {
 		return err
 	}
-	var body *sekisho.IncidentRevised
-	s.house.Views.Read(func() {
-		if i := s.house.Incidents.Get(r.Incident); i != nil {
-			body = i.Revise(r.Answer, s.house.Vault.Space("staff").OfText([]byte(responder)))
-		}
-	})
+	return s.record(ctx, i, a, 0)
+}
+
+// record makes an answer the incident's latest state.
+func (s *stage) record(ctx context.Context, i *incident.Incident, a *trace.Answer, by uint32) error {
+	body := i.Revise(a, by)
 	if body == nil {
 		return nil
 	}
 	if _, err := s.house.Ledger.Append(ctx, body); err != nil {
 		return fmt.Errorf("recording the revision: %w", err)
 	}
-	return s.house.Settle(ctx)
+	return s.settle(ctx)
 }
 
 // compareWithTruth is the only place where what sekisho says and what the

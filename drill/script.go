@@ -95,13 +95,15 @@ func newScript(seed, storeSeed uint64, members int) *script {
 func (s *script) ordinary() {
 	r := s.stream(streamStaff)
 	all := staff()
+	// A small company has as many desks and fewer callers.
+	business := min(1, max(0.15, float64(s.members)/40_000))
 	for day := firstDay; !day.After(lastDay); day = day.AddDate(0, 0, 1) {
 		onDuty := 0.55
 		if d := day.Weekday(); d == time.Saturday || d == time.Sunday {
 			onDuty = 0.25
 		}
 		for _, p := range all {
-			if p.role != demo.CallCentre || r.Float64() >= onDuty {
+			if p.role != demo.CallCentre || r.Float64() >= onDuty*business {
 				continue
 			}
 			for spell := range 2 + r.IntN(2) {
