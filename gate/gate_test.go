@@ -96,16 +96,15 @@ var oddTable = catalog.Table{Name: "crm.odd", Subject: "holder", Key: "who", Col
 
 // A house is a gate with all it stands on.
 type house struct {
-	t       testing.TB
-	gate    *Gate
-	ledger  *ledger.Ledger
-	vault   *vault.Vault
-	dir     string
-	addr    string
-	ca      *authority
-	dbname  string
-	stop    func()
-	restart func()
+	t      testing.TB
+	gate   *Gate
+	ledger *ledger.Ledger
+	vault  *vault.Vault
+	dir    string
+	addr   string
+	ca     *authority
+	dbname string
+	stop   func()
 }
 
 var dbNumber struct {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -469,59 +468,6 @@ func (r *replies) message(typ byte, from, to int) error {
 	return fmt.Errorf("%w: a message of type %q", errServerProtocol, typ)
 }
 
-// confirm notes what a name means to the server from here on.
-func (r *replies) confirm(w *want) {
-	switch w.typ {
-	case 'P':
-		r.stmts[w.name] = w.ps
-	case 'B':
-		r.portals[w.name] = w.portal
-		if w.portal != nil {
-			w.portal.strange = !interchangeable(r.stmts[w.from], w.ps)
-		}
-	case 'C':
-		if w.kind == 'S' {
-			delete(r.stmts, w.name)
-		} else {
-			delete(r.portals, w.name)
-		}
-	}
-}
-
-// confirmed: the portal that the server runs is the one that the client side
-// took it for.
-func (r *replies) confirmed(w *want) bool {
-	po := w.portal
-	if po == nil {
-		return true // nothing but an error may come
-	}
-	if po.strange {
-		return false
-	}
-	real := r.portals[w.name]
-	if real == po {
-		return true
-	}
-	var ps *prepared
-	if real != nil {
-		ps = real.ps
-	}
-	return interchangeable(ps, po.ps)
-}
-
-// interchangeable: where the server runs real, the gate may go by taken.
-func interchangeable(real, taken *prepared) bool {
-	switch {
-	case real == taken:
-		return true
-	case taken.stmt.kind == planAnyRow:
-		return true // every customer is in the ledger already
-	case real == nil:
-		return taken.sql
-	}
-	return taken.stmt.kind == planFree && (real.stmt == nil || real.stmt.kind == planFree)
-}
-
 // cycleEnds passes a ReadyForQuery on.
 func (r *replies) cycleEnds(from, to int, status byte) error {
 	if r.cutting {
@@ -669,126 +615,6 @@ func (r *replies) keepDescription(from, to, hidden int) {
 	be.PutUint16(b[5:], uint16(fields))
 	be.PutUint32(b[1:], uint32(pos-1))
 	r.keep(from, from+pos)
-}
-
-// A run is an access under way: one statement's, or one portal's.
-type run struct {
-	number   uint64
-	stated   uint32 // purpose
-	d        *desc
-	open     bool // an Access with More set has been made, and none without
-	recorded bool // as any-row
-	header   bool // of COPY: the first line has passed
-}
-
-// runningFor is the access that w's rows belong to.
-func (r *replies) runningFor(w *want) *run {
-	if w.portal != nil {
-		return w.portal.run
-	}
-	return r.s.running
-}
-
-// begin gives the access that a row belongs to, making it with the first row.
-func (r *replies) begin(w *want, d *desc) *run {
-	if w.portal != nil {
-		if w.portal.run == nil {
-			w.portal.run = &run{number: w.number, stated: w.stated, d: d}
-		}
-		return w.portal.run
-	}
-	if r.s.running == nil {
-		r.s.running = &run{number: w.number + uint64(w.at), stated: w.stated, d: d}
-	}
-	return r.s.running
-}
-
-// entries gives the run's Access entries in this chunk, one a subject space,
-// making them with the chunk's first row.
-func (r *replies) entries(u *run) []sekisho.Body {
-	d, c := u.d, r.c
-	if n := len(c.bodies) - len(d.shapes); n >= 0 {
-		if a := c.bodies[n].(*sekisho.Access); a.Number == u.number && a.Shape == d.shapes[0].seq {
-			return c.bodies[n:]
-		}
-	}
-	at := len(c.bodies)
-	c.marks = append(c.marks, mark{at: r.w, is: markRows, body: at})
-	for i := range d.shapes {
-		a := c.access()
-		a.Session, a.Shape, a.Number = r.s.id.Load(), d.shapes[i].seq, u.number
-		a.Class, a.More, a.Purpose = sekisho.Exact, true, u.stated
-	}
-	if !u.open {
-		u.open = true
-		r.open = append(r.open, u)
-	}
-	return c.bodies[at:]
-}
-
-// accessEnds writes the last word of the access: its last entry says that
-// nothing follows.
-func (r *replies) accessEnds(w *want) {
-	u := r.runningFor(w)
-	if u == nil {
-		d := r.descOf(w)
-		if d == nil || len(d.shapes) == 0 {
-			return
-		}
-		u = r.begin(w, d)
-	}
-	if len(u.d.shapes) > 0 {
-		for _, b := range r.entries(u) {
-			b.(*sekisho.Access).More = false
-		}
-	}
-	r.ended(u)
-	if w.portal != nil {
-		w.portal.run = nil
-	} else {
-		r.s.running = nil
-	}
-}
-
-// descOf is the description of the rows that answer w.
-func (r *replies) descOf(w *want) *desc {
-	if w.portal == nil {
-		return r.s.desc
-	}
-	ps := w.portal.ps
-	d := ps.desc.Load()
-	if d != nil && d.refuse != nil && d.refuse.reason == reasonLedger && d.raw != nil {
-		// What the ledger did not take then, it may take now.
-		d, _ = r.s.describe(ps.stmt, d.raw)
-		ps.desc.Store(d)
-	}
-	return d
-}
-
-// ended: nothing more of the access will come.
-func (r *replies) ended(u *run) {
-	u.open = false
-	r.open = slices.DeleteFunc(r.open, func(v *run) bool { return v == u })
-}
-
-// accessFails narrows an access that the server ended with an error.
-func (r *replies) accessFails(u *run, code string) error {
-	if code == "57014" {
-		return r.closeRun(u, sekisho.Cancelled, code)
-	}
-	return r.closeRun(u, sekisho.Failed, code)
-}
-
-// closeRun writes the closing entry of an access, once all that was framed
-// before has gone out.
-func (r *replies) closeRun(u *run, outcome sekisho.Outcome, code string) error {
-	if err := r.emit(0); err != nil {
-		return err
-	}
-	released := r.s.out.settle()
-	r.ended(u)
-	r.s.closeAccess(u.number, outcome, released, code)
-	return nil
 }
 
 var (

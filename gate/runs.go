@@ -1,0 +1,129 @@
+package gate
+
+import (
+	"slices"
+
+	"sekisho"
+)
+
+// Accesses under way: from their first row to their last word.
+
+// A run is an access under way: one statement's, or one portal's.
+type run struct {
+	number   uint64
+	stated   uint32 // purpose
+	d        *desc
+	open     bool // an Access with More set has been made, and none without
+	recorded bool // as any-row
+	header   bool // of COPY: the first line has passed
+}
+
+// runningFor is the access that w's rows belong to.
+func (r *replies) runningFor(w *want) *run {
+	if w.portal != nil {
+		return w.portal.run
+	}
+	return r.s.running
+}
+
+// begin gives the access that a row belongs to, making it with the first row.
+func (r *replies) begin(w *want, d *desc) *run {
+	if w.portal != nil {
+		if w.portal.run == nil {
+			w.portal.run = &run{number: w.number, stated: w.stated, d: d}
+		}
+		return w.portal.run
+	}
+	if r.s.running == nil {
+		r.s.running = &run{number: w.number + uint64(w.at), stated: w.stated, d: d}
+	}
+	return r.s.running
+}
+
+// entries gives the run's Access entries in this chunk, one a subject space,
+// making them with the chunk's first row.
+func (r *replies) entries(u *run) []sekisho.Body {
+	d, c := u.d, r.c
+	if n := len(c.bodies) - len(d.shapes); n >= 0 {
+		if a := c.bodies[n].(*sekisho.Access); a.Number == u.number && a.Shape == d.shapes[0].seq {
+			return c.bodies[n:]
+		}
+	}
+	at := len(c.bodies)
+	c.marks = append(c.marks, mark{at: r.w, is: markRows, body: at})
+	for i := range d.shapes {
+		a := c.access()
+		a.Session, a.Shape, a.Number = r.s.id.Load(), d.shapes[i].seq, u.number
+		a.Class, a.More, a.Purpose = sekisho.Exact, true, u.stated
+	}
+	if !u.open {
+		u.open = true
+		r.open = append(r.open, u)
+	}
+	return c.bodies[at:]
+}
+
+// accessEnds writes the last word of the access: its last entry says that
+// nothing follows.
+func (r *replies) accessEnds(w *want) {
+	u := r.runningFor(w)
+	if u == nil {
+		d := r.descOf(w)
+		if d == nil || len(d.shapes) == 0 {
+			return
+		}
+		u = r.begin(w, d)
+	}
+	if len(u.d.shapes) > 0 {
+		for _, b := range r.entries(u) {
+			b.(*sekisho.Access).More = false
+		}
+	}
+	r.ended(u)
+	if w.portal != nil {
+		w.portal.run = nil
+	} else {
+		r.s.running = nil
+	}
+}
+
+// descOf is the description of the rows that answer w.
+func (r *replies) descOf(w *want) *desc {
+	if w.portal == nil {
+		return r.s.desc
+	}
+	ps := w.portal.ps
+	d := ps.desc.Load()
+	if d != nil && d.refuse != nil && d.refuse.reason == reasonLedger && d.raw != nil {
+		// What the ledger did not take then, it may take now.
+		d, _ = r.s.describe(ps.stmt, d.raw)
+		ps.desc.Store(d)
+	}
+	return d
+}
+
+// ended: nothing more of the access will come.
+func (r *replies) ended(u *run) {
+	u.open = false
+	r.open = slices.DeleteFunc(r.open, func(v *run) bool { return v == u })
+}
+
+// accessFails narrows an access that the server ended with an error.
+func (r *replies) accessFails(u *run, code string) error {
+	if code == "57014" {
+		return r.closeRun(u, sekisho.Cancelled, code)
+	}
+	return r.closeRun(u, sekisho.Failed, code)
+}
+
+// closeRun writes the closing entry of an access, once all that was framed
+// before has gone out.
+func (r *replies) closeRun(u *run, outcome sekisho.Outcome, code string) error {
+	if err := r.emit(0); err != nil {
+		return err
+	}
+	released := r.s.out.settle()
+	r.ended(u)
+	r.s.closeAccess(u.number, outcome, released, code)
+	return nil
+}

@@ -1,0 +1,100 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// Connections to the server behind the gate.
+
+// connect opens a connection upstream as one role's login.
+func (g *Gate) connect(ctx context.Context, login Login, settings map[string]string) (*pgconn.HijackedConn, error) {
+	conf, err := g.upstreamConfig(login)
+	if err != nil {
+		return nil, err
+	}
+	for k, v := range settings {
+		conf.RuntimeParams[k] = v
+	}
+	conn, err := pgconn.ConnectConfig(ctx, conf)
+	if err != nil {
+		return nil, fmt.Errorf("connecting upstream as %s: %w", login.User, err)
+	}
+	up, err := conn.Hijack()
+	if err != nil {
+		return nil, fmt.Errorf("connecting upstream as %s: %w", login.User, err)
+	}
+	if err := quiet(up); err != nil {
+		up.Conn.Close()
+		return nil, fmt.Errorf("connecting upstream as %s: %w", login.User, err)
+	}
+	return up, nil
+}
+
+func (g *Gate) upstreamConfig(login Login) (*pgconn.Config, error) {
+	u := g.conf.Upstream
+	mode := u.SSLMode
+	if mode == "" {
+		mode = "verify-full"
+		if filepath.IsAbs(u.Host) {
+			mode = "disable"
+		}
+	}
+	quote := func(v string) string {
+		return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(v) + "'"
+	}
+	dsn := "host=" + quote(u.Host) + " port=" + strconv.Itoa(int(u.Port)) + " dbname=" + quote(u.Database) + " user=" + quote(login.User) +
+		" sslmode=" + quote(mode) + " connect_timeout=10"
+	if u.SSLRootCert != "" {
+		dsn += " sslrootcert=" + quote(u.SSLRootCert)
+	}
+	conf, err := pgconn.ParseConfig(dsn)
+	if err != nil {
+		return nil, errors.New("the upstream settings of the gate's config do not make a connection: check host, port, sslmode and sslrootcert")
+	}
+	if login.PasswordFile != "" {
+		b, err := os.ReadFile(login.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading the password of %s: %w", login.User, err)
+		}
+		conf.Password = strings.TrimRight(string(b), "\r\n")
+	}
+	// What the environment or a passfile would add is not the gate's.
+	conf.RuntimeParams = map[string]string{}
+	conf.Fallbacks = nil
+	return conf, nil
+}
+
+// cancelServer sends a CancelRequest on a connection of its own.
+func (g *Gate) cancelServer(ctx context.Context, up *pgconn.HijackedConn) error {
+	addr := up.Conn.RemoteAddr()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, addr.Network(), addr.String())
+	if err != nil {
+		return fmt.Errorf("connecting to cancel: %w", err)
+	}
+	defer conn.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		conn.SetDeadline(deadline)
+	}
+	msg, err := (&pgproto3.CancelRequest{ProcessID: up.PID, SecretKey: up.SecretKey}).Encode(nil)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Write(msg); err != nil {
+		return fmt.Errorf("sending the cancel: %w", err)
+	}
+	// The server closes when it has signalled: until then the cancel could still
+	// hit a later query.
+	conn.Read(make([]byte, 1))
+	return nil
+}
