@@ -101,10 +101,10 @@ func Play(ctx context.Context, c Config) (*Played, error) {
 	if err = s.play(ctx); err == nil {
 		err = s.ask(ctx, p)
 	}
+	s.clients.close(context.WithoutCancel(ctx))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("drill %s: %w", c.Scenario, err), p.Close())
 	}
-	s.clients.close(ctx)
 	s.clock.run()
 	p.Report.Elapsed = time.Since(began).Seconds()
 	if len(p.Report.Violations) > 0 {

@@ -42,8 +42,8 @@ type Report struct {
 	Answer   *trace.Answer      `json:"answer"`
 	File     *sensor.FileReport `json:"file"` // what was made of the recovered file
 	Spared   Spared             `json:"spared"`
-	Incident uint64             `json:"incident"` // number of the incident that the bursts belong to; 0 if none was opened
-	Learning int                `json:"alerts_while_learning"`
+	Incident uint64             `json:"incident"`              // number of the incident that the bursts belong to; 0 if none was opened
+	Learning int                `json:"alerts_while_learning"` // before the case began
 }
 
 // Truth is what the actors did, by their own account.
@@ -296,18 +296,24 @@ func (s *stage) timeline(r *Report, alerts []sekisho.Entry) {
 	add := func(e Event) { r.Timeline = append(r.Timeline, e) }
 	add(Event{At: beaconOn, Code: "infected", What: fmt.Sprintf("%s, %s and %s begin to call %s, which nobody knows yet", firstPC, deskPC, marketingPC, relay)})
 	for i := range alerts {
-		if alerts[i].Body.(*sekisho.Alert).Learning {
+		if alerts[i].Time < sekisho.At(beaconOn) && alerts[i].Body.(*sekisho.Alert).Learning {
 			r.Learning++
 		}
 	}
-	// seen finds the first alert after at that judges one of the endpoints.
-	seen := func(e Event, detector string, endpoints ...string) Event {
+	stolen := []uint32{0}
+	for _, account := range []string{supervisor, marketer} {
+		if ord, ok := s.house.Vault.Space("staff").Find(account); ok {
+			stolen = append(stolen, ord)
+		}
+	}
+	// seen finds the first alert about what e tells of, until an end: of a
+	// detector, at one of the terminals, and about the stolen accounts if it is
+	// about accounts at all.
+	seen := func(e Event, until time.Time, detector string, endpoints ...string) Event {
 		for i := range alerts {
 			a := alerts[i].Body.(*sekisho.Alert)
-			if a.Detector != detector || alerts[i].Time < sekisho.At(e.At) || len(endpoints) > 0 && !slices.Contains(endpoints, a.Endpoint) {
-				continue
-			}
-			if a.Until <= sekisho.At(e.At) || a.From > sekisho.At(e.At.Add(24*time.Hour)) {
+			if a.Detector != detector || !slices.Contains(endpoints, a.Endpoint) || !slices.Contains(stolen, a.Principal) ||
+				alerts[i].Time < sekisho.At(e.At) || a.Until <= sekisho.At(e.At) || a.From >= sekisho.At(until) {
 				continue
 			}
 			e.Seen, e.By = alerts[i].Time.Go().In(japan), detector
@@ -317,11 +323,12 @@ func (s *stage) timeline(r *Report, alerts []sekisho.Entry) {
 		}
 		return e
 	}
-	add(Event{At: trialOn, Code: "trial", What: fmt.Sprintf("the attacker tries the accounts %s and %s: %d people until %s, a few an evening", supervisor, marketer, r.Truth.TrialRead, trialOff.Format("2 January"))})
+	add(seen(Event{At: trialOn, Code: "trial", What: fmt.Sprintf("the attacker tries the accounts %s and %s: %d people until %s, a few an evening", supervisor, marketer, r.Truth.TrialRead, trialOff.Format("2 January"))},
+		trialOff.AddDate(0, 0, 1), "sweep", infected[:]...))
 	for _, b := range bursts {
-		add(seen(Event{At: b.from, Code: "burst", What: fmt.Sprintf("mass reading until %s from %s and %s", b.until.Format("15:04"), deskPC, marketingPC)}, "sweep", infected[:]...))
+		add(seen(Event{At: b.from, Code: "burst", What: fmt.Sprintf("mass reading until %s from %s and %s", b.until.Format("15:04"), deskPC, marketingPC)}, b.until, "sweep", infected[:]...))
 		for _, p := range b.send {
-			add(seen(Event{At: p.at, Code: "sent", What: fmt.Sprintf("%s sends what it packed to %s", p.endpoint, dropSite)}, "egress", p.endpoint))
+			add(seen(Event{At: p.at, Code: "sent", What: fmt.Sprintf("%s sends what it packed to %s", p.endpoint, dropSite)}, p.at.Add(24*time.Hour), "egress", p.endpoint))
 		}
 	}
 	if r.Incident != 0 {

@@ -21,14 +21,14 @@ func (r *Report) Text(w io.Writer) {
 		case e.Delay != nil:
 			fmt.Fprintf(w, "  → seen by %q after %v", e.By, time.Duration(*e.Delay*float64(time.Second)).Round(time.Second))
 		case e.Code == "trial":
-			fmt.Fprint(w, "  → no alert: below every hourly limit")
+			fmt.Fprint(w, "  → not seen: below every hourly limit")
 		case e.Code == "burst" || e.Code == "sent":
-			fmt.Fprint(w, "  → no alert")
+			fmt.Fprint(w, "  → not seen")
 		}
 		fmt.Fprintln(w)
 	}
 	if r.Learning > 0 {
-		fmt.Fprintf(w, "  %d alerts were raised while a principal or terminal was new to sekisho; most are approved bulk jobs in their first weeks.\n", r.Learning)
+		fmt.Fprintf(w, "  %d alerts came before that, about approved bulk jobs in their first weeks, which sekisho was still learning.\n", r.Learning)
 	}
 
 	a := r.Answer
