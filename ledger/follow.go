@@ -220,7 +220,7 @@ func (r *reader) open(n int) error {
 
 // read gives the next group, from the next segment if this one is used up.
 func (r *reader) read() (groupHead, []byte, error) {
-	for again := false; ; again = true {
+	for again, back := false, false; ; again = true {
 		if r.end != nil {
 			// Beyond the durable end of the current segment a group may be half
 			// there: it must not get into the window.
@@ -250,11 +250,22 @@ func (r *reader) read() (groupHead, []byte, error) {
 		if !errors.Is(err, errUnused) {
 			return head, nil, r.judge(err)
 		}
-		next, prev := r.next, r.prev
+		was := *r
 		if err := r.open(r.segment + 1); err != nil {
 			return groupHead{}, nil, err
 		}
-		if r.next != next || r.prev != prev {
+		if r.next != was.next || r.prev != was.prev {
+			if r.end == nil && !back && r.next > was.next {
+				// Since the end of the segment before was looked at, somebody has
+				// written more there and then begun this one. By now that segment is
+				// what it will stay: what follows must be in it.
+				back = true
+				if err := r.open(was.segment); err != nil {
+					return groupHead{}, nil, err
+				}
+				r.off, r.next, r.prev = was.off, was.next, was.prev
+				continue
+			}
 			return groupHead{}, nil, fmt.Errorf("%w: %s does not follow the segment before it; run `sekisho ledger verify`", ErrCorrupt, segmentName(r.segment))
 		}
 	}

@@ -334,7 +334,8 @@ func TestVerifyWhileWriting(t *testing.T) {
 			}
 		})
 	}
-	go func() { writers.Wait(); l.Close() }()
+	closed := make(chan error, 1)
+	go func() { writers.Wait(); closed <- l.Close() }()
 	for l.Last() < 2002 {
 		before := l.Last()
 		r, err := ledger.Verify(fs, dir, nil)
@@ -355,8 +356,7 @@ func TestVerifyWhileWriting(t *testing.T) {
 			t.Errorf("read up to %d when %d was durable before", n, before)
 		}
 	}
-	writers.Wait()
-	if err := l.Close(); err != nil && !errors.Is(err, ledger.ErrClosed) {
+	if err := <-closed; err != nil {
 		t.Error(err)
 	}
 }
