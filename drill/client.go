@@ -8,12 +8,15 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"sekisho/demo"
 )
@@ -108,13 +111,23 @@ func (c *clients) tlsOf(endpoint string) (*tls.Config, error) {
 	return t, nil
 }
 
-// close ends every connection in order.
-func (c *clients) close(ctx context.Context) {
+// close says goodbye on every connection, and waits until the gate has closed
+// it too.
+func (c *clients) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for d, one := range c.open {
-		one.conn.Close(ctx)
 		delete(c.open, d)
+		h, err := one.conn.Hijack()
+		if err != nil {
+			continue // it broke before
+		}
+		h.Conn.SetDeadline(time.Now().Add(5 * time.Second))
+		h.Frontend.Send(&pgproto3.Terminate{})
+		if h.Frontend.Flush() == nil {
+			io.Copy(io.Discard, h.Conn)
+		}
+		h.Conn.Close()
 	}
 }
 

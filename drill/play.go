@@ -101,7 +101,7 @@ func Play(ctx context.Context, c Config) (*Played, error) {
 	if err = s.play(ctx); err == nil {
 		err = s.ask(ctx, p)
 	}
-	s.clients.close(context.WithoutCancel(ctx))
+	s.clients.close()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("drill %s: %w", c.Scenario, err), p.Close())
 	}
