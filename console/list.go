@@ -75,7 +75,7 @@ func (c *Console) exportList(r *http.Request, who *session, q trace.Question, wh
 		return nil, fmt.Errorf("reading the roster for a list: %w", err)
 	}
 	shape := c.ownShape(sekisho.Export, space, "list of an incident: "+which, sekisho.Relation)
-	if err := c.recordAccess(r.Context(), who.entry, who.statement(), shape, subjects, 1); err != nil {
+	if err := c.recordAccess(r.Context(), who.entry, who.statement(), shape, subjects, 0); err != nil {
 		return nil, err
 	}
 	return func(w io.Writer) error { return writeList(w, space, c.cfg.Vault.Space(space), roster, subjects) }, nil

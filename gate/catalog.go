@@ -3,6 +3,8 @@ package gate
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -99,9 +101,51 @@ func (g *Gate) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := g.count(ctx, r, cat); err != nil {
+		return err
+	}
 	g.plans.reset(cat)
 	return nil
 }
+
+// population is how many people each subject has, as the database last said.
+type population struct {
+	mu sync.Mutex
+	by map[string]uint64
+}
+
+// populationOf is how many people an access to any row of a subject's tables
+// can reach: as many as the database says there are, or have ever been seen.
+func (g *Gate) populationOf(space string) uint64 {
+	g.population.mu.Lock()
+	defer g.population.mu.Unlock()
+	return max(g.population.by[space], uint64(g.vault.Space(space).Len()))
+}
+
+// count asks the database how many people there are.
+func (g *Gate) count(ctx context.Context, r *reader, cat *catalog.Catalog) error {
+	by := map[string]uint64{}
+	for _, subject := range cat.Subjects() {
+		sql, ok := cat.Population(subject)
+		if !ok {
+			continue
+		}
+		rows, err := r.query(ctx, sql)
+		if err != nil {
+			return fmt.Errorf("counting the people of subject %s: %w", subject, err)
+		}
+		if len(rows) == 1 && len(rows[0]) == 1 && rows[0][0] != nil {
+			by[subject], _ = strconv.ParseUint(*rows[0][0], 10, 64)
+		}
+	}
+	g.population.mu.Lock()
+	defer g.population.mu.Unlock()
+	g.population.by = by
+	return nil
+}
+
+// countEvery is how often people are counted anew.
+const countEvery = time.Hour
 
 // keepFresh compares the database with the catalog again and again. While the
 // database cannot be asked, the gate goes on with what it knows: clients cannot
@@ -109,6 +153,7 @@ func (g *Gate) refresh(ctx context.Context) error {
 func (g *Gate) keepFresh(ctx context.Context) {
 	tick := time.NewTicker(g.conf.Upstream.Refresh)
 	defer tick.Stop()
+	counted := time.Now()
 	var r *reader
 	defer func() {
 		if r != nil {
@@ -127,6 +172,12 @@ func (g *Gate) keepFresh(ctx context.Context) {
 				if r, err = g.reader(ctx); err != nil {
 					return err
 				}
+			}
+			if time.Since(counted) > countEvery {
+				if err := g.count(ctx, r, g.plans.catalog()); err != nil {
+					return err
+				}
+				counted = time.Now()
 			}
 			fresh, err := g.plans.catalog().Fresh(ctx, r.query)
 			if err != nil || fresh {

@@ -59,7 +59,7 @@ type Upstream struct {
 	// Database is the one that clients reach. They name it themselves, and any
 	// other name is refused.
 	Database string `yaml:"database"`
-	// SSLMode is libpq's: disable, prefer, require, verify-ca, verify-full.
+	// SSLMode is one of libpq's: disable, require, verify-ca, verify-full.
 	// Default verify-full for a host, disable for a socket.
 	SSLMode string `yaml:"sslmode"`
 	// SSLRootCert is a PEM file with the authority of the server's certificate.
@@ -86,8 +86,10 @@ type Mode string
 const (
 	// Enforce refuses it, and adds hidden keys where they are needed.
 	Enforce Mode = "enforce"
-	// Observe never refuses and never rewrites: it records exactly where the
-	// plain statement allows, else any-row.
+	// Observe never rewrites, and refuses nothing for what it reads: it records
+	// exactly where the plain statement allows, else any-row. What no mode lets
+	// through (role changes, files on the server, unsafe encodings, the fast
+	// path), and what cannot be recorded, is refused here too.
 	Observe Mode = "observe"
 )
 
@@ -156,6 +158,8 @@ func (c *Config) Check() error {
 		return errors.New("gate: upstream: host and database are needed")
 	case c.Upstream.Reader.User == "":
 		return errors.New("gate: upstream: reader: user is needed: the login that reads the catalog and the roster")
+	case !slices.Contains([]string{"", "disable", "require", "verify-ca", "verify-full"}, c.Upstream.SSLMode):
+		return fmt.Errorf("gate: upstream: sslmode %q: use disable, require, verify-ca or verify-full", c.Upstream.SSLMode)
 	case (c.TLS.Cert == "") != (c.TLS.Key == ""):
 		return errors.New("gate: tls: cert and key come together")
 	case c.TLS.Cert == "" && (c.TLS.Require || c.TLS.ClientCA != ""):

@@ -38,10 +38,11 @@ type Gate struct {
 	principals map[string]principal
 	mock       [32]byte // of names that nobody has
 
-	plans    planCache
-	sick     atomic.Bool // the ledger refused the last entry
-	refusals atomic.Uint64
-	closing  atomic.Bool
+	plans      planCache
+	population population
+	sick       atomic.Bool // the ledger refused the last entry
+	refusals   atomic.Uint64
+	closing    atomic.Bool
 
 	mu       sync.Mutex
 	sessions map[uint32]*session // by cancel key's process id

@@ -574,7 +574,7 @@ func (g *Gate) recordAnyRow(s *session, sp *stmtPlan, number uint64, stated uint
 		}
 		bodies = append(bodies, &sekisho.Access{
 			Session: s.id.Load(), Shape: seq, Number: number, Class: sekisho.AnyRow,
-			Purpose: stated, Reach: uint64(g.vault.Space(space).Len()),
+			Purpose: stated, Reach: g.populationOf(space),
 		})
 	}
 	_, err := g.append(bodies...)

@@ -61,6 +61,7 @@ func (g *Gate) upstreamConfig(login Login) (*pgconn.Config, error) {
 	if err != nil {
 		return nil, errors.New("the upstream settings of the gate's config do not make a connection: check host, port, sslmode and sslrootcert")
 	}
+	conf.Password = "" // what the environment or a passfile would add is not the gate's
 	if login.PasswordFile != "" {
 		b, err := os.ReadFile(login.PasswordFile)
 		if err != nil {
@@ -68,7 +69,6 @@ func (g *Gate) upstreamConfig(login Login) (*pgconn.Config, error) {
 		}
 		conf.Password = strings.TrimRight(string(b), "\r\n")
 	}
-	// What the environment or a passfile would add is not the gate's.
 	conf.RuntimeParams = map[string]string{}
 	conf.Fallbacks = nil
 	return conf, nil

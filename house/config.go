@@ -139,7 +139,10 @@ func (c *Config) check(base string) error {
 	if err := c.Catalog.Check(); err != nil {
 		return err
 	}
-	return nil
+	if c.Gate.Listen == "" && len(c.Gate.Roles) == 0 && c.Gate.Upstream.Host == "" {
+		return nil // a house without a gate: a stopped ledger that is opened to be asked
+	}
+	return c.Gate.Check()
 }
 
 // Against is a path as the config file in base means it.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"sekisho"
@@ -32,6 +33,9 @@ type Options struct {
 	Drill string           // the scenario, if this house is one
 	Now   func() time.Time // nil is time.Now; only drills and tests replace it
 	Log   *slog.Logger
+	// Quiet: the detectors do not judge. For a ledger that is opened without its
+	// config, which says what they would have to judge by.
+	Quiet bool
 }
 
 // A House is open: its ledger takes entries, its views stand at the ledger's
@@ -108,7 +112,7 @@ func Open(ctx context.Context, c Config, base string, o Options) (h *House, err 
 	if err != nil {
 		return nil, err
 	}
-	if err := h.fold(ctx); err != nil {
+	if err := h.fold(ctx, o.Quiet); err != nil {
 		return nil, err
 	}
 	if err := h.Vault.Reconcile(h.past.highest); err != nil {
@@ -136,7 +140,7 @@ func (p *past) Apply(e *sekisho.Entry) {
 }
 
 // fold brings the views to the end of the ledger and keeps them there.
-func (h *House) fold(ctx context.Context) error {
+func (h *House) fold(ctx context.Context, quiet bool) error {
 	bindings, err := sensor.NewBindings(h.Config.Sensors.Bindings)
 	if err != nil {
 		return fmt.Errorf("config: sensors: %w", err)
@@ -148,11 +152,15 @@ func (h *House) fold(ctx context.Context) error {
 	}
 	judges := h.Config.Watch
 	judges.Egress.Hostile = append(judges.Egress.Hostile, hostile...)
+	reactions := []view.Reaction{watch.New(judges).Reaction(), h.Incidents.Reaction()}
+	views := []view.View{&h.past, h.Trace, h.Seen, h.Bindings, h.Live}
+	if quiet {
+		reactions, views = nil, append(views, h.Incidents) // folded all the same
+	}
 	h.past.highest = map[string]uint32{}
 	h.Views = view.New(view.Config{
 		Follow: h.Ledger.Follow, Last: h.Ledger.Last, Append: h.append, Log: h.Log,
-		Views:     []view.View{&h.past, h.Trace, h.Seen, h.Bindings, h.Live},
-		Reactions: []view.Reaction{watch.New(judges).Reaction(), h.Incidents.Reaction()},
+		Views: views, Reactions: reactions,
 	})
 	following, stop := context.WithCancel(context.Background())
 	h.stop = stop
@@ -217,6 +225,9 @@ func Listen(addr string) (l net.Listener, moved bool, err error) {
 		if l, err = net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(n))); err == nil {
 			return l, n != first, nil
 		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
 	}
-	return nil, false, fmt.Errorf("listening on %s and the 99 ports above it: %w", addr, err)
+	return nil, false, fmt.Errorf("listening on %s: %w", addr, err)
 }

@@ -160,6 +160,6 @@ func Reopen(ctx context.Context, dir, zone string, o Options) (*House, error) {
 		return nil, err
 	}
 	s.Vault.Close()
-	o.Drill = s.Opened.Drill
+	o.Drill, o.Quiet = s.Opened.Drill, true
 	return Open(ctx, Config{Name: s.Opened.Name, Data: s.Dir, Number: s.Gate, TimeZone: zone}, s.Dir, o)
 }
