@@ -353,3 +353,36 @@ func TestCheckFindsASwap(t *testing.T) {
 		}
 	}
 }
+
+// Whatever ordinal is guessed from, the answer is that of OfInt; and a wrong
+// guess assigns nothing.
+func TestOfIntAfter(t *testing.T) {
+	v := open(t, config(t.TempDir(), disk.OS{}))
+	s := v.Space("member")
+	rng := rand.New(rand.NewPCG(3, 3))
+	var keys []int64
+	for i := range 20_000 {
+		switch i % 7 {
+		case 3:
+			s.OfText(fmt.Appendf(nil, "K-%d", i)) // an ordinal that is no integer's
+		default:
+			keys = append(keys, rng.Int64N(1<<40)-1<<39)
+			s.OfInt(keys[len(keys)-1])
+		}
+	}
+	before := s.Len()
+	for i := range 100_000 {
+		k := keys[rng.IntN(len(keys))]
+		want := s.OfInt(k)
+		hint := []uint32{0, want - 1, want, uint32(rng.IntN(before + 2)), math.MaxUint32}[i%5]
+		if got := s.OfIntAfter(k, hint); got != want {
+			t.Fatalf("OfIntAfter(%d, %d) = %d, OfInt gives %d", k, hint, got, want)
+		}
+	}
+	if s.Len() != before {
+		t.Errorf("%d ordinals were assigned by looking", s.Len()-before)
+	}
+	if got := s.OfIntAfter(1<<50, uint32(before)); got != uint32(before)+1 {
+		t.Errorf("a new key got %d after %d", got, before)
+	}
+}
