@@ -252,14 +252,16 @@ func (c *Catalog) denied(s *stmt.Statement) string {
 // trouble gives the reason if the statement runs what nobody can see through.
 // Beside protected data more is trouble than elsewhere.
 func (c *Catalog) trouble(s *stmt.Statement, over bool, j *Judgement) string {
-	switch s.Kind {
-	case stmt.Do, stmt.Call, stmt.Code, stmt.Execute, stmt.Fetch:
+	if s.Kind == stmt.Code {
 		return string(s.Kind)
-	case stmt.Unknown:
-		return "not_understood"
 	}
-	if s.Inner != nil && (s.Inner.Kind == stmt.Execute || s.Inner.Kind == stmt.Unknown) {
-		return string(s.Inner.Kind)
+	if s.Runs != "" { // also EXPLAIN ANALYZE CREATE TABLE x AS EXECUTE y
+		return string(s.Runs)
+	}
+	for inner := s; inner != nil; inner = inner.Inner {
+		if inner.Kind == stmt.Unknown {
+			return "not_understood"
+		}
 	}
 	for _, set := range s.Settings {
 		if set.Durable || !set.Known && !set.Default {
@@ -417,6 +419,9 @@ func (c *Catalog) instances(s *stmt.Statement, j *Judgement) (keys []stmt.KeyRef
 		}
 		if !r.Top || rel.key == nil {
 			return nil, "not_understood"
+		}
+		if r.Tried {
+			return nil, "outer_join"
 		}
 		j.Instances = append(j.Instances, Instance{
 			Space: rel.table.Subject, Table: rel.full(), OID: rel.oid, Alias: r.Ref(),

@@ -17,6 +17,7 @@ var refusals = map[string][2]string{
 	"function_in_from":    {"", "Name tables only in FROM."},
 	"values":              {"", "Name tables only in FROM."},
 	"tablesample":         {"", "Leave out TABLESAMPLE."},
+	"outer_join":          {"", "Join the table by column = column only, and put other conditions into WHERE; or use an inner join."},
 	"column_alias":        {"", "Give the table an alias without a column list."},
 	"join_alias":          {"", "Give the tables aliases, not the join."},
 	"into":                {"", "Copies of protected data are not made through the gate."},

@@ -292,6 +292,9 @@ func (s *Statement) setting(n *pg.VariableSetStmt, durable bool) {
 		set.Known = false
 	}
 	for _, a := range n.Args {
+		if c := a.GetTypeCast(); c != nil && set.Name == "timezone" { // SET TIME ZONE INTERVAL '1'
+			a = c.Arg
+		}
 		if v, ok := constant(a); ok {
 			set.Values = append(set.Values, v)
 		} else if a.GetDefElem() == nil {
@@ -301,10 +304,17 @@ func (s *Statement) setting(n *pg.VariableSetStmt, durable bool) {
 	s.Settings = append(s.Settings, set)
 }
 
-// constant is the value of a constant as the server would read it as text.
+// constant is the value of a bare constant as the server would read it as
+// text. A cast makes another value of it: 'offer'::varchar(3). The exception is
+// how the grammar writes TRUE and FALSE.
 func constant(n *pg.Node) (string, bool) {
-	if c := n.GetTypeCast(); c != nil { // SET TIME ZONE INTERVAL '1', 'x'::text
-		return constant(c.Arg)
+	if c := n.GetTypeCast(); c != nil && nameOf(c.TypeName.GetNames()) == (Name{"pg_catalog", "bool"}) {
+		if b := c.Arg.GetAConst(); b != nil && !b.Isnull {
+			if v, ok := b.Val.(*pg.A_Const_Boolval); ok {
+				return fmt.Sprint(v.Boolval.GetBoolval()), true
+			}
+		}
+		return "", false
 	}
 	c := n.GetAConst()
 	if c == nil || c.Isnull {

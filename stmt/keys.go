@@ -56,8 +56,9 @@ func (r Rewrite) Position(p int) int {
 // Apply puts the same keys into another text. It reports false unless that is
 // certain to be right: the text has the same ShapeKey as the one that was
 // rewritten, and the insertion lies before its first literal, where two texts
-// of one shape are the same byte for byte. The text is of one statement, and
-// may end in a semicolon.
+// of one shape are the same byte for byte. The text may end in a semicolon
+// even if the one rewritten did not, and the other way round: ShapeKey is the
+// same for both.
 func (r Rewrite) Apply(text, shapeKey string) (string, bool) {
 	if r.shape == "" || r.shape != shapeKey || r.At > len(text) {
 		return "", false
@@ -100,7 +101,7 @@ func (s *Statement) WithKeys(keys []KeyRef) (Rewrite, error) {
 	if err := s.prove(of, r.Text, keys); err != nil {
 		return Rewrite{}, err
 	}
-	if key, first, ok := shapeKey(s.Text); ok && s.Start == 0 && at <= first {
+	if key, first, ok := shapeKey(s.Text); ok && s.Start == 0 && at <= first && len(of.Settings) == 0 {
 		r.shape = key
 	}
 	return r, nil

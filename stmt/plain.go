@@ -1,6 +1,8 @@
 package stmt
 
 import (
+	"slices"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -80,6 +82,12 @@ func (s *Statement) from(list []*pg.Node, w *walk) string {
 			if o := s.from([]*pg.Node{j.Larg, j.Rarg}, w); o != "" {
 				return o
 			}
+			if j.Jointype == pg.JoinType_JOIN_LEFT || j.Jointype == pg.JoinType_JOIN_FULL {
+				w.try(j, j.Rarg)
+			}
+			if j.Jointype == pg.JoinType_JOIN_RIGHT || j.Jointype == pg.JoinType_JOIN_FULL {
+				w.try(j, j.Larg)
+			}
 		case *pg.Node_RangeSubselect:
 			switch {
 			case n.RangeSubselect.Lateral:
@@ -97,6 +105,44 @@ func (s *Statement) from(list []*pg.Node, w *walk) string {
 		}
 	}
 	return ""
+}
+
+// try marks the relations of the side of an outer join that may be missing, if
+// the join's own condition, or one within that side, is more than equalities
+// of columns.
+func (w *walk) try(join *pg.JoinExpr, side *pg.Node) {
+	equal := equalities(join.Quals)
+	var relations []*pg.RangeVar
+	var visit func(n *pg.Node)
+	visit = func(n *pg.Node) {
+		if r := n.GetRangeVar(); r != nil {
+			relations = append(relations, r)
+		}
+		if j := n.GetJoinExpr(); j != nil {
+			equal = equal && equalities(j.Quals)
+			visit(j.Larg)
+			visit(j.Rarg)
+		}
+	}
+	visit(side)
+	if !equal {
+		w.tried = append(w.tried, relations...)
+	}
+}
+
+// equalities says whether a join's condition is nothing but column = column,
+// once or several times with AND. USING and NATURAL leave none, and are just
+// that.
+func equalities(n *pg.Node) bool {
+	if n == nil {
+		return true
+	}
+	if b := n.GetBoolExpr(); b != nil && b.Boolop == pg.BoolExprType_AND_EXPR {
+		return !slices.ContainsFunc(b.Args, func(a *pg.Node) bool { return !equalities(a) })
+	}
+	e := n.GetAExpr()
+	return e != nil && e.Kind == pg.A_Expr_Kind_AEXPR_OP && nameOf(e.Name).Name == "=" &&
+		e.Lexpr.GetColumnRef() != nil && e.Rexpr.GetColumnRef() != nil
 }
 
 // expressions says whether everything below n is a node that is known to be

@@ -20,7 +20,8 @@ const maxShapeBytes = 64 << 10
 // could depend on a literal, or that it does not know for certain to be one
 // simple SELECT, INSERT, UPDATE or DELETE: comments, dollar quotes, escapes,
 // several statements. Numbers behind ORDER or GROUP, where they may name a
-// column, stay in the key.
+// column, stay in the key. A semicolon at the end and white space before or
+// behind it are not in the key.
 func ShapeKey(text string) (key string, ok bool) {
 	key, _, ok = shapeKey(text)
 	return key, ok
@@ -131,6 +132,9 @@ func shapeKey(text string) (key string, first int, ok bool) {
 			if j >= len(text) {
 				return "", 0, false
 			}
+			if strings.Contains(lower(text[i:j]), "set_config") {
+				return "", 0, false // what it does depends on its literals
+			}
 			b = append(b, text[i:j+1]...)
 			i = j + 1
 		case c == '$': // a parameter; a dollar quote has no digit here
@@ -147,7 +151,6 @@ func shapeKey(text string) (key string, first int, ok bool) {
 			return "", 0, false
 		case c == ';':
 			done = true
-			b = append(b, c)
 			i++
 		default:
 			b = append(b, c)
@@ -160,7 +163,7 @@ func shapeKey(text string) (key string, first int, ok bool) {
 	if first < 0 {
 		first = len(text)
 	}
-	return string(b), first, true
+	return strings.TrimRight(string(b), " \t\n\r"), first, true
 }
 
 func wordStart(c byte) bool {

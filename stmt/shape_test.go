@@ -32,6 +32,8 @@ var texts = []string{
 	"select a from t where b = E? or b = U&? or b = x?",
 	"select a from t where b = ?e? or b = a?",
 	"select set_config(?, ?, false)",
+	"select \"set_config\"(?, ?, false)", "select pg_catalog.\"set_config\" (?, ?, false) from t",
+	"select a from t where k = ? ;", "select a from t where k = ?;\n",
 	"select a from t where b = ?; select a from t where b = ?",
 	"select a from t where b = $1 and c = ?",
 	"select \"a?\" from t where b = ?",
@@ -131,7 +133,8 @@ func TestOneShapeOneAnalysis(t *testing.T) {
 func TestShapeKeyRefuses(t *testing.T) {
 	for _, text := range []string{
 		"", " ", ";", "select 1; select 2", "set x = 1", "begin", "select E'x'", "select U&'x'", "select $$x$$", "select 1 -- x", "select 1 /* x */",
-		"select 'x", `select "x`, "select 'a\\b'", "select set_config('a', 'b', false)", "select '\x00'", "select '\xff'", "select 1\v", "copy t to stdout",
+		"select 'x", `select "x`, "select 'a\\b'", "select set_config('a', 'b', false)", `select "set_config"('a', 'b', false)`, `select pg_catalog."set_config"
+('a', 'b', false)`, "select '\x00'", "select '\xff'", "select 1\v", "copy t to stdout",
 		"select a into b from t", "table t", "values (1)", "explain select 1",
 	} {
 		if key, ok := stmt.ShapeKey(text); ok {
@@ -142,6 +145,37 @@ func TestShapeKeyRefuses(t *testing.T) {
 	b, _ := stmt.ShapeKey("select a from t order by 2")
 	if a == b {
 		t.Error("the number behind ORDER BY names a column, and is lost")
+	}
+}
+
+// A semicolon at the end, and white space before or behind it, change neither
+// the shape nor where the keys go.
+func TestApplyLeavesTheEndOfATextAlone(t *testing.T) {
+	const body, keyed = "select a from t where k = ", `select a , "t"."k" AS __sekisho_1 from t where k = `
+	ends := []string{"", ";", " ;", " ; \n", "\t", "\n"}
+	for _, written := range ends {
+		r, err := one(t, body+"1"+written).WithKeys([]stmt.KeyRef{{Relation: 0, Column: "k"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key, _ := stmt.ShapeKey(body + "'x'" + written); key != "" {
+			if got, ok := r.Apply(body+"'x'"+written, key); ok {
+				t.Errorf("a string has the shape of a number: %q", got)
+			}
+		}
+		for _, end := range ends {
+			text := body + "42" + end
+			key, _ := stmt.ShapeKey(text)
+			if got, ok := r.Apply(text, key); !ok || got != keyed+"42"+end {
+				t.Errorf("rewritten as %q, applied to %q: %q, %t", body+"1"+written, text, got, ok)
+			}
+		}
+	}
+	// Something behind the semicolon is another statement.
+	for _, text := range []string{body + "1;;", body + "1; x", body + "1;-- x"} {
+		if key, ok := stmt.ShapeKey(text); ok {
+			t.Errorf("%q has the key %q", text, key)
+		}
 	}
 }
 

@@ -75,7 +75,13 @@ type Relation struct {
 	Written bool // target of INSERT, UPDATE, DELETE, MERGE, TRUNCATE or COPY FROM
 	Added   bool // Written, and rows are only added: INSERT without ON CONFLICT DO UPDATE, or COPY FROM
 	Maybe   bool // a name in DDL that may mean a relation, or something else
-	CTE     bool // a WITH query of the same statement has that name, so it may be that one
+
+	// Tried: it stands on the side of an outer join that may be missing, and
+	// is joined by more than equalities of columns. A row in which it is
+	// missing then tells what its rows do not hold, and names none of them.
+	Tried bool
+
+	CTE bool // a WITH query of the same statement has that name, so it may be that one
 }
 
 // Ref is how columns of this relation are qualified in the statement.
@@ -176,6 +182,7 @@ type Statement struct {
 	Settings []Setting  // of SET and RESET, and of set_config()
 	Copy     *CopyTo    // only for Copy
 	Inner    *Statement // of EXPLAIN, PREPARE, DECLARE, CREATE TABLE AS, CREATE VIEW
+	Runs     Kind       // Execute, Fetch, Call or Do if one stands in it at any depth, or is it: what runs cannot be read off this text
 	Object   string     // name of the prepared statement, cursor, savepoint or channel; for TRANSACTION the command
 	All      bool       // DEALLOCATE ALL, CLOSE ALL, DISCARD ALL, RESET ALL
 }

@@ -17,6 +17,7 @@ type walk struct {
 	written   []*pg.RangeVar
 	added     []*pg.RangeVar // of those written, the ones that only grow
 	ctes      []string
+	tried     []*pg.RangeVar // see Relation.Tried
 }
 
 func (w *walk) message(m protoreflect.Message) {
@@ -68,6 +69,7 @@ func (w *walk) visit(node any) {
 			Only:    !n.Inh,
 			Written: slices.Contains(w.written, n),
 			Added:   slices.Contains(w.added, n),
+			Tried:   slices.Contains(w.tried, n),
 		})
 	case *pg.InsertStmt:
 		w.write(n.Relation)
@@ -89,6 +91,14 @@ func (w *walk) visit(node any) {
 			w.write(n.Relation)
 			w.added = append(w.added, n.Relation)
 		}
+	case *pg.ExecuteStmt:
+		s.Runs = Execute
+	case *pg.FetchStmt:
+		s.Runs = Fetch
+	case *pg.CallStmt:
+		s.Runs = Call
+	case *pg.DoStmt:
+		s.Runs = Do
 	case *pg.CommonTableExpr:
 		w.ctes = append(w.ctes, n.Ctename)
 	case *pg.FuncCall:
@@ -127,11 +137,12 @@ func (w *walk) visit(node any) {
 	case *pg.MergeSupportFunc:
 		w.special("merge_action")
 	case *pg.A_Expr:
-		s.Operators = append(s.Operators, nameOf(n.Name))
 		switch n.Kind {
 		case pg.A_Expr_Kind_AEXPR_BETWEEN, pg.A_Expr_Kind_AEXPR_NOT_BETWEEN,
 			pg.A_Expr_Kind_AEXPR_BETWEEN_SYM, pg.A_Expr_Kind_AEXPR_NOT_BETWEEN_SYM:
 			s.Operators = append(s.Operators, Name{Name: ">="}, Name{Name: "<="}, Name{Name: "<"}, Name{Name: ">"})
+		default:
+			s.Operators = append(s.Operators, nameOf(n.Name))
 		}
 	case *pg.SubLink:
 		if len(n.OperName) > 0 {
