@@ -242,7 +242,14 @@ func (c *Catalog) denied(s *stmt.Statement) string {
 		}
 	}
 	for _, r := range s.Relations {
-		if r.Written && r.Name.Name == "pg_settings" {
+		// A view over pg_settings is refused as it is made: it may be temporary,
+		// or written to by the rest of the same text, and then no snapshot
+		// knows it by the time of the write.
+		makes := creates(s) && s.Kind != stmt.CreateTableAs && s.Kind != stmt.Maintain && !r.Maybe
+		if !r.Written && !makes {
+			continue
+		}
+		if r.Name.Name == "pg_settings" || slices.ContainsFunc(c.find(r), func(rel *relation) bool { return rel.settings }) {
 			return "unsafe_setting"
 		}
 	}

@@ -50,6 +50,7 @@ type relation struct {
 	cascades     reach       // protected tables into which a change or deletion here is carried on
 	declared     bool        // listed as unprotected
 	under        []*relation // of a view: what it is made of
+	settings     bool        // pg_settings, or a view over it: writing it sets a setting
 	sensitive    bool        // of PostgreSQL itself, and holds values of users' tables or statements
 }
 
@@ -154,6 +155,7 @@ func (c *Catalog) loadRelations(ctx context.Context, query Query) error {
 		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 't', 'c')`,
 		func(v []string) error {
 			r := &relation{oid: oidOf(v[0]), schema: v[1], name: v[2], kind: first(v[3]), temporary: v[4] == "true", reaches: reach{}, cascades: reach{}}
+			r.settings = r.schema == "pg_catalog" && r.name == "pg_settings"
 			r.sensitive = r.schema == "pg_toast" || r.schema == "pg_catalog" && sensitive[r.name] || r.name == "pg_stat_statements"
 			c.byOID[r.oid] = r
 			c.byName[r.name] = append(c.byName[r.name], r)
@@ -363,16 +365,21 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 		WHERE c.relkind IN ('v', 'm') AND c.oid >= 16384`,
 		func(v []string) error {
 			view := c.byOID[oidOf(v[0])]
-			if view == nil || view.protected() || view.declared {
+			if view == nil {
 				return nil
 			}
 			parsed, err := stmt.Analyse(v[1])
 			if err != nil || len(parsed) != 1 {
-				view.opaque = "its definition is not understood"
+				if !view.protected() && !view.declared {
+					view.opaque = "its definition is not understood"
+				}
 				return nil
 			}
 			for _, r := range parsed[0].Relations {
 				depends[view] = append(depends[view], c.find(r)...)
+			}
+			if view.protected() || view.declared {
+				return nil
 			}
 			for _, f := range parsed[0].Functions {
 				if why := c.functionTrouble(f, false); why != "" {
@@ -396,11 +403,14 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 	for changed := true; changed; {
 		changed = false
 		for view, on := range depends {
-			if view.protected() || view.declared {
-				continue
-			}
 			for _, r := range on {
 				if r == view {
+					continue
+				}
+				if r.settings && !view.settings {
+					view.settings, changed = true, true
+				}
+				if view.protected() || view.declared {
 					continue
 				}
 				for t := range r.reaches {
@@ -436,7 +446,7 @@ func (c *Catalog) loadEffects(ctx context.Context, query Query) error {
 		return err
 	}
 	err = rowsOf(ctx, query, "rules", `
-		SELECT r.ev_class FROM pg_catalog.pg_rewrite r WHERE r.rulename <> '_RETURN' AND r.ev_class >= 16384`,
+		SELECT r.ev_class FROM pg_catalog.pg_rewrite r WHERE r.rulename <> '_RETURN'`,
 		func(v []string) error {
 			if rel := c.byOID[oidOf(v[0])]; rel != nil {
 				rel.writes = "a rule rewrites the statement"

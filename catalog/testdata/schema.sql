@@ -47,6 +47,8 @@ CREATE VIEW app.member_mail_again AS SELECT email AS x FROM app.member_mail;
 CREATE MATERIALIZED VIEW app.member_count AS SELECT count(*) AS n FROM crm.member;
 CREATE VIEW app.member_card AS SELECT member_no, name, email FROM crm.member;
 CREATE VIEW app.member_total AS SELECT count(*) AS n FROM crm.member;
+CREATE VIEW app.server_settings AS SELECT name, setting FROM pg_settings;
+CREATE VIEW app.server_settings_again AS SELECT * FROM app.server_settings;
 CREATE VIEW app.route_list AS SELECT code, miles FROM app.route;
 CREATE VIEW app.statistics AS SELECT tablename, most_common_vals::text AS values FROM pg_stats;
 CREATE VIEW app.dynamic AS SELECT query_to_xml('select * from crm.member', true, true, '') AS x;
