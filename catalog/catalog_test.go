@@ -500,3 +500,54 @@ func BenchmarkJudge(b *testing.B) {
 		})
 	}
 }
+
+// A key that may be null names nobody. It may be so in the table itself, or in
+// one that inherits from it.
+func TestKeysThatMayBeNull(t *testing.T) {
+	if _, err := postgres.psql(`create table app.base (member_no integer not null, x text); create table app.heir (note text) inherits (app.base)`); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { postgres.psql("drop table app.heir, app.base") })
+	cfg := config()
+	cfg.Tables = append(cfg.Tables, catalog.Table{Name: "app.base", Subject: "member", Key: "member_no"})
+	c, err := catalog.Load(context.Background(), postgres.query, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sql, want := range map[string]bool{
+		"select email from crm.member":         false,
+		"select email from crm.member_archive": false,
+		"select x from app.base":               false,
+		"select x from app.heir":               false,
+		"copy crm.member to stdout":            false,
+		"select number from crm.passport":      true,
+		"copy crm.passport to stdout":          true,
+		"select route from crm.booking":        true,
+		"select name from app.member_card":     true,
+	} {
+		j := judge(t, c, sql)
+		if len(j.Instances) != 1 || j.Instances[0].KeyNullable != want {
+			t.Errorf("%s: %+v, want nullable %t", sql, j.Instances, want)
+		}
+	}
+	j := judge(t, c, "select 1 from crm.member m left join crm.passport p on p.member_no = m.member_no")
+	if len(j.Instances) != 2 || j.Instances[0].KeyNullable || !j.Instances[1].KeyNullable {
+		t.Errorf("%+v", j.Instances)
+	}
+	want := "app.member_card.member_no app.trip_tokyo.member_no crm.booking.member_no crm.booking_2013.member_no crm.booking_2014.member_no crm.passport.member_no"
+	if got := strings.Join(c.NullableKeys(), " "); got != want {
+		t.Errorf("nullable keys: %s", got)
+	}
+	if _, err := postgres.psql("alter table app.base alter member_no drop not null"); err != nil {
+		t.Fatal(err)
+	}
+	if fresh, err := c.Fresh(context.Background(), postgres.query); err != nil || fresh {
+		t.Errorf("unseen: a key may be null now (%v)", err)
+	}
+	if c, err = catalog.Load(context.Background(), postgres.query, cfg); err != nil {
+		t.Fatal(err)
+	}
+	if j := judge(t, c, "select x from app.base"); !j.Instances[0].KeyNullable {
+		t.Errorf("%+v", j.Instances)
+	}
+}

@@ -45,6 +45,10 @@ type Instance struct {
 	Key     string // key column
 	Attnum  int16  // of the key column
 	TypeOID uint32 // of the key column
+
+	// KeyNullable: the database does not see to it that the key is there. A
+	// row without one is somebody's, and cannot be told whose.
+	KeyNullable bool
 }
 
 // Judgement is what a statement does to protected data. It belongs to one
@@ -432,7 +436,7 @@ func (c *Catalog) instances(s *stmt.Statement, j *Judgement) (keys []stmt.KeyRef
 		}
 		j.Instances = append(j.Instances, Instance{
 			Space: rel.table.Subject, Table: rel.full(), OID: rel.oid, Alias: r.Ref(),
-			Key: rel.key.name, Attnum: rel.key.attnum, TypeOID: rel.key.typeOID,
+			Key: rel.key.name, Attnum: rel.key.attnum, TypeOID: rel.key.typeOID, KeyNullable: rel.keyNullable,
 		})
 		keys = append(keys, stmt.KeyRef{Relation: i, Column: rel.key.name})
 	}
@@ -564,7 +568,7 @@ func (c *Catalog) plainCopy(s *stmt.Statement, j *Judgement) string {
 	}
 	j.Instances = []Instance{{
 		Space: rel.table.Subject, Table: rel.full(), OID: rel.oid, Alias: rel.name,
-		Key: rel.key.name, Attnum: rel.key.attnum, TypeOID: rel.key.typeOID,
+		Key: rel.key.name, Attnum: rel.key.attnum, TypeOID: rel.key.typeOID, KeyNullable: rel.keyNullable,
 	}}
 	var err error
 	if j.Rewrite, err = s.CopyWithKeys(rel.schema, rel.name, columns, []string{rel.key.name}); err != nil {

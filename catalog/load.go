@@ -43,7 +43,7 @@ type relation struct {
 	columns      []column
 	table        *Table // the config that protects it: its own or an ancestor's
 	key          *column
-	generated    bool
+	keyNullable  bool        // its key, or that of a table below it, may be null
 	reaches      reach       // protected tables that reading it can read; for a protected table, itself
 	opaque       string      // reading it runs code that nobody reviewed
 	writes       string      // writing it sets off something that nobody reviewed
@@ -59,6 +59,7 @@ type column struct {
 	attnum    int16
 	typeOID   uint32
 	generated bool
+	notNull   bool
 	category  sekisho.Categories
 	protected bool
 }
@@ -165,7 +166,7 @@ func (c *Catalog) loadRelations(ctx context.Context, query Query) error {
 		return err
 	}
 	return rowsOf(ctx, query, "columns", `
-		SELECT a.attrelid, a.attnum, a.attname, a.atttypid, (a.attgenerated <> '')::pg_catalog.text
+		SELECT a.attrelid, a.attnum, a.attname, a.atttypid, (a.attgenerated <> '')::pg_catalog.text, a.attnotnull::pg_catalog.text
 		FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
 		WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 			AND c.relnamespace <> 'pg_toast'::pg_catalog.regnamespace
@@ -173,7 +174,7 @@ func (c *Catalog) loadRelations(ctx context.Context, query Query) error {
 		func(v []string) error {
 			if r := c.byOID[oidOf(v[0])]; r != nil {
 				n, _ := strconv.ParseInt(v[1], 10, 16)
-				r.columns = append(r.columns, column{name: v[2], attnum: int16(n), typeOID: oidOf(v[3]), generated: v[4] == "true"})
+				r.columns = append(r.columns, column{name: v[2], attnum: int16(n), typeOID: oidOf(v[3]), generated: v[4] == "true", notNull: v[5] == "true"})
 			}
 			return nil
 		})
@@ -233,14 +234,21 @@ func (c *Catalog) protect(ctx context.Context, query Query) error {
 	descend = func(r *relation) error {
 		for _, oid := range children[r.oid] {
 			child := c.byOID[oid]
-			if child == nil || child.protected() { // an index, or a table with a config of its own
+			if child == nil { // an index
 				continue
 			}
-			if errs := child.guard(r.table); len(errs) > 0 {
-				return errors.Join(errs...)
+			if !child.protected() { // else it has a config of its own
+				if errs := child.guard(r.table); len(errs) > 0 {
+					return errors.Join(errs...)
+				}
+				if err := descend(child); err != nil {
+					return err
+				}
 			}
-			if err := descend(child); err != nil {
-				return err
+			// A constraint of the parent need not hold below it, and the child
+			// may call another of its columns the key.
+			if key := child.column(r.key.name); key == nil || !key.notNull || child.keyNullable {
+				r.keyNullable = true
 			}
 		}
 		return nil
@@ -315,7 +323,9 @@ func (r *relation) guard(t *Table) (errs []error) {
 			errs = append(errs, fmt.Errorf("catalog: table %s has no column named %s%s", r.full(), name, nearest(name, r.columnNames())))
 		}
 	}
-	r.key = r.column(t.Key)
+	if r.key = r.column(t.Key); r.key != nil {
+		r.keyNullable = !r.key.notNull
+	}
 	return errs
 }
 

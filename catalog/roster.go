@@ -17,6 +17,18 @@ func (c *Catalog) Tables(subject string) (tables []string) {
 	return set(tables)
 }
 
+// NullableKeys lists, as schema.table.column and sorted, the key columns of
+// protected tables in which the database allows null. Whoever loads a catalog
+// should say so: rows without a key cannot be told whose they are.
+func (c *Catalog) NullableKeys() (columns []string) {
+	for r := range c.all {
+		if r.keyNullable {
+			columns = append(columns, r.full()+"."+r.key.name)
+		}
+	}
+	return set(columns)
+}
+
 // Subjects lists the subjects in the order of the config.
 func (c *Catalog) Subjects() (names []string) {
 	for _, s := range c.cfg.Subjects {
