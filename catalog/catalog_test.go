@@ -551,3 +551,40 @@ func TestKeysThatMayBeNull(t *testing.T) {
 		t.Errorf("%+v", j.Instances)
 	}
 }
+
+// What comes with PostgreSQL is trusted, but not to keep a secret: pg_trgm's
+// set_limit is remembered for the session, and show_limit shows it.
+func TestExtensionsThatKeepState(t *testing.T) {
+	for _, name := range []string{"pg_trgm", "isn", "uuid-ossp"} {
+		rows, err := postgres.query(context.Background(), "select 1 from pg_available_extensions where name = '"+name+"'")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rows) == 0 {
+			t.Skipf("this PostgreSQL has no %s (on Debian: apt install postgresql-contrib)", name)
+		}
+	}
+	if _, err := postgres.psql(`create schema ext; create extension pg_trgm schema ext; create extension isn schema ext; create extension "uuid-ossp" schema ext`); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		postgres.psql(`drop extension pg_trgm; drop extension isn; drop extension "uuid-ossp"; drop schema ext`)
+	})
+	c := load(t)
+	for sql, want := range map[string]catalog.Kind{
+		"select ext.set_limit(points) from crm.member":                            catalog.Opaque,
+		"select set_limit(points) from crm.member":                                catalog.Opaque,
+		"select ext.show_limit() from crm.member":                                 catalog.Opaque,
+		"select 1 from crm.member where email like 'u1%' and ext.isn_weak(true)":  catalog.Opaque,
+		"select ext.similarity(name, 'x') from crm.member where name % 'x'":       catalog.Plain,
+		"select ext.uuid_generate_v4(), email from crm.member":                    catalog.Plain,
+		"select ext.set_limit(0.3)":                                               catalog.Free,
+		"select ext.show_limit(), ext.isn_weak()":                                 catalog.Free,
+		"insert into app.note (body) values (ext.uuid_generate_v4()::text)":       catalog.Free,
+		"select code from app.route where note % 'x' order by ext.set_limit(0.1)": catalog.Free,
+	} {
+		if j := judge(t, c, sql); j.Kind != want || j.Unknown {
+			t.Errorf("%v %s unknown %t, want %v: %s", j.Kind, j.Reason, j.Unknown, want, sql)
+		}
+	}
+}

@@ -19,12 +19,14 @@ type function struct {
 	reviewed  bool
 	attribute bool // can be called as an attribute of a row: (row).f
 	kind      byte
+	volatile  bool // of a trusted extension, and reviewed by nobody here
 }
 
 const systemSchemas = "('pg_catalog', 'information_schema')"
 
 // trusted extensions come with PostgreSQL; none of their functions runs SQL
-// from a string or reads a table by itself.
+// from a string or reads a table by itself. Some keep what they are given for
+// the rest of the session: see stateful.
 const trusted = "('citext', 'pg_trgm', 'hstore', 'ltree', 'btree_gin', 'btree_gist', 'cube', 'intarray', 'isn', 'seg', 'unaccent', 'fuzzystrmatch', 'pgcrypto', 'uuid-ossp')"
 
 func (c *Catalog) loadFunctions(ctx context.Context, query Query) error {
@@ -67,7 +69,8 @@ func (c *Catalog) loadFunctions(ctx context.Context, query Query) error {
 	var names []string
 	err = rowsOf(ctx, query, "functions", `
 		SELECT p.oid, n.nspname, p.proname, p.prokind, (e.extname IS NOT NULL)::pg_catalog.text,
-			(p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1 AND t.typtype IN ('c', 'p', 'd'))::pg_catalog.text
+			(p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1 AND t.typtype IN ('c', 'p', 'd'))::pg_catalog.text,
+			(p.provolatile = 'v')::pg_catalog.text
 		FROM pg_catalog.pg_proc p
 		JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 		LEFT JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0]
@@ -81,7 +84,7 @@ func (c *Catalog) loadFunctions(ctx context.Context, query Query) error {
 			names = append(names, full)
 			c.functions[v[2]] = append(c.functions[v[2]], function{
 				oid: oidOf(v[0]), schema: v[1], kind: first(v[3]), attribute: v[5] == "true",
-				reviewed: v[4] == "true" || reviewed[full],
+				reviewed: v[4] == "true" || reviewed[full], volatile: v[6] == "true" && !reviewed[full],
 			})
 			return nil
 		})

@@ -330,6 +330,9 @@ func (c *Catalog) functionTrouble(f stmt.Function, over bool) string {
 				if !user.reviewed {
 					return "function"
 				}
+				if over && user.volatile && !idle[name] {
+					return "function"
+				}
 				found = true
 			}
 		}
@@ -337,7 +340,7 @@ func (c *Catalog) functionTrouble(f stmt.Function, over bool) string {
 			return "unknown_function"
 		}
 	}
-	if hidden(name) {
+	if hidden(name) || over && stateful[name] {
 		return "function"
 	}
 	system, known := c.system[name]

@@ -50,6 +50,18 @@ func hidden(name string) bool {
 // other volatile function could carry a value away: setval, pg_notify, locks.
 var idle = map[string]bool{
 	"random": true, "random_normal": true, "clock_timestamp": true, "timeofday": true, "gen_random_uuid": true, "uuidv4": true, "uuidv7": true,
+	"uuid_generate_v1": true, "uuid_generate_v1mc": true, "uuid_generate_v4": true, "gen_random_bytes": true, "gen_salt": true, // pgcrypto, uuid-ossp
+}
+
+// stateful are functions that are not volatile, or not said to be, and yet
+// leave something behind that a later statement can read: that a transaction
+// got its number, a switch of the session. Called for some rows and not for
+// others, each carries away a bit of them.
+var stateful = map[string]bool{
+	"txid_current": true, "txid_current_if_assigned": true, "txid_current_snapshot": true,
+	"pg_current_xact_id": true, "pg_current_xact_id_if_assigned": true, "pg_current_snapshot": true,
+	"set_limit": true, "show_limit": true, // pg_trgm
+	"isn_weak": true, // isn
 }
 
 // safeEncodings are client encodings in which no byte of a longer character
