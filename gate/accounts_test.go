@@ -38,7 +38,7 @@ func TestObserve(t *testing.T) {
 		{"a DO block", "Q do $$ begin perform name from crm.member; end $$", "any-row"},
 		{"nothing protected", "Q select * from crm.airport order by 1", ""},
 		{"wrong", "Q select from where\nQ selec\nP a selec\nS", ""},
-		{"left joins with nobody", "Q select a.code, p.member_no, p.passport_no from crm.airport a left join crm.passport p on p.passport_no = 'TK'||(case a.code when 'HND' then '3' else 'x' end) order by 1", "1003"},
+		{"left joins with nobody", "Q select m.member_no, p.member_no, p.passport_no from crm.member m left join crm.passport p on p.member_no = m.member_no where m.member_no between 1002 and 1003 order by 1", "1002 1003 1003"},
 	} {
 		before := len(h.accounts())
 		direct, through := h.rawDirect(), h.raw("watched")
@@ -87,7 +87,7 @@ func TestKeysOfRandomSelects(t *testing.T) {
 			from, keys = "crm.member m join crm.passport p using (member_no)", "m.member_no, p.member_no"
 			columns = append(columns, "passport_no")
 		case 1:
-			from, keys = "crm.member m left join crm.passport p on p.member_no = m.member_no and p.passport_no like '%3%'", "m.member_no, p.member_no"
+			from, keys = "crm.member m left join crm.passport p on p.member_no = m.member_no", "m.member_no, p.member_no"
 		case 2:
 			from, keys = "crm.airport a cross join crm.member m", "m.member_no"
 		case 3:

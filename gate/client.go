@@ -21,6 +21,10 @@ type requests struct {
 	buf  []byte
 	r, w int    // buf[r:w] is unread
 	up   []byte // for the server
+
+	open    bool // extended messages were sent since the last Sync
+	copying bool // what was sent last may be a COPY FROM STDIN, whose outcome is not known
+	data    bool // data of it was sent, and its end was not
 }
 
 // errTerminate is the client's orderly goodbye.
@@ -144,6 +148,7 @@ func (q *requests) next() error {
 		return fmt.Errorf("%w: a message of type %c of %d bytes, the limit is %d", errTooLarge, typ, length, most)
 	}
 	if typ == 'd' {
+		q.data = q.data || q.copying
 		return q.stream(int(length) + 1)
 	}
 	if err := q.fill(int(length) + 1); err != nil {
@@ -194,6 +199,16 @@ func malformed(typ byte) error {
 func (q *requests) handle(typ byte, msg []byte) error {
 	s := q.s
 	body := msg[5:]
+	if err := q.afterCopy(typ); err != nil {
+		return err
+	}
+	switch typ {
+	case 'P', 'B', 'D', 'E', 'C':
+		q.open = true
+	case 'S':
+		q.open = false
+	}
+	s.judgeNamesAgain()
 	switch typ {
 	case 'Q':
 		text, rest, ok := cut0(body)
@@ -214,19 +229,16 @@ func (q *requests) handle(typ byte, msg []byte) error {
 			return malformed(typ)
 		}
 		w := &want{typ: 'D'}
-		s.names.Lock()
 		switch body[0] {
 		case 'S':
-			w.ps = s.statementNamed(name)
+			w.ps = q.statement(name)
 		case 'P':
-			if w.portal = s.portalNamed(name); w.portal != nil {
+			if w.portal = q.portal(name); w.portal != nil {
 				w.ps = w.portal.ps
 			}
 		default:
-			s.names.Unlock()
 			return malformed(typ)
 		}
-		s.names.Unlock()
 		q.send(w, msg)
 	case 'E':
 		return q.execute(msg, body)
@@ -246,10 +258,11 @@ func (q *requests) handle(typ byte, msg []byte) error {
 		}
 		q.send(w, msg)
 	case 'S':
-		q.send(&want{typ: 'S'}, msg)
+		q.send(&want{typ: 'S', data: q.data}, msg)
 	case 'H':
 		q.up = append(q.up, msg...)
 	case 'c', 'f':
+		q.data = false
 		s.wants.push(&want{typ: 'c'})
 		q.up = append(q.up, msg...)
 	case 'F':
@@ -313,26 +326,26 @@ func appendMessage(dst []byte, typ byte, body string) []byte {
 // query is the simple protocol's Query.
 func (q *requests) query(text string, msg []byte) error {
 	s := q.s
-	s.names.Lock() // a simple query ends the unnamed statement and portal
-	delete(s.stmts, "")
-	delete(s.portals, "")
-	s.names.Unlock()
-	p := s.g.planFor(s, text)
+	p := q.plan(text)
 	if p.refuse == nil {
 		p = s.admit(p)
 	}
+	if p.speak != nil && q.open {
+		p = p.refusedWith(p.speak) // a Sync of the gate's own would end the client's cycle
+	}
+	// A simple query ends the unnamed statement and portal.
+	undoStmt, undoPortal := s.setStatement("", nil), s.setPortal("", nil)
+	undo := func() { undoStmt(); undoPortal() }
 	if p.refuse != nil {
-		q.poison(&want{typ: 'Q', plan: p, refuse: p.refuse})
+		q.poison(&want{typ: 'Q', plan: p, refuse: p.refuse, undo: undo})
 		return nil
 	}
 	if p.speak != nil {
-		// The server says best what is wrong with the text. It gets to read it
-		// without running it.
-		q.send(&want{typ: 'P', speak: p.speak}, appendMessage(nil, 'P', "\x00"+text+"\x00\x00\x00"))
+		q.speak("", text, "\x00\x00", p, undo)
 		q.send(&want{typ: 'S'}, appendMessage(nil, 'S', ""))
 		return nil
 	}
-	w := &want{typ: 'Q', plan: p}
+	w := &want{typ: 'Q', plan: p, undo: undo, encodes: p.encodes}
 	s.states(p)
 	if p.protected {
 		w.number = s.number.Add(uint64(len(p.stmts))) - uint64(len(p.stmts)) + 1
@@ -347,6 +360,11 @@ func (q *requests) query(text string, msg []byte) error {
 		msg = appendMessage(nil, 'Q', p.text+"\x00")
 	}
 	s.applied(p)
+	for _, sp := range p.stmts {
+		if sp.copyIn {
+			q.copying, q.data = true, false
+		}
+	}
 	q.send(w, msg)
 	return nil
 }
@@ -359,27 +377,33 @@ func (q *requests) parse(msg, body []byte) error {
 	if !ok || !ok2 || len(params) < 2 || len(params) != 2+4*int(binary.BigEndian.Uint16(params)) {
 		return malformed('P')
 	}
-	p := s.g.planFor(s, text)
+	p := q.plan(text)
 	if p.refuse == nil {
 		p = s.admit(p)
 	}
-	ps := &prepared{name: name, plan: p}
-	if len(p.stmts) > 0 {
-		ps.stmt = p.stmts[0] // several are the server's to refuse
-	}
-	w := &want{typ: 'P', name: name, ps: ps, speak: p.speak, undo: s.setStatement(name, ps)}
 	if p.refuse != nil {
-		w.refuse = p.refuse
-		q.poison(w)
+		q.poison(&want{typ: 'P', name: name, plan: p, refuse: p.refuse})
 		return nil
 	}
+	if p.speak != nil {
+		q.speak(name, text, string(params), p, s.setStatement(name, nil))
+		return nil
+	}
+	ps := &prepared{name: name, plan: p, stmt: &stmtPlan{}}
+	switch len(p.stmts) {
+	case 0:
+		ps.stmt.kind = planFree
+	case 1:
+		ps.stmt = p.stmts[0] // several are the server's to refuse
+	}
+	w := &want{typ: 'P', name: name, ps: ps, undo: s.setStatement(name, ps)}
 	if p.text != text {
 		b := make([]byte, 0, len(name)+len(p.text)+len(params)+2)
 		b = append(append(append(append(b, name...), 0), p.text...), 0)
 		msg = appendMessage(nil, 'P', string(append(b, params...)))
 	}
 	q.send(w, msg)
-	if ps.stmt != nil && (ps.stmt.kind != planFree || ps.stmt.reads) {
+	if len(p.stmts) == 1 {
 		// Execute may come without Describe, and then rows come without a
 		// description (P10): the gate asks for its own. Also where it takes the
 		// statement for free: names may lie, origins do not.
@@ -425,15 +449,19 @@ func (q *requests) bind(msg, body []byte) error {
 	if len(rest) != 2+2*codes {
 		return bad
 	}
-	s.names.Lock()
-	ps := s.statementNamed(stmtName)
-	s.names.Unlock()
-	if ps == nil || ps.stmt == nil {
+	ps := q.statement(stmtName)
+	w := &want{typ: 'B', name: portalName, from: stmtName, ps: ps, stated: s.purpose}
+	if ps == nil {
 		// No such statement: the server says so.
-		q.send(&want{typ: 'B', name: portalName, from: stmtName, undo: s.setPortal(portalName, nil)}, msg)
+		w.undo = s.setPortal(portalName, nil)
+		q.send(w, msg)
 		return nil
 	}
 	po := &portal{ps: ps}
+	if w.refuse = q.mayBind(ps, po); w.refuse != nil {
+		q.poison(w)
+		return nil
+	}
 	for i := range codes {
 		po.formats = append(po.formats, int16(binary.BigEndian.Uint16(rest[2+2*i:])))
 	}
@@ -448,7 +476,43 @@ func (q *requests) bind(msg, body []byte) error {
 		binary.BigEndian.PutUint32(grown[1:], uint32(len(grown)-1))
 		msg = grown
 	}
-	q.send(&want{typ: 'B', name: portalName, from: stmtName, ps: ps, portal: po, undo: s.setPortal(portalName, po)}, msg)
+	w.portal, w.undo = po, s.setPortal(portalName, po)
+	q.send(w, msg)
+	return nil
+}
+
+// mayBind says why a statement must not be bound now. Binding runs code:
+// calls of functions with constant arguments. So what is any-row is recorded
+// before.
+func (q *requests) mayBind(ps *prepared, po *portal) *refusal {
+	s := q.s
+	switch ps.stmt.kind {
+	case planFree:
+		return q.stillFree(ps)
+	case planExact:
+		return nil // judged again before it is executed, and errors tell nothing
+	case planAnyRow:
+		if p := s.admit(s.g.current(s, ps.plan)); p.refuse != nil {
+			return p.refuse
+		}
+		po.number = s.number.Add(1)
+		return s.recordAnyRow([]*stmtPlan{ps.stmt}, po.number)
+	}
+	return changedRefusal
+}
+
+// stillFree says why a statement that was free when it was prepared must not
+// run: what it reads has become protected, or what it names means something
+// else.
+func (q *requests) stillFree(ps *prepared) *refusal {
+	s := q.s
+	fresh := s.g.current(s, ps.plan)
+	if ps.plan.refers {
+		fresh = s.g.planFor(s, ps.plan.original)
+	}
+	if fresh.protected || fresh.refuse != nil || fresh.speak != nil {
+		return changedRefusal
+	}
 	return nil
 }
 
@@ -459,36 +523,43 @@ func (q *requests) execute(msg, body []byte) error {
 	if !ok || len(rest) != 4 {
 		return malformed('E')
 	}
-	s.names.Lock()
-	po := s.portalNamed(name)
-	s.names.Unlock()
-	w := &want{typ: 'E', name: name, portal: po}
+	po := q.portal(name)
+	w := &want{typ: 'E', name: name, portal: po, stated: s.purpose}
 	if po == nil {
-		w.plan = emptyPlan // the server says that there is no such portal
-		q.send(w, msg)
+		q.send(w, msg) // the server says that there is no such portal
 		return nil
 	}
 	w.ps = po.ps
 	s.states(po.ps.plan)
-	if po.ps.stmt.kind != planFree {
-		w.stated = s.purpose
+	w.stated = s.purpose
+	switch po.ps.stmt.kind {
+	case planFree:
+		w.refuse = q.stillFree(po.ps)
+	case planExact, planAnyRow:
 		fresh := s.admit(s.g.current(s, po.ps.plan))
-		w.number = s.number.Add(1)
 		w.refuse = fresh.refuse
-		if w.refuse == nil {
-			w.refuse = s.recordAnyRow(po.ps.plan.stmts[:1], w.number)
+		if w.number, po.number = po.number, 0; w.number == 0 {
+			w.number = s.number.Add(1)
+			if w.refuse == nil {
+				w.refuse = s.recordAnyRow([]*stmtPlan{po.ps.stmt}, w.number)
+			}
 		}
-		if w.refuse != nil {
-			q.poison(w)
-			return nil
-		}
-	} else if fresh := s.g.current(s, po.ps.plan); fresh.protected || fresh.refuse != nil {
-		// What it reads has become protected since it was prepared.
+	default:
 		w.refuse = changedRefusal
+	}
+	if w.refuse != nil {
 		q.poison(w)
 		return nil
 	}
+	if po.ps.sql {
+		// No Parse of the client's made it, so none was described.
+		q.send(&want{typ: 'h', ps: po.ps, portal: po}, appendMessage(nil, 'D', "P"+name+"\x00"))
+	}
 	s.applied(po.ps.plan)
+	w.encodes = po.ps.plan.encodes
+	if q.copying = po.ps.stmt.copyIn; q.copying {
+		q.data = false
+	}
 	q.send(w, msg)
 	return nil
 }

@@ -65,7 +65,7 @@ func redact(dst []byte, typ byte, body []byte, at, shift int) []byte {
 	start := len(dst)
 	dst = append(dst, typ, 0, 0, 0, 0)
 	code := errorField(body, 'C')
-	speaks := typ == 'E' && speaksOfTheStatement(code, errorField(body, 'P') != "")
+	speaks := typ == 'E' && errorField(body, 'R') != "exec_stmt_raise" && speaksOfTheStatement(code, errorField(body, 'P') != "")
 	for len(body) > 0 && body[0] != 0 {
 		end := bytes.IndexByte(body[1:], 0)
 		if end < 0 {
@@ -117,21 +117,38 @@ func appendInt(dst []byte, n int) []byte {
 	return append(dst, byte('0'+n%10))
 }
 
+// tests: an error of this code may depend on customers' values, so that it
+// tells something of them by coming or not. What the server finds wrong with
+// the text itself, and its own state, do not.
+func tests(code string, pointed bool) bool {
+	if len(code) != 5 {
+		return true
+	}
+	switch code[:2] {
+	case "08", "25", "26", "34", "40", "53", "55", "57":
+		return false
+	case "42":
+		return !pointed
+	}
+	return true
+}
+
 // speaksOfTheStatement: the message of such an error is made of the
 // statement's own words or of the server's state. Class 42 is so only where
 // the server points at a place in the text: without one, it may come from a
-// value that was taken for a name at run time (name::regclass).
+// value that was taken for a name at run time (name::regclass). Classes 0A and
+// 54 quote values too ("word is too long").
 func speaksOfTheStatement(code string, pointed bool) bool {
 	if len(code) != 5 {
 		return false
 	}
 	switch code[:2] {
-	case "08", "0A", "25", "26", "28", "34", "40", "53", "54", "55", "57", "58":
+	case "25", "26", "34", "40", "53", "57":
 		return true
 	case "42":
 		return pointed || code == "42501"
 	}
-	return false
+	return code == "08P01" || code == "55P03"
 }
 
 // shifted is an error about the statement's text alone, as Parse gives it:

@@ -317,7 +317,7 @@ func (g *Gate) admitClient(ctx context.Context, conn net.Conn, h *hello, a *arri
 		g: g, client: conn, server: up.Conn, upstream: up, role: &role, roleName: p.Role,
 		principal: g.vault.Space("staff").OfText([]byte(user)),
 		out:       newOutbox(conn),
-		stmts:     map[string]*prepared{}, portals: map[string]*portal{}, hidden: map[string]*stmtPlan{},
+		stmts:     map[string]*prepared{}, portals: map[string]*portal{}, hidden: map[string]*byName{},
 	}
 	s.opened = &sekisho.SessionOpened{
 		Door: sekisho.DoorGate, Principal: s.principal, Role: p.Role,
@@ -337,6 +337,9 @@ func (g *Gate) admitClient(ctx context.Context, conn net.Conn, h *hello, a *arri
 				s.closeAccess(n, sekisho.Unrecorded, released, "53100")
 			}
 		}
+	}
+	for name, value := range up.ParameterStatuses {
+		s.safe(name, value)
 	}
 	s.log = g.log.With("endpoint", a.endpoint, "role", p.Role)
 	if err := s.announce(); err != nil {

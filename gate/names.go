@@ -1,14 +1,84 @@
 package gate
 
+import "sekisho/catalog"
+
 // What the names of prepared statements and portals mean. The client side goes
 // by what it has sent, the server side by what the server has confirmed.
+
+// byName is what SQL-level PREPARE or DECLARE gave a name to.
+type byName struct {
+	text string // all that was sent with it
+	cat  *catalog.Catalog
+	plan *stmtPlan
+}
+
+// longestName is that of a name which is the same in SQL as in the protocol:
+// the server cuts longer ones, and differently.
+const longestName = 60
+
+// mostNames is how many names of a session the gate remembers for good.
+const mostNames = 10_000
+
+// given notes that Parse or Bind gave this name. Called with names locked.
+func (s *session) given(kind, name string) {
+	if len(name) > 0 && len(name) <= longestName && len(s.ever) < mostNames {
+		if s.ever == nil {
+			s.ever = map[string]bool{}
+		}
+		s.ever[kind+name] = true
+	}
+}
+
+// onlySQL: Parse or Bind has never given this name, so that it means what SQL
+// gave it, or nothing. Called with names locked.
+func (s *session) onlySQL(kind, name string) bool {
+	return len(name) <= longestName && len(s.ever) < mostNames && !s.ever[kind+name]
+}
+
+// hiddenPlan is what SQL gave this name, or nil. Called with names locked.
+func (s *session) hiddenPlan(kindAndName string) *stmtPlan {
+	if h := s.hidden[kindAndName]; h != nil {
+		return h.plan
+	}
+	return nil
+}
+
+// judgeNamesAgain judges what SQL gave names to by today's catalog, if that is
+// another. What would not be let through now has the plan of kind 0, which
+// never runs. Called by the client side, which alone gives such names.
+func (s *session) judgeNamesAgain() {
+	cat := s.g.plans.catalog()
+	if s.namesCat == cat || len(s.hidden) == 0 {
+		return
+	}
+	s.namesCat = cat
+	for kindAndName, h := range s.hidden {
+		if h.cat == cat {
+			continue
+		}
+		fresh := &stmtPlan{}
+		if p, _ := s.g.makePlan(s, h.text); p.refuse == nil && p.speak == nil {
+			for _, sp := range p.stmts {
+				if sp.names == kindAndName {
+					fresh = sp
+				}
+			}
+		}
+		if h.plan.kind == planAnyRow {
+			fresh = h.plan // it once was, and stays so
+		}
+		s.names.Lock()
+		s.hidden[kindAndName] = &byName{h.text, cat, fresh}
+		s.names.Unlock()
+	}
+}
 
 // statementNamed is the prepared statement of this name, whether a Parse or an
 // SQL PREPARE made it. Where both did and one of them is over protected data,
 // DEALLOCATE may have come between, so it counts as that one. Called with names
 // locked.
 func (s *session) statementNamed(name string) *prepared {
-	ps, sp := s.stmts[name], s.hidden["prepare "+name]
+	ps, sp := s.stmts[name], s.hiddenPlan("prepare "+name)
 	if sp == nil || ps != nil && sp.kind == planFree {
 		return ps
 	}
@@ -17,7 +87,7 @@ func (s *session) statementNamed(name string) *prepared {
 
 // portalNamed does the same for portals and cursors.
 func (s *session) portalNamed(name string) *portal {
-	po, sp := s.portals[name], s.hidden["declare "+name]
+	po, sp := s.portals[name], s.hiddenPlan("declare "+name)
 	if sp == nil || po != nil && sp.kind == planFree {
 		return po
 	}
@@ -30,6 +100,7 @@ func (s *session) setStatement(name string, ps *prepared) func() {
 	s.names.Lock()
 	defer s.names.Unlock()
 	before := s.stmts[name]
+	s.given("prepare ", name)
 	put := func(v *prepared) {
 		if v == nil {
 			delete(s.stmts, name)
@@ -52,6 +123,7 @@ func (s *session) setPortal(name string, po *portal) func() {
 	s.names.Lock()
 	defer s.names.Unlock()
 	before := s.portals[name]
+	s.given("declare ", name)
 	put := func(v *portal) {
 		if v == nil {
 			delete(s.portals, name)
@@ -88,12 +160,44 @@ func (r *replies) confirm(w *want) {
 	}
 }
 
+// sure: the gate knows which statement w is about, and the server has
+// confirmed that it is that one. What is not sure is protected.
+func (r *replies) sure(w *want) bool {
+	switch w.typ {
+	case 'Q':
+		return w.plan != nil
+	case 'B':
+		return w.ps != nil && interchangeable(r.stmts[w.from], w.ps)
+	case 'E':
+		return w.portal != nil && r.confirmed(w)
+	case 'D':
+		return w.ps != nil
+	}
+	return true
+}
+
+// guarded: the reply may hold customers' values in any of its fields.
+func (r *replies) guarded(w *want) bool {
+	switch w.typ {
+	case 'S', 'c', 'C':
+		return false // about no statement
+	}
+	if !r.sure(w) {
+		return true
+	}
+	sp := w.statement()
+	if sp == nil && w.plan != nil {
+		return w.plan.protected
+	}
+	return sp == nil || sp.kind != planFree
+}
+
 // confirmed: the portal that the server runs is the one that the client side
 // took it for.
 func (r *replies) confirmed(w *want) bool {
 	po := w.portal
 	if po == nil {
-		return true // nothing but an error may come
+		return false // nothing but an error may come
 	}
 	if po.strange {
 		return false
@@ -114,10 +218,12 @@ func interchangeable(real, taken *prepared) bool {
 	switch {
 	case real == taken:
 		return true
+	case taken.stmt == nil:
+		return false
 	case taken.stmt.kind == planAnyRow:
 		return true // every customer is in the ledger already
 	case real == nil:
 		return taken.sql
 	}
-	return taken.stmt.kind == planFree && (real.stmt == nil || real.stmt.kind == planFree)
+	return taken.stmt.kind == planFree && real.stmt != nil && real.stmt.kind == planFree
 }

@@ -21,9 +21,9 @@ import (
 type planKind byte
 
 const (
-	planFree   planKind = iota // touches nothing protected
-	planExact                  // its rows carry the subjects' keys
-	planAnyRow                 // observe mode: cannot be told whose, recorded before it runs
+	planFree   planKind = iota + 1 // touches nothing protected
+	planExact                      // its rows carry the subjects' keys
+	planAnyRow                     // observe mode: cannot be told whose, recorded before it runs
 )
 
 // A plan is the decision about one text in one role. Immutable.
@@ -38,6 +38,8 @@ type plan struct {
 	speak     *refusal // the gate cannot read it: only the server may say what is wrong with it; this if it finds nothing wrong
 	changes   bool     // it may change the catalog
 	purpose   *string  // it sets the session's purpose
+	encodes   bool     // it may change the client's encoding
+	refers    bool     // it runs what SQL gave a name to
 }
 
 var emptyPlan = &plan{}
@@ -54,7 +56,7 @@ type stmtPlan struct {
 	kind      planKind
 	judgement catalog.Judgement
 	observe   bool // not rewritten: keys are found in the result or not at all
-	reads     bool // of a free statement: it names a relation, and may give rows
+	copyIn    bool // the server may ask for the client's COPY
 	blind     bool // observe mode: the gate cannot read the text, so what it gives is any-row
 	statement uint32
 	hidden    []catalog.Instance // whose keys were added at the end
@@ -149,7 +151,7 @@ func (g *Gate) planFor(s *session, text string) *plan {
 // forText is the plan for another text of the same shape, or nil if that is
 // not certain to be right.
 func (p *plan) forText(text, shape string) *plan {
-	if p.refuse != nil || p.speak != nil || p.changes || p.purpose != nil || len(p.stmts) != 1 {
+	if p.refuse != nil || p.speak != nil || p.changes || p.purpose != nil || p.encodes || p.refers || len(p.stmts) != 1 {
 		return nil
 	}
 	if p.original == text {
@@ -170,10 +172,13 @@ func (p *plan) forText(text, shape string) *plan {
 
 // current is p, or what would be decided today if the catalog has changed.
 func (g *Gate) current(s *session, p *plan) *plan {
-	if p.cat == g.plans.catalog() {
+	if p.cat == g.plans.catalog() || p.original == "" { // SQL-level names are judged again by themselves
 		return p
 	}
 	fresh := g.planFor(s, p.original)
+	if fresh.speak != nil {
+		return fresh.refusedWith(fresh.speak)
+	}
 	if fresh.refuse == nil && fresh.text != p.text {
 		// It would be rewritten in another way: the prepared one is of the past.
 		return fresh.refusedWith(changedRefusal)
@@ -199,7 +204,7 @@ func (g *Gate) makePlan(s *session, text string) (p *plan, keep bool) {
 				// A newer server may be able to read it. What it gives is any-row, if
 				// it gives anything.
 				p.speak, p.protected = nil, true
-				p.stmts = []*stmtPlan{{kind: planExact, observe: true, blind: true, judgement: catalog.Judgement{Kind: catalog.Opaque, Verb: sekisho.Other}, shapes: map[string]uint64{}}}
+				p.stmts = []*stmtPlan{{kind: planExact, observe: true, blind: true, copyIn: true, judgement: catalog.Judgement{Kind: catalog.Opaque, Verb: sekisho.Other}, shapes: map[string]uint64{}}}
 			}
 		} else {
 			r.code, r.text, r.hint = "54000", "the gate does not read this text: "+err.Error(), "Send values as parameters, or in several statements."
@@ -218,7 +223,8 @@ func (g *Gate) makePlan(s *session, text string) (p *plan, keep bool) {
 				return g.makePlan(s, text)
 			}
 		}
-		sp := &stmtPlan{judgement: j, shapes: map[string]uint64{}}
+		sp := &stmtPlan{judgement: j, shapes: map[string]uint64{}, copyIn: st.Copy != nil && st.Copy.From}
+		p.encodes = p.encodes || encodes(st)
 		p.stmts = append(p.stmts, sp)
 		p.changes = p.changes || j.Changes
 		if st.Kind == stmt.Prepare || st.Kind == stmt.Declare {
@@ -232,7 +238,7 @@ func (g *Gate) makePlan(s *session, text string) (p *plan, keep bool) {
 		mode := s.role.modeFor(j.Tables)
 		switch j.Kind {
 		case catalog.Free:
-			sp.reads = len(st.Relations) > 0 && st.Copy == nil
+			sp.kind = planFree
 			sp.observe = mode == Observe
 			continue
 		case catalog.Denied:
@@ -240,6 +246,7 @@ func (g *Gate) makePlan(s *session, text string) (p *plan, keep bool) {
 			return p, true
 		case catalog.Opaque:
 			if named := s.named(st); named != nil {
+				p.refers = true
 				keep = false
 				p.stmts[i] = named
 				p.protected = p.protected || named.kind != planFree
@@ -321,7 +328,28 @@ func (s *session) named(st *stmt.Statement) *stmtPlan {
 	}
 	s.names.Lock()
 	defer s.names.Unlock()
-	return s.hidden[string(kind)+" "+st.Object]
+	sp := s.hiddenPlan(string(kind) + " " + st.Object)
+	if sp == nil || sp.kind == 0 || sp.kind == planFree && !s.onlySQL(string(kind)+" ", st.Object) {
+		return nil
+	}
+	return sp
+}
+
+// encodes: the statement may change the encoding of what the client sends.
+func encodes(st *stmt.Statement) bool {
+	switch st.Kind {
+	case stmt.Do, stmt.Call, stmt.Code, stmt.Unknown:
+		return true
+	}
+	if st.All {
+		return true
+	}
+	for _, set := range st.Settings {
+		if !set.Known && !set.Default || set.Name == "" || strings.EqualFold(set.Name, "client_encoding") {
+			return true
+		}
+	}
+	return st.Inner != nil && encodes(st.Inner)
 }
 
 // states takes the purpose that a text sets, for itself and what follows.
@@ -354,8 +382,8 @@ func (s *session) applied(p *plan) {
 		// stays so for this session, and one that a Parse gave stays that one's
 		// unless this is protected.
 		taken := kind == string(stmt.Prepare) && s.stmts[name] != nil || kind == string(stmt.Declare) && s.portals[name] != nil
-		if before := s.hidden[sp.names]; sp.kind != planFree || !taken && (before == nil || before.kind == planFree) {
-			s.hidden[sp.names] = sp
+		if before := s.hiddenPlan(sp.names); sp.kind != planFree || !taken && (before == nil || before.kind == planFree) {
+			s.hidden[sp.names] = &byName{p.original, p.cat, sp}
 		}
 		s.names.Unlock()
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"unicode/utf8"
 
 	"sekisho"
 	"sekisho/catalog"
@@ -191,14 +192,22 @@ var keyRefusal = &refusal{code: "0A000", reason: "key_format", text: "the subjec
 // ordinal is the ordinal of a key as the server sent it. In another encoding
 // than UTF-8 the same person would have another key.
 func (r *replies) ordinal(k *keyAt, v []byte, binary bool) (uint32, error) {
-	if (k.typ == keyText || k.typ == keyChar) && !r.utf8 {
+	if k.typ == keyText || k.typ == keyChar {
 		for _, c := range v {
-			if c >= 0x80 {
+			if c < 0x80 {
+				continue
+			}
+			if r.s.wants.isForeign() || !r.s.utf8.Load() || !utf8.Valid(v) {
 				return 0, errKey
 			}
+			break
 		}
 	}
-	return k.ordinal(v, binary)
+	ord, err := k.ordinal(v, binary)
+	if err == nil && ord == 0 {
+		err = errKey // the vault takes no such key, or no more of them
+	}
+	return ord, err
 }
 
 var errKey = errors.New("a key that cannot be read")

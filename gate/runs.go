@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"sekisho"
+	"sekisho/catalog"
 )
 
 // Accesses under way: from their first row to their last word.
@@ -125,5 +126,37 @@ func (r *replies) closeRun(u *run, outcome sekisho.Outcome, code string) error {
 	released := r.s.out.settle()
 	r.ended(u)
 	r.s.closeAccess(u.number, outcome, released, code)
+	return nil
+}
+
+// recordError appends, before the client reads an error that customers' values
+// may have caused, that it may be about any of them: the error itself answers
+// a question. The refusal stands in for the error if that is not possible.
+func (r *replies) recordError(w *want, body []byte) *refusal {
+	s, code := r.s, errorField(body, 'C')
+	if w.typ == 'D' || w.typ == 'h' || !tests(code, errorField(body, 'P') != "") {
+		return nil
+	}
+	sp := w.statement()
+	if sp != nil && sp.kind == planAnyRow && r.sure(w) {
+		return nil // as any-row it was recorded before it ran
+	}
+	if sp == nil {
+		if s.unknown == nil {
+			s.unknown = &stmtPlan{judgement: catalog.Judgement{Kind: catalog.Opaque, Verb: sekisho.Other}, shapes: map[string]uint64{}}
+		}
+		sp = s.unknown
+	}
+	number := w.number + uint64(w.at)
+	if w.number == 0 || r.runningFor(w) != nil {
+		number = s.number.Add(1)
+	}
+	if err := s.announce(); err != nil {
+		return ledgerRefusal(err)
+	}
+	if err := s.g.recordAnyRow(s, sp, number, w.stated); err != nil {
+		return ledgerRefusal(err)
+	}
+	s.closeAccess(number, sekisho.Failed, s.out.lastReleased(), code)
 	return nil
 }

@@ -28,7 +28,6 @@ type replies struct {
 	pass   int  // bytes of a large unprotected message that are still to come
 	midRow bool // the last message was a row: more will follow
 	fd     int  // of the upstream socket, to ask whether more is there; -1 unknown
-	utf8   bool // the client's encoding, as the server reported it
 
 	cutting bool          // the rest of this cycle is left out: the client has been told of an error
 	effects bool          // of that rest: something may have been changed by it
@@ -44,8 +43,9 @@ type replies struct {
 var be = binary.BigEndian
 
 func (s *session) serverLoop() error {
-	r := &replies{s: s, stmts: map[string]*prepared{}, portals: map[string]*portal{}, c: newChunk(smallChunk), fd: rawFD(s.server), utf8: isUTF8(s.upstream.ParameterStatuses["client_encoding"])}
+	r := &replies{s: s, stmts: map[string]*prepared{}, portals: map[string]*portal{}, c: newChunk(smallChunk), fd: rawFD(s.server)}
 	defer func() {
+		s.wants.end()
 		r.c.recycle()
 		s.unended = r.open
 	}()
@@ -209,7 +209,7 @@ func (r *replies) scanMessages() error {
 			if size <= len(r.c.buf)-r.scan {
 				return nil // there is room: read on
 			}
-			if (typ == 'D' || typ == 'd') && r.s.freeRows() {
+			if (typ == 'D' || typ == 'd') && r.freeRows(typ) {
 				r.pass = size
 				r.midRow = true
 				continue
@@ -235,14 +235,18 @@ func (r *replies) scanMessages() error {
 	}
 }
 
-// freeRows: rows that come now belong to a statement over nothing protected.
-func (s *session) freeRows() bool {
-	w := s.wants.first()
-	if w == nil {
+// freeRows: rows that come now belong to a statement over nothing protected,
+// by the gate's plan and by the server's description.
+func (r *replies) freeRows(typ byte) bool {
+	w := r.s.wants.first()
+	if w == nil || r.cutting || w.typ != 'Q' && w.typ != 'E' || r.guarded(w) {
 		return false
 	}
-	sp := w.statement()
-	return sp != nil && sp.kind == planFree
+	if typ == 'd' {
+		return w.copyOut
+	}
+	d := r.descOf(w)
+	return d != nil && d.refuse == nil && !d.anyRow
 }
 
 // statement is the plan of the statement whose reply is being read.
@@ -263,15 +267,6 @@ func (w *want) statement() *stmtPlan {
 	return nil
 }
 
-// protected: the reply may hold customers' values in any of its fields.
-func (w *want) protected() bool {
-	sp := w.statement()
-	if sp == nil && w.plan != nil {
-		return w.plan.protected
-	}
-	return sp != nil && sp.kind != planFree
-}
-
 // message deals with one whole message, buf[from:to].
 func (r *replies) message(typ byte, from, to int) error {
 	s := r.s
@@ -280,17 +275,26 @@ func (r *replies) message(typ byte, from, to int) error {
 
 	switch typ { // what may come at any time
 	case 'S':
-		if name, rest, _ := cut0(body); name == "client_encoding" {
-			value, _, _ := cut0(rest)
-			r.utf8 = isUTF8(value)
+		name, rest, _ := cut0(body)
+		value, _, _ := cut0(rest)
+		if !s.safe(name, value) {
+			return errUnsafe
 		}
 		r.keep(from, to)
 		return nil
 	case 'A':
-		r.keep(from, to)
-		return nil
+		if s.role.observes() {
+			r.keep(from, to)
+			return nil
+		}
+		// Whoever notifies may put customers' values into the payload.
+		if len(body) < 4 {
+			return fmt.Errorf("%w: a notification of %d bytes", errServerProtocol, len(body))
+		}
+		channel, _, _ := cut0(body[4:])
+		return r.insert(appendMessage(nil, 'A', string(body[:4])+channel+"\x00\x00"))
 	case 'N':
-		if w := s.wants.first(); w != nil && w.protected() {
+		if w := s.wants.first(); w != nil && r.guarded(w) {
 			return r.insert(redact(nil, 'N', append([]byte(nil), body...), 0, 0))
 		}
 		r.keep(from, to)
@@ -331,21 +335,28 @@ func (r *replies) message(typ byte, from, to int) error {
 		if w.typ != 'Q' && w.typ != 'S' || len(body) != 1 {
 			return wrong()
 		}
+		if w.typ == 'Q' && w.plan != nil && w.refuse == nil && !w.failed && w.statement() != nil && !w.statement().blind {
+			return fmt.Errorf("%w: it is ready before it has answered", errServerProtocol)
+		}
 		s.wants.pop()
+		s.wants.encoding(s.utf8.Load(), body[0] == 'I')
 		return r.cycleEnds(from, to, body[0])
 	case '1', '2', '3':
 		if typ == '1' && w.typ != 'P' || typ == '2' && w.typ != 'B' || typ == '3' && w.typ != 'C' {
 			return wrong()
 		}
-		s.wants.pop()
+		defer s.wants.pop() // when the name is confirmed
 		if w.refuse != nil {
 			// Poison that the server did not fail on.
 			return fmt.Errorf("%w: it accepted a statement that was refused", errServerProtocol)
 		}
-		if w.speak != nil {
-			return r.cut(w, w.speak)
+		if typ == '2' && w.portal == nil {
+			return fmt.Errorf("%w: it knows a prepared statement that the gate does not", errServerProtocol)
 		}
 		r.confirm(w)
+		if w.speak != nil || w.own {
+			return nil // what makes the server fail is next
+		}
 		return pass()
 	case 't':
 		if w.typ != 'D' && w.typ != 'h' {
@@ -400,8 +411,8 @@ func (r *replies) message(typ byte, from, to int) error {
 			return nil
 		}
 		if sp.kind == planFree {
-			if d := r.descOf(w); d != nil && (d.refuse != nil || d.anyRow) {
-				return r.row(w, sp, from, to) // it is not free after all
+			if d := r.descOf(w); d == nil || d.refuse != nil || d.anyRow {
+				return r.row(w, sp, from, to) // it may not be free after all
 			}
 			r.keep(from, to)
 			return nil
@@ -417,6 +428,10 @@ func (r *replies) message(typ byte, from, to int) error {
 				r.accessEnds(w)
 			}
 		}
+		if sp != nil && sp.copyIn {
+			s.wants.copyEnded()
+		}
+		w.copyOut = false
 		if w.typ == 'E' {
 			s.wants.pop()
 		} else {
@@ -441,6 +456,7 @@ func (r *replies) message(typ byte, from, to int) error {
 		if w.typ != 'E' && w.typ != 'Q' || sp == nil {
 			return wrong()
 		}
+		w.copyOut = true
 		return r.copyOut(w, sp, from, to)
 	case 'd':
 		if w.typ != 'E' && w.typ != 'Q' || sp == nil {
@@ -448,6 +464,9 @@ func (r *replies) message(typ byte, from, to int) error {
 		}
 		if r.cutting {
 			return nil
+		}
+		if !w.copyOut {
+			return wrong()
 		}
 		if sp.kind == planFree {
 			r.keep(from, to)
@@ -457,10 +476,9 @@ func (r *replies) message(typ byte, from, to int) error {
 	case 'c':
 		return pass()
 	case 'G':
-		if w.typ != 'E' && w.typ != 'Q' || sp == nil || sp.kind != planFree && sp.kind != planAnyRow && !sp.blind {
+		if w.typ != 'E' && w.typ != 'Q' || sp == nil || !sp.copyIn || sp.kind != planFree && sp.kind != planAnyRow && !sp.blind || !s.wants.copyStarted() {
 			return wrong()
 		}
-		s.wants.copyStarted()
 		return pass()
 	}
 	// CopyBoth, FunctionCallResponse and whatever a newer server may say: what
@@ -511,7 +529,7 @@ func (r *replies) errorReply(w *want, from, to int) error {
 	body := append([]byte(nil), r.c.buf[from+5:to]...)
 	if isFatal(body) { // the server ends the session; what was under way stays open until then
 		s.saidWhy = true
-		if w != nil && w.protected() {
+		if w != nil && r.guarded(w) {
 			return r.insert(redact(nil, 'E', body, 0, 0))
 		}
 		r.keep(from, to)
@@ -524,15 +542,24 @@ func (r *replies) errorReply(w *want, from, to int) error {
 	switch {
 	case w.refuse != nil:
 		out = appendError(nil, "ERROR", w.refuse)
-	case w.protected():
+		if w.late {
+			s.refused(w.refuse, s.number.Add(1), w.plan.statement)
+		}
+	case r.guarded(w):
 		at, shift := 0, 0
 		if sp := w.statement(); sp != nil {
 			at, shift = sp.insertAt, sp.insertLen
 		}
 		if w.typ == 'P' {
 			out = shifted(nil, body, at, shift)
-		} else {
-			out = redact(nil, 'E', body, at, shift)
+			break
+		}
+		out = redact(nil, 'E', body, at, shift)
+		if r.cutting {
+			break
+		}
+		if why := r.recordError(w, body); why != nil {
+			out = appendError(nil, "ERROR", why)
 		}
 		if run := r.runningFor(w); run != nil && run.open && !r.cutting {
 			if err := r.accessFails(run, errorField(body, 'C')); err != nil {
@@ -543,22 +570,29 @@ func (r *replies) errorReply(w *want, from, to int) error {
 		// A deferred constraint speaks at COMMIT of rows written before.
 		out = redact(nil, 'E', body, 0, 0)
 	}
+	sure := true
 	if w.typ != 'Q' && w.typ != 'S' {
-		s.wants.fail()
+		sure = s.wants.fail()
 	} else {
-		s.wants.copyFailed()
+		sure = s.wants.copyFailed()
+		w.failed = true
 		if w.plan != nil {
 			w.at = len(w.plan.stmts)
 		}
 	}
-	if r.cutting {
-		return nil
-	}
-	if out == nil {
+	switch {
+	case r.cutting:
+	case out == nil:
 		r.keep(from, to)
-		return nil
+	default:
+		if err := r.insert(out); err != nil {
+			return err
+		}
 	}
-	return r.insert(out)
+	if !sure {
+		return errCopySync
+	}
+	return nil
 }
 
 // cut tells the client that its statement ends here, and leaves out the rest

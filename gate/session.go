@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"sekisho"
+	"sekisho/catalog"
 	"sekisho/ledger"
 )
 
@@ -35,25 +36,29 @@ type session struct {
 	// id is the sequence number of the SessionOpened entry; 0 while the ledger
 	// does not take it, and then nothing protected is answered.
 	id      atomic.Uint64
+	utf8    atomic.Bool   // the client's encoding, as the server last reported it
 	number  atomic.Uint64 // of the latest statement over protected data
 	purpose uint32        // of the client side alone: ordinal in "purpose"
 
 	// names of the client's prepared statements and portals. The client side
 	// sets them, the server side takes them back after an error.
-	names   sync.Mutex
-	stmts   map[string]*prepared
-	portals map[string]*portal
-	hidden  map[string]*stmtPlan // what SQL-level PREPARE and DECLARE named: "prepare x", "declare x"
+	names    sync.Mutex
+	stmts    map[string]*prepared
+	portals  map[string]*portal
+	hidden   map[string]*byName // what SQL-level PREPARE and DECLARE named: "prepare x", "declare x"
+	ever     map[string]bool    // names that a Parse or Bind has ever given, in the same form
+	namesCat *catalog.Catalog   // by which hidden was judged; of the client side alone
 
 	// Of the server side alone.
 	desc    *desc // of the simple query's statement whose rows are coming
 	running *run
-	unended []*run // when the server side has ended: the accesses that had not
-	saidWhy bool   // the client has read why its connection ends
+	unknown *stmtPlan // for what the gate does not know, in the ledger
+	unended []*run    // when the server side has ended: the accesses that had not
+	saidWhy bool      // the client has read why its connection ends
 
 	leaving    atomic.Bool // the client has said goodbye
 	announcing sync.Mutex
-	cancelling sync.Mutex // held while a cancel is on its way: nothing new goes upstream meanwhile
+	cancelling sync.Mutex // held while a cancel is on its way, so that nothing new goes upstream meanwhile; see cancelUpstream
 
 	key cancelKey
 }
@@ -72,6 +77,7 @@ type portal struct {
 	ps      *prepared
 	formats []int16 // of the results, as the client sent them
 	run     *run    // of the server side alone
+	number  uint64  // of the client side alone: recorded as any-row when it was bound, and not executed since; else 0
 	strange bool    // of the server side alone: bound to another statement than the client side took it for
 }
 
@@ -165,6 +171,10 @@ func (s *session) farewell(err error) {
 		r = &refusal{code: "57P01", text: "terminating connection: the gate is shutting down"}
 	case errors.Is(err, errServerGone):
 		r = &refusal{code: "08006", text: "the database server closed the connection", hint: "What was running there has been rolled back."}
+	case errors.Is(err, errCopySync):
+		r = &refusal{code: "08P01", text: "a Sync came among the data of a COPY that failed: which of the two was first is not known, so the connection ends", hint: "Send Sync after CopyDone or CopyFail."}
+	case errors.Is(err, errUnsafe):
+		r = &refusal{code: "42501", text: "the connection's settings are no longer safe to read SQL by, so it ends", hint: "Leave standard_conforming_strings on and client_encoding at UTF8."}
 	case errors.Is(err, errServerProtocol):
 		r = &refusal{code: "08P01", text: "the database server sent what the gate does not know, so nothing more is passed on"}
 	default:
@@ -228,8 +238,18 @@ func (s *session) refused(why *refusal, number uint64, statement uint32) {
 // cancelUpstream asks the server to stop what this session is doing. On return
 // the server has been told, or could not be reached.
 func (s *session) cancelUpstream() {
-	s.cancelling.Lock()
-	defer s.cancelling.Unlock()
+	// The client side may be stuck in a write that the server takes only when it
+	// is read from again, which is for the caller to do: then the cancel goes
+	// without waiting, and at worst stops a later statement.
+	for try := range 20 {
+		if s.cancelling.TryLock() {
+			defer s.cancelling.Unlock()
+			break
+		}
+		if try < 19 {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
 	if s.wants.idle() {
 		return // it has ended meanwhile
 	}
@@ -263,6 +283,8 @@ func (o *outbox) drainFor(d time.Duration) {
 var (
 	errClientGone     = errors.New("the client closed the connection")
 	errClientProtocol = errors.New("the client broke the protocol")
+	errCopySync       = errors.New("a Sync among the data of a COPY that failed")
+	errUnsafe         = errors.New("the server reports a setting that makes its reading of SQL another than the gate's")
 )
 
 // note hands an entry to the ledger without waiting for it. What it says has

@@ -25,6 +25,12 @@ func (g *Gate) connect(ctx context.Context, login Login, settings map[string]str
 	for k, v := range settings {
 		conf.RuntimeParams[k] = v
 	}
+	// What the role or the database has for defaults must not decide how a
+	// text is read.
+	conf.RuntimeParams["standard_conforming_strings"] = "on"
+	if conf.RuntimeParams["client_encoding"] == "" {
+		conf.RuntimeParams["client_encoding"] = "UTF8"
+	}
 	conn, err := pgconn.ConnectConfig(ctx, conf)
 	if err != nil {
 		return nil, fmt.Errorf("connecting upstream as %s: %w", login.User, err)
@@ -37,7 +43,36 @@ func (g *Gate) connect(ctx context.Context, login Login, settings map[string]str
 		up.Conn.Close()
 		return nil, fmt.Errorf("connecting upstream as %s: %w", login.User, err)
 	}
+	for name, value := range up.ParameterStatuses {
+		if !safeSetting(name, value) {
+			up.Conn.Close()
+			return nil, fmt.Errorf("connecting upstream as %s: %w: %s", login.User, errUnsafe, name)
+		}
+	}
 	return up, nil
+}
+
+// safeSetting: with this value of a setting the server reads a text as the
+// gate does.
+func safeSetting(name, value string) bool {
+	switch name {
+	case "standard_conforming_strings":
+		return value == "on"
+	case "client_encoding":
+		return !unsafeEncodings[encodingKey(value)]
+	}
+	return true
+}
+
+// safe takes note of a setting that the server reports.
+func (s *session) safe(name, value string) bool {
+	if name == "client_encoding" {
+		s.utf8.Store(isUTF8(value))
+		if !isUTF8(value) {
+			s.wants.encoding(false, false)
+		}
+	}
+	return safeSetting(name, value)
 }
 
 func (g *Gate) upstreamConfig(login Login) (*pgconn.Config, error) {

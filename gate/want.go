@@ -22,6 +22,13 @@ type want struct {
 	number uint64    // E and Q over protected data: of the first statement, in its session
 	stated uint32    // E and Q over protected data: the purpose, an ordinal in "purpose"
 	undo   func()    // takes back what sending it changed in the session's names
+
+	own     bool // C: the gate's own
+	copyOut bool // E, Q: the server has begun to send a COPY
+	late    bool // of a poisoned message: the refusal is recorded when the server comes to it
+	failed  bool // Q: the server has given an error
+	data    bool // S: data of a COPY that may be under way was sent before it
+	encodes bool // E, Q: may change the encoding of what the client sends
 }
 
 // The client side decides by what it has sent, and cannot know yet what the
@@ -41,6 +48,15 @@ type wants struct {
 	skip bool
 	// The server is reading the client's COPY and ignores Sync until it ends.
 	copyIn bool
+	// A Sync was sent among the data: if the COPY has failed before the server
+	// came to it, it is answered, and else it is not.
+	maybe bool
+	// The text that is on its way may have changed the client's encoding to
+	// another than UTF-8: until the server has said what it is, bytes outside
+	// ASCII mean nothing.
+	foreign bool
+	over    bool // the server side has ended: nothing more is answered
+	change  sync.Cond
 }
 
 // push puts w at the end. False: the server will never answer it, because it
@@ -48,6 +64,7 @@ type wants struct {
 func (q *wants) push(w *want) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.foreign = q.foreign || w.encodes
 	if q.skip {
 		if w.typ != 'S' {
 			return false
@@ -56,6 +73,7 @@ func (q *wants) push(w *want) bool {
 	}
 	if q.copyIn {
 		if w.typ == 'S' {
+			q.maybe = true
 			return true // ignored by the server, so not waited for
 		}
 		if w.typ == 'c' {
@@ -114,6 +132,79 @@ func (q *wants) pop() {
 	if q.head == len(q.queue) {
 		q.queue, q.head = q.queue[:0], 0
 	}
+	q.change.Broadcast()
+}
+
+// settle waits until the server has answered all that it was sent, or skips to
+// the next Sync, or reads a COPY, or will never answer again. copying: it reads
+// a COPY.
+func (q *wants) settle() (copying bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.change.L = &q.mu
+	for {
+		q.dropCopyEnds()
+		if q.head == len(q.queue) || q.skip || q.copyIn || q.over {
+			return q.copyIn
+		}
+		q.change.Wait()
+	}
+}
+
+// end: the server answers nothing more.
+func (q *wants) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.over = true
+	q.change.Broadcast()
+}
+
+// farBack is how far uncertain looks.
+const farBack = 4096
+
+// uncertain: what this name means depends on messages of an earlier cycle that
+// the server has not answered: it may yet skip them. Within one cycle there is
+// no doubt: what follows is skipped with them. kind is S or P, as in Close.
+func (q *wants) uncertain(kind byte, name string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	synced := false
+	for i := len(q.queue) - 1; i >= q.head; i-- {
+		if len(q.queue)-i > farBack {
+			return true
+		}
+		w := q.queue[i]
+		switch {
+		case w.typ == 'S':
+			synced = true
+		case w.typ == 'P' && kind == 'S' && w.name == name, w.typ == 'B' && kind == 'P' && w.name == name,
+			w.typ == 'C' && w.kind == kind && w.name == name, w.typ == 'Q' && name == "":
+			if synced {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// encoding notes, between two cycles, whether the client's encoding is UTF-8
+// by the server's own word. Inside a transaction it may change back.
+func (q *wants) encoding(utf8, settled bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case !utf8:
+		q.foreign = true
+	case settled && q.head == len(q.queue):
+		q.foreign = false
+	}
+}
+
+// isForeign: bytes outside ASCII may be in another encoding than UTF-8.
+func (q *wants) isForeign() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.foreign
 }
 
 // idle: nothing is under way.
@@ -125,17 +216,28 @@ func (q *wants) idle() bool {
 }
 
 // copyFailed: a COPY by the simple protocol has ended in an error. Nothing is
-// skipped then, and a Sync counts again.
-func (q *wants) copyFailed() {
+// skipped then, and a Sync counts again. False: nobody can tell which.
+func (q *wants) copyFailed() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.copyIn = false
+	sure := !q.maybe
+	q.copyIn, q.maybe = false, false
+	q.change.Broadcast()
+	return sure
+}
+
+// copyEnded: the server has taken the whole COPY.
+func (q *wants) copyEnded() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.maybe = false
 }
 
 // fail drops everything up to the next Sync, as the server does after an error
 // in the extended protocol, and takes back what the dropped messages changed,
-// last first.
-func (q *wants) fail() {
+// last first. False: a COPY was given up with a Sync among its data, and nobody
+// can tell whether that one will be answered.
+func (q *wants) fail() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	end := q.head
@@ -149,28 +251,35 @@ func (q *wants) fail() {
 		q.queue[i] = nil
 	}
 	q.skip = end == len(q.queue)
-	q.copyIn = false
+	sure := !q.maybe
+	q.copyIn, q.maybe = false, false
 	q.head = end
+	q.change.Broadcast()
+	return sure
 }
 
 // copyStarted: the server has begun to read the client's COPY for the message
 // at the head. It ignores every Sync that was sent since, up to the end of the
-// copy.
-func (q *wants) copyStarted() {
+// copy. False: something else follows, which the server will fail on, and what
+// of it is answered nobody can tell.
+func (q *wants) copyStarted() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.maybe = false
 	for i := q.head + 1; i < len(q.queue); i++ {
 		switch q.queue[i].typ {
 		case 'c':
 			q.queue = append(q.queue[:i], q.queue[i+1:]...)
-			return
+			return true
 		case 'S':
+			q.maybe = q.maybe || q.queue[i].data
 			q.queue = append(q.queue[:i], q.queue[i+1:]...)
 			i--
 		default:
-			// Not allowed inside a COPY: the server fails when it comes to it.
-			return
+			return false
 		}
 	}
 	q.copyIn = true
+	q.change.Broadcast()
+	return true
 }
