@@ -118,7 +118,15 @@ func (c *Catalog) reviewedOID() map[string]bool {
 const firstUserOID = 16384
 
 func (c *Catalog) loadOperators(ctx context.Context, query Query) error {
-	c.operators = map[string]bool{}
+	c.operators, c.own = map[string]bool{}, map[string]bool{}
+	err := rowsOf(ctx, query, "operators", `
+		SELECT o.oprname FROM pg_catalog.pg_operator o WHERE o.oprnamespace = 'pg_catalog'::pg_catalog.regnamespace
+		UNION ALL SELECT t.typname FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+			WHERE n.nspname IN `+systemSchemas,
+		func(v []string) error { c.own[v[0]] = true; return nil })
+	if err != nil {
+		return err
+	}
 	reviewed := c.reviewedOID()
 	return rowsOf(ctx, query, "operators", `
 		SELECT o.oprname, o.oprcode::pg_catalog.oid FROM pg_catalog.pg_operator o

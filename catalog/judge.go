@@ -290,7 +290,8 @@ func (c *Catalog) trouble(s *stmt.Statement, over bool, j *Judgement) string {
 	}
 	for _, o := range s.Operators {
 		unreviewed, known := c.operators[o.Name]
-		if o.Schema != "pg_catalog" && (unreviewed || o.Schema != "" && !known) {
+		known = known || o.Schema == "" && c.own[o.Name]
+		if o.Schema != "pg_catalog" && (unreviewed || !known) {
 			j.Unknown = j.Unknown || !known
 			return "operator"
 		}
@@ -300,7 +301,8 @@ func (c *Catalog) trouble(s *stmt.Statement, over bool, j *Judgement) string {
 	}
 	for _, t := range s.Types {
 		runs, known := c.types[t.Name]
-		if !isSystem(t.Schema) && (runs || t.Schema != "" && !known) {
+		known = known || t.Schema == "" && (c.own[t.Name] || creates(s) && serial[t.Name])
+		if !isSystem(t.Schema) && (runs || !known) {
 			j.Unknown = j.Unknown || !known
 			return "type"
 		}

@@ -64,6 +64,9 @@ var stateful = map[string]bool{
 	"isn_weak": true, // isn
 }
 
+// serial are names that only look like types, where a column is defined.
+var serial = map[string]bool{"serial": true, "serial2": true, "serial4": true, "serial8": true, "smallserial": true, "bigserial": true}
+
 // safeEncodings are client encodings in which no byte of a longer character
 // can be read as an ASCII character, so that the server and this program agree
 // where a string ends. SJIS, BIG5, GBK, UHC, JOHAB, GB18030 and SHIFT_JIS_2004

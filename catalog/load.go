@@ -31,6 +31,7 @@ type Catalog struct {
 	functions map[string][]function     // all others
 	operators map[string]bool           // all others, by name: true if one of the name is not reviewed
 	types     map[string]bool           // types of users, by name: true if one of the name runs code of its own
+	own       map[string]bool           // operators and types of PostgreSQL itself, by name
 	casts     bool                      // a cast between PostgreSQL's own types runs code of its own
 }
 
