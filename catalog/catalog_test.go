@@ -398,6 +398,9 @@ func TestFreshSeesWhatMatters(t *testing.T) {
 		"create function app.added() returns int language sql as 'select 1'", "create or replace function app.added() returns int language sql as 'select 2'",
 		"create table crm.booking_2015 partition of crm.booking for values from ('2015-01-01') to ('2016-01-01')",
 		"create operator app.%%% (leftarg = text, rightarg = text, function = app.spy)", "create domain app.added_domain as text", "alter domain app.added_domain add check (value > '')",
+		"create table app.added_too (id int check (id > 0) default 1)", "alter table app.added_too alter id set default 2", "alter table app.added_too add check (id > 1)",
+		"create policy p on app.added_too using (true)", "alter policy p on app.added_too using (false)", "alter table app.added_too enable row level security",
+		"create index on app.added_too ((id + 1))", "create index on app.added_too (id) where id > 3", "drop table app.added_too",
 		"drop operator app.%%% (text, text); drop domain app.added_domain; drop table crm.booking_2015; drop function app.added(); drop view app.added_view; drop table app.added",
 	} {
 		if _, err := postgres.psql(ddl); err != nil {

@@ -119,6 +119,7 @@ const firstUserOID = 16384
 
 func (c *Catalog) loadOperators(ctx context.Context, query Query) error {
 	c.operators, c.own = map[string]bool{}, map[string]bool{}
+	c.unseen.operators = map[uint32]bool{}
 	err := rowsOf(ctx, query, "operators", `
 		SELECT o.oprname FROM pg_catalog.pg_operator o WHERE o.oprnamespace = 'pg_catalog'::pg_catalog.regnamespace
 		UNION ALL SELECT t.typname FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
@@ -129,12 +130,14 @@ func (c *Catalog) loadOperators(ctx context.Context, query Query) error {
 	}
 	reviewed := c.reviewedOID()
 	return rowsOf(ctx, query, "operators", `
-		SELECT o.oprname, o.oprcode::pg_catalog.oid FROM pg_catalog.pg_operator o
+		SELECT o.oprname, o.oprcode::pg_catalog.oid, o.oid FROM pg_catalog.pg_operator o
 		JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
 		WHERE n.nspname NOT IN `+systemSchemas,
 		func(v []string) error {
 			code := oidOf(v[1])
-			c.operators[v[0]] = c.operators[v[0]] || code >= firstUserOID && !reviewed[v[1]]
+			unreviewed := code >= firstUserOID && !reviewed[v[1]]
+			c.operators[v[0]] = c.operators[v[0]] || unreviewed
+			c.unseen.operators[oidOf(v[2])] = unreviewed
 			return nil
 		})
 }
@@ -146,6 +149,7 @@ func (c *Catalog) loadTypes(ctx context.Context, query Query) error {
 	reviewed := c.reviewedOID()
 	names := map[uint32]string{}
 	runs := map[uint32]bool{}
+	leaks := map[uint32]bool{}     // as runs, but a check alone is not enough: see loadExpressions
 	holds := map[uint32][]uint32{} // a type and those that it is made of
 	err := rowsOf(ctx, query, "types", `
 		SELECT t.oid, t.typname, t.typtype, t.typinput::pg_catalog.oid, t.typelem, t.typbasetype,
@@ -155,7 +159,8 @@ func (c *Catalog) loadTypes(ctx context.Context, query Query) error {
 			oid := oidOf(v[0])
 			names[oid] = v[1]
 			input := oidOf(v[3])
-			runs[oid] = v[2] == "d" && v[6] == "true" || v[2] == "b" && input >= firstUserOID && !reviewed[v[3]]
+			leaks[oid] = v[2] == "b" && input >= firstUserOID && !reviewed[v[3]]
+			runs[oid] = leaks[oid] || v[2] == "d" && v[6] == "true"
 			holds[oid] = append(holds[oid], oidOf(v[4]), oidOf(v[5]))
 			return nil
 		})
@@ -184,23 +189,19 @@ func (c *Catalog) loadTypes(ctx context.Context, query Query) error {
 			case source < firstUserOID && target < firstUserOID:
 				c.casts = true
 			default:
-				runs[source], runs[target] = source >= firstUserOID, target >= firstUserOID
+				for _, oid := range []uint32{source, target} {
+					if oid >= firstUserOID {
+						runs[oid], leaks[oid] = true, true
+					}
+				}
 			}
 			return nil
 		})
 	if err != nil {
 		return err
 	}
-	for changed := true; changed; {
-		changed = false
-		for oid, parts := range holds {
-			for _, part := range parts {
-				if runs[part] && !runs[oid] {
-					runs[oid], changed = true, true
-				}
-			}
-		}
-	}
+	spread(runs, holds)
+	c.unseen.types, c.unseen.holds = leaks, holds
 	c.types = map[string]bool{}
 	for oid, name := range names {
 		c.types[name] = c.types[name] || runs[oid]

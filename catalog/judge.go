@@ -117,7 +117,10 @@ func (c *Catalog) Judge(s *stmt.Statement) Judgement {
 			sens = sens || rel.sensitive
 			if rel.opaque != "" && opaque == "" {
 				opaque = "view_calls_function"
-				if rel.kind == 'f' {
+				switch {
+				case rel.policy:
+					opaque = "policy"
+				case rel.kind == 'f':
 					opaque = "foreign_table"
 				}
 			}
@@ -296,7 +299,7 @@ func (c *Catalog) trouble(s *stmt.Statement, over bool, j *Judgement) string {
 			return "operator"
 		}
 	}
-	if over && c.casts {
+	if (over || s.Writes) && c.casts {
 		return "type"
 	}
 	for _, t := range s.Types {
@@ -431,6 +434,9 @@ func (c *Catalog) instances(s *stmt.Statement, j *Judgement) (keys []stmt.KeyRef
 			continue
 		}
 		if !rel.protected() {
+			if rel.policy {
+				return nil, "policy"
+			}
 			return nil, "view"
 		}
 		if !r.Top || rel.key == nil {

@@ -25,13 +25,15 @@ type Catalog struct {
 	byOID    map[uint32]*relation
 	byName   map[string][]*relation // by the name without its schema
 	subjects map[string]*Subject
-	all      reach // every protected table there is
+	all      reach               // every protected table there is
+	children map[uint32][]uint32 // partitions and inheriting tables, by oid
 
 	system    map[string]systemFunction // functions of PostgreSQL itself, by name
 	functions map[string][]function     // all others
 	operators map[string]bool           // all others, by name: true if one of the name is not reviewed
 	types     map[string]bool           // types of users, by name: true if one of the name runs code of its own
 	own       map[string]bool           // operators and types of PostgreSQL itself, by name
+	unseen    unseen                    // what runs code that nobody reviewed, by oid
 	casts     bool                      // a cast between PostgreSQL's own types runs code of its own
 }
 
@@ -47,6 +49,7 @@ type relation struct {
 	keyNullable  bool        // its key, or that of a table below it, may be null
 	reaches      reach       // protected tables that reading it can read; for a protected table, itself
 	opaque       string      // reading it runs code that nobody reviewed
+	policy       bool        // a policy of row level security calls what nobody reviewed, or reads what is protected
 	writes       string      // writing it sets off something that nobody reviewed
 	cascades     reach       // protected tables into which a change or deletion here is carried on
 	declared     bool        // listed as unprotected
@@ -88,7 +91,7 @@ func Load(ctx context.Context, query Query, cfg Config) (*Catalog, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	c := &Catalog{cfg: cfg, byOID: map[uint32]*relation{}, byName: map[string][]*relation{}, subjects: map[string]*Subject{}, all: reach{}}
+	c := &Catalog{cfg: cfg, byOID: map[uint32]*relation{}, byName: map[string][]*relation{}, subjects: map[string]*Subject{}, all: reach{}, children: map[uint32][]uint32{}}
 	for i := range cfg.Subjects {
 		c.subjects[cfg.Subjects[i].Name] = &cfg.Subjects[i]
 	}
@@ -99,7 +102,7 @@ func Load(ctx context.Context, query Query, cfg Config) (*Catalog, error) {
 		return nil, err
 	}
 	for _, step := range []func(context.Context, Query) error{
-		c.loadFunctions, c.loadOperators, c.loadTypes, c.loadRelations, c.protect, c.loadViews, c.loadEffects,
+		c.loadFunctions, c.loadOperators, c.loadTypes, c.loadRelations, c.protect, c.loadExpressions, c.loadViews, c.loadEffects,
 	} {
 		if err := step(ctx, query); err != nil {
 			return nil, err
@@ -222,7 +225,7 @@ func (c *Catalog) protect(ctx context.Context, query Query) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	children := map[uint32][]uint32{}
+	children := c.children
 	err := rowsOf(ctx, query, "partitions", `SELECT i.inhparent, i.inhrelid FROM pg_catalog.pg_inherits i`,
 		func(v []string) error {
 			children[oidOf(v[0])] = append(children[oidOf(v[0])], oidOf(v[1]))
@@ -410,6 +413,22 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 	for view, on := range depends {
 		view.under = on
 	}
+	guarded := map[*relation]bool{} // by policies that read other relations
+	err = rowsOf(ctx, query, "policies", `
+		SELECT p.polrelid, d.refobjid FROM pg_catalog.pg_depend d
+		JOIN pg_catalog.pg_policy p ON p.oid = d.objid JOIN pg_catalog.pg_class c ON c.oid = p.polrelid
+		WHERE d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+			AND d.refobjid <> p.polrelid AND c.relrowsecurity`,
+		func(v []string) error {
+			if table, r := c.byOID[oidOf(v[0])], c.byOID[oidOf(v[1])]; table != nil && r != nil {
+				depends[table] = append(depends[table], r)
+				guarded[table] = true
+			}
+			return nil
+		})
+	if err != nil {
+		return err
+	}
 	// Views may depend on each other in a circle, so: until nothing changes.
 	for changed := true; changed; {
 		changed = false
@@ -417,6 +436,9 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 			for _, r := range on {
 				if r == view {
 					continue
+				}
+				if guarded[view] && len(r.reaches) > 0 {
+					view.policy = true
 				}
 				if r.settings && !view.settings {
 					view.settings, changed = true, true
@@ -466,6 +488,18 @@ func (c *Catalog) loadEffects(ctx context.Context, query Query) error {
 		})
 	if err != nil {
 		return err
+	}
+	// A write to a table may be one to its partitions and heirs.
+	for changed := true; changed; {
+		changed = false
+		for oid, list := range c.children {
+			for _, child := range list {
+				parent, r := c.byOID[oid], c.byOID[child]
+				if parent != nil && r != nil && r.writes != "" && parent.writes == "" {
+					parent.writes, changed = r.writes, true
+				}
+			}
+		}
 	}
 	carries := map[*relation][]*relation{}
 	err = rowsOf(ctx, query, "foreign keys", `
@@ -524,6 +558,7 @@ func version(ctx context.Context, query Query) (string, error) {
 	sum := func(table, where string) string {
 		return `(SELECT pg_catalog.count(*)::pg_catalog.text || ':' || COALESCE(pg_catalog.sum(pg_catalog.hashtext(t.tableoid::pg_catalog.text || t.ctid::pg_catalog.text || t.xmin::pg_catalog.text)::pg_catalog.int8), 0)::pg_catalog.text FROM pg_catalog.` + table + ` t WHERE ` + where + `)`
 	}
+	const temporary = `(SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relpersistence = 't')`
 	parts := []string{
 		sum("pg_namespace", "t.nspname NOT LIKE 'pg\\_t%'"),
 		sum("pg_class", "t.oid >= 16384 AND t.relpersistence <> 't' AND t.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')"),
@@ -532,10 +567,13 @@ func version(ctx context.Context, query Query) (string, error) {
 		sum("pg_operator", "t.oid >= 16384"),
 		sum("pg_cast", "t.oid >= 16384"),
 		sum("pg_type", "t.oid >= 16384 AND t.typtype IN ('b', 'd', 'e', 'r')  AND t.typelem = 0"),
-		sum("pg_constraint", "t.oid >= 16384"),
+		sum("pg_constraint", "t.oid >= 16384 AND t.conrelid NOT IN "+temporary),
 		sum("pg_rewrite", "t.oid >= 16384"),
 		sum("pg_trigger", "NOT t.tgisinternal"),
 		sum("pg_inherits", "true"),
+		sum("pg_attrdef", "t.adrelid NOT IN "+temporary),
+		sum("pg_policy", "t.polrelid NOT IN "+temporary),
+		sum("pg_index", "(t.indexprs IS NOT NULL OR t.indpred IS NOT NULL) AND t.indrelid NOT IN "+temporary),
 		sum("pg_extension", "true"),
 	}
 	rows, err := query(ctx, "SELECT "+strings.Join(parts, " || ' ' || "))
