@@ -79,6 +79,11 @@ type Judgement struct {
 	// next one is judged.
 	Changes bool
 
+	// Ties: it writes to a table that a foreign key ties to a protected one, in
+	// either direction. The errors of class 23 then tell, in their detail,
+	// which keys the protected table has. True of Free judgements too.
+	Ties bool
+
 	catalog  *Catalog
 	targets  []stmt.Target
 	mentions []mention
@@ -124,6 +129,7 @@ func (c *Catalog) Judge(s *stmt.Statement) Judgement {
 					opaque = "foreign_table"
 				}
 			}
+			j.Ties = j.Ties || r.Written && rel.ties
 			if r.Written && !r.Added {
 				for t := range rel.cascades {
 					touched[t] = true

@@ -74,6 +74,9 @@ func describe(c *catalog.Catalog, j catalog.Judgement) string {
 	if j.Unknown {
 		b.WriteString(" unknown")
 	}
+	if j.Ties && j.Kind == catalog.Free {
+		b.WriteString(" ties")
+	}
 	if j.Changes {
 		b.WriteString(" changes")
 	}

@@ -51,6 +51,7 @@ type relation struct {
 	opaque       string      // reading it runs code that nobody reviewed
 	policy       bool        // a policy of row level security calls what nobody reviewed, or reads what is protected
 	writes       string      // writing it sets off something that nobody reviewed
+	ties         bool        // a foreign key leads from it to a protected table, or from one to it
 	cascades     reach       // protected tables into which a change or deletion here is carried on
 	declared     bool        // listed as unprotected
 	under        []*relation // of a view: what it is made of
@@ -503,10 +504,16 @@ func (c *Catalog) loadEffects(ctx context.Context, query Query) error {
 	}
 	carries := map[*relation][]*relation{}
 	err = rowsOf(ctx, query, "foreign keys", `
-		SELECT k.confrelid, k.conrelid FROM pg_catalog.pg_constraint k
-		WHERE k.contype = 'f' AND (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd'))`,
+		SELECT k.confrelid, k.conrelid, (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd'))::pg_catalog.text
+		FROM pg_catalog.pg_constraint k WHERE k.contype = 'f'`,
 		func(v []string) error {
-			if from, to := c.byOID[oidOf(v[0])], c.byOID[oidOf(v[1])]; from != nil && to != nil {
+			from, to := c.byOID[oidOf(v[0])], c.byOID[oidOf(v[1])]
+			if from == nil || to == nil {
+				return nil
+			}
+			from.ties = from.ties || to.concerning()
+			to.ties = to.ties || from.concerning()
+			if v[2] == "true" {
 				carries[from] = append(carries[from], to)
 			}
 			return nil
@@ -529,16 +536,29 @@ func (c *Catalog) loadEffects(ctx context.Context, query Query) error {
 			if to.writes != "" {
 				from.writes = to.writes
 			}
+			from.ties = from.ties || to.ties // the deletion may fail there
 			next = append(next, carries[to]...)
 		}
 	}
-	// A write to a view may be one to the tables under it.
+	// A write to a view may be one to the tables under it, and one to a table
+	// may fail in a partition of it.
 	for changed := true; changed; {
 		changed = false
+		for oid, list := range c.children {
+			for _, child := range list {
+				parent, r := c.byOID[oid], c.byOID[child]
+				if parent != nil && r != nil && r.ties && !parent.ties {
+					parent.ties, changed = true, true
+				}
+			}
+		}
 		for _, view := range c.byOID {
 			for _, r := range view.under {
 				if r.writes != "" && view.writes == "" {
 					view.writes, changed = r.writes, true
+				}
+				if r.ties && !view.ties {
+					view.ties, changed = true, true
 				}
 				for t := range r.cascades {
 					if !view.cascades[t] {

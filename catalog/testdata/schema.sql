@@ -37,6 +37,13 @@ CREATE TABLE app.audited (id integer, body text);
 CREATE TABLE app.ruled (id integer, body text);
 CREATE TABLE app.office (code text PRIMARY KEY);
 ALTER TABLE crm.passport ADD COLUMN office text REFERENCES app.office ON UPDATE CASCADE;
+CREATE TABLE app.complaint (id integer PRIMARY KEY, member_no integer REFERENCES crm.member, body text);
+CREATE TABLE app.complaint_reply (id integer, complaint integer REFERENCES app.complaint ON DELETE CASCADE);
+CREATE TABLE app.stand (code text) PARTITION BY LIST (code);
+CREATE TABLE app.stand_a PARTITION OF app.stand (FOREIGN KEY (code) REFERENCES app.office) FOR VALUES IN ('a');
+CREATE TABLE app.seat (code text, member_no integer) PARTITION BY LIST (code);
+CREATE TABLE app.seat_a PARTITION OF app.seat (FOREIGN KEY (member_no) REFERENCES crm.member) FOR VALUES IN ('a');
+CREATE VIEW app.complaint_list AS SELECT id, member_no FROM app.complaint;
 
 -- The same name twice, once protected.
 CREATE SCHEMA other;
