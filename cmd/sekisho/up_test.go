@@ -29,7 +29,6 @@ type running struct {
 	login   login
 	gate    string
 	console string
-	pass    string
 }
 
 // start fills a small store, writes the demo's config with free ports, and
