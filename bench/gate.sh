@@ -1,13 +1,15 @@
 #!/bin/sh
-# The gate beside a direct connection and PgBouncer (session pooling): point
-# lookups by key, and one million rows by SELECT and by COPY. Every record that
-# leaves is in a durable ledger first. All share one machine, so only the
-# ratios mean something. As root or not; needs postgresql and pgbouncer.
+# The gate beside a direct connection, PgBouncer (session pooling) and, if it is
+# installed, pgaudit: point lookups by key, and one million rows by SELECT and by
+# COPY. Every record that leaves the gate is in a durable ledger first. All share
+# one machine, so only the ratios mean something. Then the gate's memory while
+# many gigabytes pass. As root or not; needs postgresql and pgbouncer.
 #
-#   ROUNDS=3 SECONDS_EACH=5 ROWS=1000000 bench/gate.sh
+#   ROUNDS=3 SECONDS_EACH=5 ROWS=1000000 GIGABYTES=10 bench/gate.sh
 set -eu
 cd "$(dirname "$0")/.."
-rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-5} rows=${ROWS:-1000000}
+rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-5} rows=${ROWS:-1000000} gigabytes=${GIGABYTES:-10}
+[ -z "$(ls /usr/lib/postgresql/*/lib/pgaudit.so 2>/dev/null)" ] || export SEKISHO_BENCH_PGAUDIT=1
 pgbouncer=$(PATH="$PATH:/usr/sbin" command -v pgbouncer)
 pgbench=$(command -v pgbench || ls /usr/lib/postgresql/*/bin/pgbench | sort -V | tail -n 1)
 
@@ -59,6 +61,7 @@ bouncer=$!
 
 direct="host=$server_dir port=$server_port user=staff password=upstream dbname=$database"
 bounced="host=127.0.0.1 port=$port user=staff password=upstream dbname=$database"
+audited="host=$server_dir port=$server_port user=audited password=upstream dbname=$database"
 gate="host=$gate_host port=$gate_port user=sato password='open sesame' dbname=$database sslmode=disable"
 
 cat >"$work/lookup.sql" <<SQL
@@ -90,26 +93,41 @@ psql -Xqd "$gate" -c 'select name from crm.bench where member_no = 1' >/dev/null
 for round in $(seq "$rounds"); do
 	for what in prepared simple; do
 		echo "$what direct $(tps "$direct" $what)" >>"$work/figures"
+		[ -z "${SEKISHO_BENCH_PGAUDIT:-}" ] || echo "$what pgaudit $(tps "$audited" $what)" >>"$work/figures"
 		echo "$what pgbouncer $(tps "$bounced" $what)" >>"$work/figures"
 		echo "$what gate $(tps "$gate" $what)" >>"$work/figures"
 	done
 	for what in select copy; do
 		echo "$what direct $(whole "$direct" $what)" >>"$work/figures"
+		[ -z "${SEKISHO_BENCH_PGAUDIT:-}" ] || echo "$what pgaudit $(whole "$audited" $what)" >>"$work/figures"
 		echo "$what pgbouncer $(whole "$bounced" $what)" >>"$work/figures"
 		echo "$what gate $(whole "$gate" $what)" >>"$work/figures"
 	done
 done
-# The median of each, and the gate's ratio to the two others.
+# The median of each, and the gate's ratio to the others.
 sort -k1,1 -k2,2 -k3,3n "$work/figures" | awk '
+	function median(k) { return v[k, int((n[k] + 1) / 2)] }
+	function ratio(a, b) { return b ? sprintf("%.2f", a / b) : "-" }
 	{ k = $1 " " $2; v[k, ++n[k]] = $3 }
 	END {
-		printf "%-10s %12s %12s %12s %16s %12s\n", "", "direct", "pgbouncer", "gate", "gate/pgbouncer", "gate/direct"
+		printf "%-10s %10s %10s %10s %10s %16s %14s %13s\n", "", "direct", "pgbouncer", "pgaudit", "gate", "gate/pgbouncer", "gate/pgaudit", "gate/direct"
 		split("prepared simple select copy", names, " ")
 		for (i = 1; i <= 4; i++) {
 			w = names[i]
-			d = v[w " direct", int((n[w " direct"] + 1) / 2)]
-			p = v[w " pgbouncer", int((n[w " pgbouncer"] + 1) / 2)]
-			g = v[w " gate", int((n[w " gate"] + 1) / 2)]
-			printf "%-10s %12.2f %12.2f %12.2f %16.2f %12.2f\n", w, d, p, g, g / p, g / d
+			d = median(w " direct"); p = median(w " pgbouncer"); a = median(w " pgaudit"); g = median(w " gate")
+			printf "%-10s %10.2f %10.2f %10.2f %10.2f %16s %14s %13s\n", w, d, p, a, g, ratio(g, p), ratio(g, a), ratio(g, d)
 		}
+		print "(prepared, simple: lookups a second; select, copy: passes of the whole table a second)"
 	}'
+
+# Memory: what the gate holds before, and at most while so much passes.
+[ "$gigabytes" != 0 ] || exit 0
+rss() { awk '/^VmRSS/ { print int($2 / 1024) }' "/proc/$server/status"; }
+psql -Xq -d "$gate" -c 'copy crm.bench to stdout' | wc -c >"$work/pass"
+pass=$(cat "$work/pass") before=$(rss) most=0 passed=0
+while [ "$passed" -lt $((gigabytes * 1000000000)) ]; do
+	psql -Xq -d "$gate" -c 'copy crm.bench to stdout' >/dev/null
+	passed=$((passed + pass)) now=$(rss)
+	[ "$now" -le "$most" ] || most=$now
+done
+echo "memory: $before MB before, $most MB at most while $((passed / 1000000000)) GB passed"
