@@ -87,6 +87,20 @@ create policy p on own.policed_plain using (b = current_user or exists (select f
 			t.Errorf("%v %s: reading %s", j.Kind, j.Reason, table)
 		}
 	}
+	// A table made in the likeness of one does the same, and may be temporary.
+	for _, sql := range []string{
+		"create temp table route (like own.by_default including all)", "create table own.x () inherits (own.by_check)",
+		"create table own.x partition of own.by_partition for values in (2)", "create schema x create table y (like own.by_index including indexes)",
+	} {
+		if j := judge(t, c, sql); j.Kind != catalog.Opaque || j.Reason != "write_sets_off" {
+			t.Errorf("%v %s: %s", j.Kind, j.Reason, sql)
+		}
+	}
+	for _, sql := range []string{"create temp table x (like own.plain including all)", "create table own.x () inherits (own.policed_plain)", "comment on table own.by_default is 'x'"} {
+		if j := judge(t, c, sql); j.Kind != catalog.Free {
+			t.Errorf("%v %s: %s", j.Kind, j.Reason, sql)
+		}
+	}
 	for _, table := range []string{"policed", "policed_by_member", "policed_by_view"} {
 		for _, sql := range []string{"select b from own." + table, "select 1 from crm.member m join own." + table + " x on x.a = m.member_no"} {
 			if j := judge(t, c, sql); j.Kind != catalog.Opaque || j.Reason != "policy" {

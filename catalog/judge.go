@@ -135,7 +135,7 @@ func (c *Catalog) Judge(s *stmt.Statement) Judgement {
 					touched[t] = true
 				}
 			}
-			if r.Written && rel.writes != "" && opaque == "" {
+			if (r.Written || r.Taken) && rel.writes != "" && opaque == "" {
 				opaque = "write_sets_off"
 			}
 		}

@@ -76,6 +76,8 @@ type Relation struct {
 	Added   bool // Written, and rows are only added: INSERT without ON CONFLICT DO UPDATE, or COPY FROM
 	Maybe   bool // a name in DDL that may mean a relation, or something else
 
+	Taken bool // CREATE TABLE takes over its columns, and may take over defaults, checks and indexes: LIKE, INHERITS, PARTITION OF
+
 	// Tried: it stands on the side of an outer join that may be missing, and
 	// is joined by more than equalities of columns. A row in which it is
 	// missing then tells what its rows do not hold, and names none of them.

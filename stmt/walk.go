@@ -2,6 +2,7 @@ package stmt
 
 import (
 	"slices"
+	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -18,6 +19,7 @@ type walk struct {
 	added     []*pg.RangeVar // of those written, the ones that only grow
 	ctes      []string
 	tried     []*pg.RangeVar // see Relation.Tried
+	taken     []*pg.RangeVar // see Relation.Taken
 }
 
 func (w *walk) message(m protoreflect.Message) {
@@ -70,6 +72,7 @@ func (w *walk) visit(node any) {
 			Written: slices.Contains(w.written, n),
 			Added:   slices.Contains(w.added, n),
 			Tried:   slices.Contains(w.tried, n),
+			Taken:   slices.Contains(w.taken, n),
 		})
 	case *pg.InsertStmt:
 		w.write(n.Relation)
@@ -91,6 +94,12 @@ func (w *walk) visit(node any) {
 			w.write(n.Relation)
 			w.added = append(w.added, n.Relation)
 		}
+	case *pg.CreateStmt:
+		for _, r := range n.InhRelations {
+			w.taken = append(w.taken, r.GetRangeVar())
+		}
+	case *pg.TableLikeClause:
+		w.taken = append(w.taken, n.Relation)
 	case *pg.ExecuteStmt:
 		s.Runs = Execute
 	case *pg.FetchStmt:
@@ -236,7 +245,7 @@ func settingNamed(n *pg.SelectStmt) (string, *pg.FuncCall) {
 	}
 	call := n.TargetList[0].GetResTarget().GetVal().GetFuncCall()
 	from, where := n.FromClause[0].GetRangeVar(), n.WhereClause.GetAExpr()
-	if from == nil || from.Relname != "pg_settings" || from.Alias != nil || where == nil ||
+	if from == nil || from.Relname != "pg_settings" || from.Schemaname != "" && from.Schemaname != "pg_catalog" || from.Alias != nil || where == nil ||
 		where.Kind != pg.A_Expr_Kind_AEXPR_OP || nameOf(where.Name) != (Name{Name: "="}) {
 		return "", nil
 	}
@@ -244,10 +253,13 @@ func settingNamed(n *pg.SelectStmt) (string, *pg.FuncCall) {
 		return "", nil
 	}
 	name, ok := constant(where.Rexpr)
-	if !ok {
+	name = lower(name)
+	// A temporary pg_settings may compare names in a way of its own, and take
+	// "role " for "role". Among plain names no such two mean different settings.
+	if !ok || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_.") != "" {
 		return "", nil
 	}
-	return lower(name), call
+	return name, call
 }
 
 // configured is the setting that a call of set_config changes.
