@@ -70,7 +70,7 @@ func TestObserve(t *testing.T) {
 // Whatever plain select is made up, the ledger names exactly the members whose
 // rows came.
 func TestKeysOfRandomSelects(t *testing.T) {
-	h := newHouse(t)
+	h := newHouse(t, withOdd)
 	rng := rand.New(rand.NewPCG(3, 4))
 	pick := func(of ...string) string { return of[rng.IntN(len(of))] }
 	modes := []pgx.QueryExecMode{pgx.QueryExecModeDescribeExec, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol}

@@ -23,6 +23,7 @@ type requests struct {
 	up   []byte // for the server
 
 	open    bool // extended messages were sent since the last Sync
+	encoded bool // one of them may have changed the client's encoding, which the server reports at its end
 	copying bool // what was sent last may be a COPY FROM STDIN, whose outcome is not known
 	data    bool // data of it was sent, and its end was not
 }
@@ -206,7 +207,7 @@ func (q *requests) handle(typ byte, msg []byte) error {
 	case 'P', 'B', 'D', 'E', 'C':
 		q.open = true
 	case 'S':
-		q.open = false
+		q.open, q.encoded = false, false
 	}
 	s.judgeNamesAgain()
 	switch typ {
@@ -557,6 +558,7 @@ func (q *requests) execute(msg, body []byte) error {
 	}
 	s.applied(po.ps.plan)
 	w.encodes = po.ps.plan.encodes
+	q.encoded = q.encoded || w.encodes
 	if q.copying = po.ps.stmt.copyIn; q.copying {
 		q.data = false
 	}

@@ -50,7 +50,7 @@ func (r *replies) copyOut(w *want, sp *stmtPlan, from, to int) error {
 	}
 	d := &desc{fields: fields, hidden: hidden, header: sp.header}
 	for _, in := range sp.hidden {
-		d.keys = append(d.keys, keyAt{of: r.s.g.vault.Space(in.Space), typ: keyTypes[in.TypeOID]})
+		d.keys = append(d.keys, keyAt{of: r.s.g.vault.Space(in.Space), typ: keyTypes[in.TypeOID], null: in.KeyNullable})
 	}
 	columns, categories := sp.judgement.Static()
 	if refused := r.s.g.addShapes(d, sp, columns, categories); refused != nil {
@@ -108,6 +108,11 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 			k := &d.keys[i]
 			field := keys[len(keys)-1-i]
 			if sp.csv && len(field) == 0 || !sp.csv && string(field) == `\N` {
+				if k.null && !u.nobody {
+					if err := r.nobody(w, sp, u); err != nil {
+						return r.cut(w, ledgerRefusal(err))
+					}
+				}
 				continue
 			}
 			ord, err := r.ordinal(k, unescape(field, sp.csv), false)

@@ -43,6 +43,7 @@ type Gate struct {
 	sick       atomic.Bool // the ledger refused the last entry
 	refusals   atomic.Uint64
 	closing    atomic.Bool
+	tries      tries
 
 	mu       sync.Mutex
 	sessions map[uint32]*session // by cancel key's process id
@@ -168,8 +169,8 @@ func (g *Gate) handle(ctx context.Context, conn net.Conn) {
 		var ce *tls.CertificateVerificationError
 		switch {
 		case errors.As(err, &se):
-			fatal(conn, se)
 			g.turnAway(g.identify(conn), 0, "protocol")
+			fatal(conn, se)
 		case errors.As(err, &ce):
 			g.turnAway(g.identify(raw), 0, "certificate")
 		}
@@ -186,11 +187,11 @@ func (g *Gate) handle(ctx context.Context, conn net.Conn) {
 		if !errors.As(err, &se) {
 			return // it went away: that is no refusal
 		}
-		fatal(conn, se)
 		if reason == "upstream" {
 			g.log.Warn("a client did not get in", "endpoint", a.endpoint, "role", g.principals[h.params["user"]].Role, "error", upstreamReason(err))
 		}
 		g.turnAway(a, g.staffOf(h), reason)
+		fatal(conn, se)
 		return
 	}
 	conn.SetDeadline(time.Time{})
@@ -262,8 +263,20 @@ func (g *Gate) staffOf(h *hello) uint32 {
 	return g.vault.Space("staff").OfText([]byte(h.params["user"]))
 }
 
-// turnAway records that a client did not get in.
+// turnAway records that a client did not get in, or counts it if there were too
+// many, and delays the answer to one that tries again and again.
 func (g *Gate) turnAway(a *arrival, staff uint32, reason string) {
+	v := g.tries.failed(a.address, time.Now())
+	if v.before > 0 {
+		g.log.Warn("failed tries to log in were not recorded one by one", "tries", v.before)
+	}
+	if v.first {
+		g.log.Warn("too many failed tries to log in: more of them in this minute are counted and not recorded", "endpoint", a.endpoint)
+	}
+	defer time.Sleep(v.delay)
+	if !v.record {
+		return
+	}
 	g.note(&sekisho.SessionRefused{Door: sekisho.DoorGate, Principal: staff, Endpoint: a.endpoint, Address: a.address, Reason: reason})
 }
 

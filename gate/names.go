@@ -58,7 +58,7 @@ func (s *session) judgeNamesAgain() {
 		}
 		fresh := &stmtPlan{}
 		if p, _ := s.g.makePlan(s, h.text); p.refuse == nil && p.speak == nil {
-			for _, sp := range p.stmts {
+			for _, sp := range p.gives {
 				if sp.names == kindAndName {
 					fresh = sp
 				}

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"context"
 	"math/rand/v2"
 	"regexp"
 	"strings"
@@ -66,6 +67,9 @@ grant select on crm.odd to staff, reader;
 `
 
 func withOdd(o *options) {
+	if _, err := cluster.SQL(context.Background(), o.gate.Upstream.Database, "alter table crm.passport alter member_no set not null"); err != nil {
+		panic(err)
+	}
 	o.catalog.Tables = append(o.catalog.Tables, oddTable)
 }
 

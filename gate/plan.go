@@ -32,14 +32,15 @@ type plan struct {
 	original  string           // the client's text
 	text      string           // what goes upstream
 	stmts     []*stmtPlan
-	protected bool     // one of stmts is not free
-	refuse    *refusal // the text must not run
-	statement uint32   // of a refused text: its ordinal, 0 if it cannot be read
-	speak     *refusal // the gate cannot read it: only the server may say what is wrong with it; this if it finds nothing wrong
-	changes   bool     // it may change the catalog
-	purpose   *string  // it sets the session's purpose
-	encodes   bool     // it may change the client's encoding
-	refers    bool     // it runs what SQL gave a name to
+	protected bool        // one of stmts is not free
+	refuse    *refusal    // the text must not run
+	statement uint32      // of a refused text: its ordinal, 0 if it cannot be read
+	speak     *refusal    // the gate cannot read it: only the server may say what is wrong with it; this if it finds nothing wrong
+	changes   bool        // it may change the catalog
+	purpose   *string     // it sets the session's purpose
+	encodes   bool        // it may change the client's encoding
+	refers    bool        // it runs what SQL gave a name to
+	gives     []*stmtPlan // of stmts, those that give a name by SQL
 }
 
 var emptyPlan = &plan{}
@@ -229,6 +230,7 @@ func (g *Gate) makePlan(s *session, text string) (p *plan, keep bool) {
 		p.changes = p.changes || j.Changes
 		if st.Kind == stmt.Prepare || st.Kind == stmt.Declare {
 			sp.names = string(st.Kind) + " " + st.Object
+			p.gives = append(p.gives, sp)
 			keep = false
 		}
 		if refused := s.purposeOf(st, p); refused != nil {
@@ -371,10 +373,7 @@ func (s *session) applied(p *plan) {
 		default:
 		}
 	}
-	for _, sp := range p.stmts {
-		if sp.names == "" {
-			continue
-		}
+	for _, sp := range p.gives {
 		kind, name, _ := strings.Cut(sp.names, " ")
 		s.names.Lock()
 		// The server may refuse it because the name is taken, or take it because
@@ -498,7 +497,7 @@ func (g *Gate) makeDesc(s *session, sp *stmtPlan, body []byte) *desc {
 		}
 	} else {
 		for i, in := range sp.hidden {
-			d.keys = append(d.keys, keyAt{field: len(fields) - len(sp.hidden) + i, of: g.vault.Space(in.Space), typ: keyTypes[in.TypeOID]})
+			d.keys = append(d.keys, keyAt{field: len(fields) - len(sp.hidden) + i, of: g.vault.Space(in.Space), typ: keyTypes[in.TypeOID], null: in.KeyNullable})
 		}
 	}
 	columns, categories, err := j.Outputs(all)
@@ -580,7 +579,7 @@ func (sp *stmtPlan) observed(d *desc, fields []origin, g *Gate) []catalog.Origin
 			return nil
 		}
 		seen[in.OID] = true
-		d.keys = append(d.keys, keyAt{field: at, of: g.vault.Space(in.Space), typ: typ})
+		d.keys = append(d.keys, keyAt{field: at, of: g.vault.Space(in.Space), typ: typ, null: in.KeyNullable})
 		all = append(all, all[at])
 	}
 	return all

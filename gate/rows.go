@@ -34,6 +34,7 @@ type keyAt struct {
 	space int // index in shapes
 	of    *vault.Space
 	typ   keyType
+	null  bool // the database lets it be NULL: then a row without it may still be somebody's
 }
 
 // shapeRef is a Shape entry that stands in the ledger.
@@ -131,6 +132,10 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 				}
 				a := entries[k.space].(*sekisho.Access)
 				a.Subjects = append(a.Subjects, ord)
+			} else if k.null && !u.nobody {
+				if err := r.nobody(w, sp, u); err != nil {
+					return r.cut(w, ledgerRefusal(err))
+				}
 			}
 		}
 		if size > 0 {
@@ -184,6 +189,20 @@ func (r *replies) anyRow(w *want, sp *stmtPlan, d *desc, from, to int) error {
 		u.recorded = true
 	}
 	r.keep(from, to)
+	return nil
+}
+
+// nobody records, before the first row without a key goes, that it may be
+// anybody's. Where an outer join gives no row the key is missing too, and that
+// cannot be told from a row whose key is not there.
+func (r *replies) nobody(w *want, sp *stmtPlan, u *run) error {
+	if err := r.s.announce(); err != nil {
+		return err
+	}
+	if err := r.s.g.recordAnyRow(r.s, sp, r.s.number.Add(1), u.stated); err != nil {
+		return err
+	}
+	u.nobody = true
 	return nil
 }
 

@@ -17,6 +17,7 @@ type run struct {
 	open     bool // an Access with More set has been made, and none without
 	recorded bool // as any-row
 	header   bool // of COPY: the first line has passed
+	nobody   bool // recorded as any-row, because a row came without the key of a table that must have one
 }
 
 // runningFor is the access that w's rows belong to.

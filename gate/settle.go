@@ -78,7 +78,7 @@ func (q *requests) plan(text string) *plan {
 		}
 		if s.wants.isForeign() {
 			q.settle()
-			if !s.utf8.Load() {
+			if q.encoded || !s.utf8.Load() {
 				return (&plan{cat: s.g.plans.catalog(), original: text}).refusedWith(encodingRefusal)
 			}
 		}
