@@ -361,11 +361,15 @@ func TestFailedTriesDoNotFillTheDisk(t *testing.T) {
 func TestRefusedSessionsAreLimitedInTheLedger(t *testing.T) {
 	var c verdict
 	h := newHouse(t)
+	minute := time.Now().Unix() / 60
 	for range triesPerAddress + 5 { // as if they had just come
 		c = h.gate.tries.failed(netip.MustParseAddr("127.0.0.1"), time.Now())
 	}
 	h.knock(startup(3<<16, "user", "nobody", "replication", "true"))
 	h.stop()
+	if time.Now().Unix()/60 != minute {
+		t.Skip("the minute is over, and the count began anew")
+	}
 	for _, e := range h.entries() {
 		if _, is := e.Body.(*sekisho.SessionRefused); is && !c.record {
 			t.Error("one more entry than a minute may have")
