@@ -376,3 +376,20 @@ func TestRefusedSessionsAreLimitedInTheLedger(t *testing.T) {
 		}
 	}
 }
+
+// A foreign key tells whether a protected row is there (M2). The code stays,
+// the words that name the value do not.
+func TestForeignKeysTellNoValues(t *testing.T) {
+	h := newHouse(t, func(o *options) {}, func(o *options) {
+		_, err := cluster.SQL(context.Background(), o.gate.Upstream.Database, `
+create table crm.desk (n int, member_no bigint references crm.member);
+grant insert on crm.desk to staff;`)
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	got := h.psql("sato", "insert into crm.desk values (1, 987654)")
+	if !strings.Contains(got, "foreign key violation") || strings.Contains(got, "987654") || strings.Contains(got, "not present") {
+		t.Errorf("psql printed %q", got)
+	}
+}

@@ -105,6 +105,9 @@ func (g *Gate) refresh(ctx context.Context) error {
 		return err
 	}
 	g.plans.reset(cat)
+	if nullable := cat.NullableKeys(); len(nullable) > 0 {
+		g.log.Warn("key columns may be null: a row without a key counts as anybody's; make them NOT NULL", "columns", nullable)
+	}
 	return nil
 }
 

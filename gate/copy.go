@@ -115,11 +115,11 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 				}
 				continue
 			}
-			ord, err := r.ordinal(k, unescape(field, sp.csv), false)
+			a := entries[k.space].(*sekisho.Access)
+			ord, err := r.ordinal(k, unescape(field, sp.csv), false, a.Subjects)
 			if err != nil {
 				return r.cut(w, keyRefusal)
 			}
-			a := entries[k.space].(*sekisho.Access)
 			a.Subjects = append(a.Subjects, ord)
 		}
 		least := uint32(max(len(line)-(d.fields-d.hidden-1), 1))

@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	os.Chmod(dir, 0o711)
-	cluster, err = demo.StartCluster(context.Background(), demo.ClusterConfig{Dir: dir})
+	cluster, err = demo.StartCluster(context.Background(), demo.ClusterConfig{Dir: dir, Settings: benchSettings()})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

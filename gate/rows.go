@@ -126,11 +126,11 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 			k := &d.keys[next]
 			next++
 			if size >= 0 {
-				ord, err := r.ordinal(k, b[pos:pos+size], w.binary(i, visible))
+				a := entries[k.space].(*sekisho.Access)
+				ord, err := r.ordinal(k, b[pos:pos+size], w.binary(i, visible), a.Subjects)
 				if err != nil {
 					return r.cut(w, keyRefusal)
 				}
-				a := entries[k.space].(*sekisho.Access)
 				a.Subjects = append(a.Subjects, ord)
 			} else if k.null && !u.nobody {
 				if err := r.nobody(w, sp, u); err != nil {
@@ -209,8 +209,9 @@ func (r *replies) nobody(w *want, sp *stmtPlan, u *run) error {
 var keyRefusal = &refusal{code: "0A000", reason: "key_format", text: "the subject's key arrived in a form that the gate cannot read", hint: "Set client_encoding to UTF8 and ask for text results, or see the manual for the types that a key may have."}
 
 // ordinal is the ordinal of a key as the server sent it. In another encoding
-// than UTF-8 the same person would have another key.
-func (r *replies) ordinal(k *keyAt, v []byte, binary bool) (uint32, error) {
+// than UTF-8 the same person would have another key. before are the ordinals
+// that this access has named so far.
+func (r *replies) ordinal(k *keyAt, v []byte, binary bool, before []uint32) (uint32, error) {
 	if k.typ == keyText || k.typ == keyChar {
 		for _, c := range v {
 			if c < 0x80 {
@@ -222,7 +223,11 @@ func (r *replies) ordinal(k *keyAt, v []byte, binary bool) (uint32, error) {
 			break
 		}
 	}
-	ord, err := k.ordinal(v, binary)
+	last := uint32(0)
+	if n := len(before); n > 0 {
+		last = before[n-1]
+	}
+	ord, err := k.ordinal(v, binary, last)
 	if err == nil && ord == 0 {
 		err = errKey // the vault takes no such key, or no more of them
 	}
@@ -231,8 +236,9 @@ func (r *replies) ordinal(k *keyAt, v []byte, binary bool) (uint32, error) {
 
 var errKey = errors.New("a key that cannot be read")
 
-// ordinal is the ordinal of a key in UTF-8 or in binary.
-func (k *keyAt) ordinal(v []byte, binary bool) (uint32, error) {
+// ordinal is the ordinal of a key in UTF-8 or in binary; last is that of the
+// row before.
+func (k *keyAt) ordinal(v []byte, binary bool, last uint32) (uint32, error) {
 	if !binary {
 		switch k.typ {
 		case keyText, keyUUID:
@@ -241,17 +247,17 @@ func (k *keyAt) ordinal(v []byte, binary bool) (uint32, error) {
 			return k.of.OfText(bytes.TrimRight(v, " ")), nil
 		}
 		if n, ok := parseInt(v); ok {
-			return k.of.OfInt(n), nil
+			return k.of.OfIntAfter(n, last), nil
 		}
 		return 0, errKey
 	}
 	switch {
 	case k.typ == keyInt8 && len(v) == 8:
-		return k.of.OfInt(int64(be.Uint64(v))), nil
+		return k.of.OfIntAfter(int64(be.Uint64(v)), last), nil
 	case k.typ == keyInt4 && len(v) == 4:
-		return k.of.OfInt(int64(int32(be.Uint32(v)))), nil
+		return k.of.OfIntAfter(int64(int32(be.Uint32(v))), last), nil
 	case k.typ == keyInt2 && len(v) == 2:
-		return k.of.OfInt(int64(int16(be.Uint16(v)))), nil
+		return k.of.OfIntAfter(int64(int16(be.Uint16(v))), last), nil
 	case k.typ == keyText:
 		return k.of.OfText(v), nil
 	case k.typ == keyChar:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -521,6 +522,15 @@ func (r *replies) cycleEnds(from, to int, status byte) error {
 	return nil
 }
 
+// ties: it writes to a table that foreign keys tie to a protected one.
+func (w *want) ties() bool {
+	if w.plan != nil {
+		return slices.ContainsFunc(w.plan.stmts, func(sp *stmtPlan) bool { return sp.judgement.Ties })
+	}
+	sp := w.statement()
+	return sp != nil && sp.judgement.Ties
+}
+
 // errorReply passes an ErrorResponse on: the gate's own reason where the gate
 // made the server fail, without values where the statement was over protected
 // data.
@@ -566,8 +576,9 @@ func (r *replies) errorReply(w *want, from, to int) error {
 				return err
 			}
 		}
-	case r.wrote && strings.HasPrefix(errorField(body, 'C'), "23"):
-		// A deferred constraint speaks at COMMIT of rows written before.
+	case (r.wrote || w.ties()) && strings.HasPrefix(errorField(body, 'C'), "23"):
+		// A deferred constraint speaks at COMMIT of rows written before; a foreign
+		// key, of the protected rows at its other end.
 		out = redact(nil, 'E', body, 0, 0)
 	}
 	sure := true
