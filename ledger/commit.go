@@ -62,6 +62,7 @@ func (l *Ledger) run() {
 		for len(l.queue) == 0 && !l.closing {
 			l.work.Wait()
 		}
+		l.letIn()
 		group, l.queue = l.queue, group[:0]
 		l.weight = 0
 		if l.room != nil {
@@ -91,6 +92,26 @@ func (l *Ledger) run() {
 	l.commit([]*Request{closed}, l.cfg.Before)
 	l.goodbye = closed.err
 	close(l.done)
+}
+
+// yields is how often letIn gives way at most.
+const yields = 3
+
+// letIn gives the processor to whoever is about to submit, on this side of the
+// socket or the other, for as long as that makes the queue grow. It waits for
+// nobody: with nothing else to run it returns at once. It holds l.mu on entry
+// and on return.
+func (l *Ledger) letIn() {
+	for range yields {
+		n := len(l.queue)
+		l.mu.Unlock()
+		syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
+		runtime.Gosched()
+		l.mu.Lock()
+		if len(l.queue) == n {
+			return
+		}
+	}
 }
 
 // commit writes the requests as one group. On return each has its first or its
