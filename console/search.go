@@ -95,7 +95,7 @@ func nearest(name string, names []string) []string {
 	var all []near
 	for _, n := range names {
 		if len(n) <= 200 {
-			all = append(all, near{n, distance(name, strings.ToLower(n))})
+			all = append(all, near{n, trace.EditDistance(name, strings.ToLower(n))})
 		}
 	}
 	slices.SortFunc(all, func(a, b near) int { return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.name, b.name)) })
@@ -104,27 +104,6 @@ func nearest(name string, names []string) []string {
 		out = append(out, n.name)
 	}
 	return out
-}
-
-// distance is how many letters must be changed, added or left out.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // A dayLine is one day of an endpoint or a person.

@@ -297,14 +297,15 @@ func (t *Trace) nearest(name string, n int) []string {
 	names := t.Endpoints()
 	distance := make(map[string]int, len(names))
 	for _, s := range names {
-		distance[s] = editDistance(name, s)
+		distance[s] = EditDistance(name, s)
 	}
 	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(distance[a], distance[b]) })
 	return names[:min(n, len(names))]
 }
 
-// editDistance is Levenshtein's, over bytes.
-func editDistance(a, b string) int {
+// EditDistance is Levenshtein's: how many bytes must be changed, added or left
+// out.
+func EditDistance(a, b string) int {
 	prev := make([]int, len(b)+1)
 	for j := range prev {
 		prev[j] = j
