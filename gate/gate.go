@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -41,7 +42,6 @@ type Gate struct {
 	plans      planCache
 	population population
 	sick       atomic.Bool // the ledger refused the last entry
-	refusals   atomic.Uint64
 	closing    atomic.Bool
 	tries      tries
 
@@ -460,7 +460,7 @@ func (g *Gate) authenticate(conn net.Conn, user string, p principal, known bool)
 // readPassword reads one message of type p.
 func readPassword(conn net.Conn) ([]byte, error) {
 	var head [5]byte
-	if _, err := readFull(conn, head[:]); err != nil {
+	if _, err := io.ReadFull(conn, head[:]); err != nil {
 		return nil, err
 	}
 	size := binary.BigEndian.Uint32(head[1:])
@@ -468,20 +468,8 @@ func readPassword(conn net.Conn) ([]byte, error) {
 		return nil, &startupError{"08P01", "expected a SASL response", ""}
 	}
 	body := make([]byte, size-4)
-	_, err := readFull(conn, body)
+	_, err := io.ReadFull(conn, body)
 	return body, err
-}
-
-func readFull(conn net.Conn, b []byte) (int, error) {
-	n := 0
-	for n < len(b) {
-		k, err := conn.Read(b[n:])
-		n += k
-		if err != nil && n < len(b) {
-			return n, err
-		}
-	}
-	return n, nil
 }
 
 func fatal(conn net.Conn, e *startupError) {

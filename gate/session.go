@@ -228,7 +228,6 @@ func (s *session) announce() error {
 // refused records that a statement was turned away. The client is refused
 // whether or not the ledger takes the entry.
 func (s *session) refused(why *refusal, number uint64, statement uint32) {
-	s.g.refusals.Add(1)
 	if s.announce() != nil {
 		return
 	}
