@@ -58,7 +58,7 @@ Start with "sekisho demo", which brings a database of its own, or with
 		SilenceErrors: true,
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
-	cmd.AddCommand(upCommand(), impactCommand(), drillCommand(), demoCommand(), ledgerCommand(), userCommand(), verifierCommand())
+	cmd.AddCommand(initCommand(), upCommand(), impactCommand(), drillCommand(), demoCommand(), ledgerCommand(), userCommand(), verifierCommand())
 	return cmd
 }
 
