@@ -40,6 +40,7 @@ var only = map[string]string{
 	"github.com/goccy/go-yaml":         "cmd/sekisho",
 	"gopkg.in/yaml":                    "cmd/sekisho",
 	"github.com/spf13/cobra":           "cmd/sekisho",
+	"github.com/cedar-policy/cedar-go": "act",
 	"html/template":                    "console",
 	"text/template":                    "console",
 }

@@ -1,0 +1,39 @@
+package act
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+)
+
+// How the names of files of policies and of tables of tests end.
+const (
+	PolicyExt = ".cedar"
+	TableExt  = ".test"
+)
+
+//go:embed default
+var defaults embed.FS
+
+// Default gives the policies that sekisho ships, for an airline or a travel
+// agency, and the tables of their tests.
+func Default() (policies, tables []File, err error) {
+	err = fs.WalkDir(defaults, "default", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		text, err := defaults.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("reading a shipped policy: %w", err)
+		}
+		switch f := (File{Name: name, Text: text}); path.Ext(name) {
+		case PolicyExt:
+			policies = append(policies, f)
+		case TableExt:
+			tables = append(tables, f)
+		}
+		return nil
+	})
+	return policies, tables, err
+}
