@@ -87,6 +87,10 @@ type Zeek struct {
 	Path string `yaml:"path"`
 }
 
+// Check is what Open does with a config before anything is opened: base is the
+// directory that paths in it count from.
+func (c *Config) Check(base string) error { return c.check(base) }
+
 // check fills in defaults, makes paths absolute and names the first mistake.
 func (c *Config) check(base string) error {
 	if c.Name == "" {

@@ -15,7 +15,10 @@ import (
 
 // cluster is a real PostgreSQL for the package: the demo's store, and a
 // database "shop" whose names mislead.
-var cluster *demo.Cluster
+var (
+	cluster   *demo.Cluster
+	passwords string // the directory of its password files
+)
 
 const (
 	members = 3000
@@ -38,6 +41,7 @@ func TestMain(m *testing.M) {
 			return 1, err
 		}
 		defer cluster.Stop()
+		passwords = filepath.Join(dir, "postgres", "passwords")
 		if err := demo.Fill(ctx, cluster, demo.FillConfig{Members: members, Seed: seed}); err != nil {
 			return 1, err
 		}

@@ -82,12 +82,15 @@ func (w *Words) reason(r Reason) string {
 }
 
 // reasons joins several.
-func (w *Words) reasons(list []Reason) string {
-	var parts []string
-	for _, r := range list {
-		parts = append(parts, w.reason(r))
+func (w *Words) reasons(list []Reason) (all string) {
+	for i, r := range list {
+		if i == 0 {
+			all = w.reason(r)
+		} else {
+			all = w.Say("join", all, w.reason(r))
+		}
 	}
-	return strings.Join(parts, w.Say("join"))
+	return all
 }
 
 // oneLine is a name of the database that can stand in a comment: identifiers

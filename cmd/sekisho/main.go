@@ -26,10 +26,13 @@ func main() {
 }
 
 // exitCode: 1 for what went wrong, 2 for what was asked wrongly, 3 for a check
-// that found something.
+// that found something. The doctor has words of its own.
 func exitCode(err error) int {
 	var u usage
+	var promised status
 	switch {
+	case errors.As(err, &promised):
+		return promised.code
 	case errors.As(err, &u):
 		return 2
 	case errors.Is(err, errFound):
@@ -58,7 +61,7 @@ Start with "sekisho demo", which brings a database of its own, or with
 		SilenceErrors: true,
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
-	cmd.AddCommand(initCommand(), upCommand(), impactCommand(), drillCommand(), demoCommand(), ledgerCommand(), userCommand(), verifierCommand())
+	cmd.AddCommand(initCommand(), doctorCommand(), upCommand(), impactCommand(), drillCommand(), demoCommand(), ledgerCommand(), userCommand(), verifierCommand())
 	return cmd
 }
 

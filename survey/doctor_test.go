@@ -1,0 +1,195 @@
+package survey_test
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"sekisho/demo"
+	"sekisho/survey"
+)
+
+// sound is a sekisho in front of the demo's store in which nothing is wrong
+// that a test could help.
+func sound(t *testing.T) survey.Patient {
+	t.Helper()
+	data := filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p := survey.Patient{
+		File: "sekisho.yaml", Data: data, Users: data, Catalog: config(t, []byte(demo.CatalogYAML)),
+		Upstream: survey.Upstream{Host: cluster.SocketDir(), Port: uint16(cluster.Port()), Database: demo.Database},
+		Reader:   survey.Login{User: demo.Reader, PasswordFile: filepath.Join(passwords, demo.Reader)},
+		Roles:    map[string]survey.Login{},
+		Gate:     survey.Door{Listen: "127.0.0.1:0"}, Console: survey.Door{Listen: "127.0.0.1:0"},
+	}
+	for _, r := range []string{demo.CallCentre, demo.Batch, demo.Analyst} {
+		p.Roles[r] = survey.Login{User: r, PasswordFile: filepath.Join(passwords, r)}
+	}
+	authority, err := demo.OpenAuthority(filepath.Join(t.TempDir(), "certificates"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Gate.Cert, p.Gate.Key, err = authority.Gate(); err != nil {
+		t.Fatal(err)
+	}
+	p.Gate.ClientCA = authority.CA()
+	return p
+}
+
+// sql runs a script in the demo's store as the owner of the cluster.
+func sql(t *testing.T, script string) {
+	t.Helper()
+	if _, err := cluster.SQL(t.Context(), demo.Database, script); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// examine gives the findings by check, and looks that each can be said in every
+// language.
+func examine(t *testing.T, p survey.Patient) map[string][]string {
+	t.Helper()
+	by := map[string][]string{}
+	for _, f := range survey.Doctor(t.Context(), p) {
+		for _, lang := range survey.Languages {
+			w, err := survey.Speak(lang)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, hint := f.Text(w), f.Hint(w)
+			if strings.Contains(text, "%!") || strings.HasPrefix(text, "[") || f.Level != survey.OK && hint == "" && f.Check != "settings" {
+				t.Errorf("%s, %s in %s: %q, hint %q", f.Check, f.Level, lang, text, hint)
+			}
+			if lang == "en" {
+				by[f.Check] = append(by[f.Check], fmt.Sprintf("%s: %s", f.Level, text))
+			}
+		}
+	}
+	return by
+}
+
+func (s *expectations) is(t *testing.T, check, level, part string) {
+	t.Helper()
+	if !slices.ContainsFunc(s.by[check], func(f string) bool { return strings.HasPrefix(f, level+": ") && strings.Contains(f, part) }) {
+		t.Errorf("%s: want %s with %q, got %q", check, level, part, s.by[check])
+	}
+}
+
+type expectations struct{ by map[string][]string }
+
+func TestDoctorOnASoundHouse(t *testing.T) {
+	by := expectations{examine(t, sound(t))}
+	for _, check := range []string{"config", "data_mode", "sync", "secret", "gate_certificate", "client_ca", "gate_port", "console_port", "reader",
+		"version", "server_clock", "catalog", "unclassified", "login", "password_encryption", "server_tls_socket", "others", "statements"} {
+		if check == "statements" {
+			continue // installed by another test
+		}
+		by.is(t, check, "ok", "")
+	}
+	for check, list := range by.by {
+		for _, f := range list {
+			if strings.HasPrefix(f, "failure") {
+				t.Errorf("%s: %s", check, f)
+			}
+		}
+	}
+	// What cannot be known is said to be unknown.
+	by.is(t, "hba", "unknown", "")
+	by.is(t, "superusers", "warning", cluster.Superuser())
+}
+
+// Each thing that can be wrong, made wrong.
+func TestDoctorFindsWhatIsWrong(t *testing.T) {
+	sql(t, `create role dba login superuser; create role leaver login; grant connect on database `+demo.Database+` to leaver; grant usage on schema crm to leaver; grant select on crm.card to leaver;
+		create role too_much login bypassrls in role pg_read_all_data; create role owns_it login in role crm_owner;
+		create role writer login; grant usage on schema crm to writer; grant select, insert, truncate on crm.member to writer;`)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, c := range []struct {
+		name               string
+		spoil              func(p *survey.Patient)
+		check, level, part string
+	}{
+		{"a config that cannot be read", func(p *survey.Patient) { p.Broken = errors.New("line 3: lisen") }, "config", "failure", "lisen"},
+		{"others enter the data directory", func(p *survey.Patient) { os.Chmod(p.Data, 0o755) }, "data_mode", "failure", "rwxr-xr-x"},
+		{"no such directory yet", func(p *survey.Patient) { p.Data += "/deep/below" }, "data_new", "ok", "below"},
+		{"a file in the place of the directory", func(p *survey.Patient) { p.Data = p.Gate.Cert }, "data", "failure", "not a directory"},
+		{"others read a password", func(p *survey.Patient) {
+			name := filepath.Join(p.Data, "password")
+			os.WriteFile(name, []byte("x"), 0o600)
+			os.Chmod(name, 0o644)
+			p.Reader.PasswordFile = name
+		}, "secret_mode", "failure", "password"},
+		{"no password file", func(p *survey.Patient) { p.Reader.PasswordFile = p.Data + "/none" }, "secret", "failure", "none"},
+		{"a wrong password", func(p *survey.Patient) { p.Reader.PasswordFile = filepath.Join(passwords, demo.Batch) }, "reader", "failure", demo.Reader},
+		{"a role's wrong password", func(p *survey.Patient) {
+			p.Roles["clerk"] = survey.Login{User: demo.Batch, PasswordFile: filepath.Join(passwords, demo.Analyst)}
+		}, "login", "failure", "clerk"},
+		{"a key that is not the certificate's", func(p *survey.Patient) { p.Gate.Key = p.Gate.Cert }, "gate_certificate", "failure", ""},
+		{"no certificate", func(p *survey.Patient) { p.Gate = survey.Door{Listen: "127.0.0.1:0"} }, "gate_tls", "warning", ""},
+		{"no certificates of terminals", func(p *survey.Patient) { p.Gate.ClientCA = "" }, "terminals", "warning", ""},
+		{"an open console", func(p *survey.Patient) { p.Console.Listen = "0.0.0.0:0" }, "console_plain", "failure", "0.0.0.0"},
+		{"a taken port", func(p *survey.Patient) { p.Gate.Listen = taken.Addr().String() }, "gate_port", "warning", taken.Addr().String()},
+		{"a column that is not there", func(p *survey.Patient) { p.Catalog.Tables[0].Columns["emial"] = "contact" }, "catalog", "failure", "did you mean email"},
+		{"a column that nobody classified", func(p *survey.Patient) { delete(p.Catalog.Tables[0].Columns, "email") }, "unclassified", "warning", "crm.member.email"},
+		{"a superuser", func(p *survey.Patient) { p.Roles["clerk"] = survey.Login{User: "dba"} }, "powers", "failure", "SUPERUSER"},
+		{"past row level security", func(p *survey.Patient) { p.Roles["clerk"] = survey.Login{User: "too_much"} }, "powers", "failure", "BYPASSRLS, pg_read_all_data"},
+		{"an owner by membership", func(p *survey.Patient) { p.Roles["clerk"] = survey.Login{User: "owns_it"} }, "owner", "failure", "crm.member"},
+		{"a login that may truncate", func(p *survey.Patient) { p.Roles["clerk"] = survey.Login{User: "writer"} }, "more", "warning", "TRUNCATE crm.member"},
+		{"a login beside the gate", func(p *survey.Patient) {}, "others", "warning", "leaver (1)"},
+		{"a role outside of the config", func(p *survey.Patient) { delete(p.Roles, demo.Batch) }, "others", "warning", demo.Batch + " (5)"},
+		{"values in the server's log", func(p *survey.Patient) {
+			sql(t, "alter role "+demo.Reader+" set log_min_duration_statement = 100")
+		}, "server_log", "warning", "log_min_duration_statement=100"},
+		{"no roles", func(p *survey.Patient) { p.Roles = nil }, "roles", "warning", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := sound(t)
+			c.spoil(&p)
+			by := expectations{examine(t, p)}
+			by.is(t, c.check, c.level, c.part)
+		})
+	}
+	sql(t, "alter role "+demo.Reader+" reset all")
+	sql(t, "drop owned by leaver, writer; drop role dba, leaver, too_much, owns_it, writer")
+}
+
+// What passes the gate by shows: the session, and the rows.
+func TestDoctorSeesWhoPassesTheGateBy(t *testing.T) {
+	sql(t, "create schema watch; create extension pg_stat_statements schema watch; grant usage on schema watch to "+demo.Reader+"; select watch.pg_stat_statements_reset()")
+	t.Cleanup(func() { cluster.SQL(t.Context(), demo.Database, "drop schema watch cascade") })
+	p := sound(t)
+	hidden := expectations{examine(t, p)}
+	hidden.is(t, "statements_hidden", "unknown", "")
+	sql(t, "alter role "+demo.Reader+" inherit; grant pg_read_all_stats to "+demo.Reader+"; select watch.pg_stat_statements_reset()")
+	clean := expectations{examine(t, p)}
+	clean.is(t, "sessions", "ok", "")
+	clean.is(t, "statements", "ok", "")
+
+	past := connect(t, "", demo.Database)
+	if _, err := past.Query(t.Context(), "select email from crm.member"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := past.Query(t.Context(), "select code from crm.airport"); err != nil { // nobody's
+		t.Fatal(err)
+	}
+	by := expectations{examine(t, p)}
+	by.is(t, "sessions", "warning", cluster.Superuser())
+	by.is(t, "statements", "warning", fmt.Sprintf("%s: %d (crm.member)", cluster.Superuser(), members))
+
+	// The reader may look at pg_hba.conf if it is let.
+	sql(t, "grant select on pg_hba_file_rules to "+demo.Reader+"; grant execute on function pg_hba_file_rules() to "+demo.Reader)
+	hba := expectations{examine(t, p)}
+	hba.is(t, "hba", "ok", "")
+	// As a rule of the server's own file has it.
+	sql(t, "revoke select on pg_hba_file_rules from "+demo.Reader)
+}
