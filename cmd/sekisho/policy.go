@@ -1,0 +1,362 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sekisho"
+	"sekisho/act"
+)
+
+func policyCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "policy", Short: "Who may do what with customers' data: check, explain, simulate"}
+	cmd.AddCommand(policyInitCommand(), policyCheckCommand(), policyExplainCommand(), policySimulateCommand())
+	return cmd
+}
+
+// The file that explains the words of a policy to other Cedar tools.
+const schemaName = "sekisho.cedarschema"
+
+func policyInitCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "init DIR",
+		Short: "Write the shipped policy, its tests and its schema to a new directory, to begin with",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			policies, tables, err := act.Default()
+			if err != nil {
+				return err
+			}
+			if err := os.Mkdir(args[0], 0o755); err != nil {
+				return fmt.Errorf("making a directory for the policy: %w", err)
+			}
+			for _, f := range append(append(policies, tables...), act.File{Name: schemaName, Text: []byte(act.Schema)}) {
+				name := filepath.Join(args[0], filepath.Base(f.Name))
+				if err := os.WriteFile(name, f.Text, 0o644); err != nil {
+					return fmt.Errorf("writing the policy: %w", err)
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), name)
+			}
+			return nil
+		},
+	}
+}
+
+// policyFlags are those of every command that reads a policy.
+type policyFlags struct {
+	config, zone string
+}
+
+func (p *policyFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&p.config, "config", "", "a config whose roles, purposes and tables are all that the policy may name")
+	cmd.Flags().StringVar(&p.zone, "time-zone", "Asia/Tokyo", "in which hours and weekdays are told")
+}
+
+// load reads the policy in files and directories, with the tables of tests
+// beside them. Without any it is the shipped one.
+func (p *policyFlags) load(paths []string) (*act.Policy, []act.File, *time.Location, error) {
+	zone, err := time.LoadLocation(p.zone)
+	if err != nil {
+		return nil, nil, nil, usage{fmt.Errorf("--time-zone %s is unknown: use a name such as Asia/Tokyo", p.zone)}
+	}
+	conf := act.Config{Zone: zone}
+	if p.config != "" {
+		c, _, err := readConfig(p.config)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		conf.Known.Roles = append([]string{}, slices.Sorted(maps.Keys(c.Gate.Roles))...)
+		conf.Known.Purposes, conf.Known.Tables = []string{}, []string{}
+		for _, r := range c.Gate.Roles {
+			conf.Known.Purposes = append(conf.Known.Purposes, r.Purposes...)
+		}
+		slices.Sort(conf.Known.Purposes)
+		conf.Known.Purposes = slices.Compact(conf.Known.Purposes)
+		for _, t := range c.Catalog.Tables {
+			conf.Known.Tables = append(conf.Known.Tables, t.Name)
+		}
+	}
+	var policies, tables []act.File
+	if len(paths) == 0 {
+		policies, tables, err = act.Default()
+	} else {
+		policies, tables, err = policyFiles(paths)
+	}
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	policy, err := act.Load(conf, policies...)
+	return policy, tables, zone, err
+}
+
+// policyFiles reads what a person names: files, and directories of them. Tables
+// of tests count if they lie beside.
+func policyFiles(paths []string) (policies, tables []act.File, err error) {
+	var dirs []string
+	seen := map[string]bool{}
+	read := func(name string, into *[]act.File) error {
+		if seen[name] {
+			return nil
+		}
+		seen[name] = true
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("reading a policy: %w", err)
+		}
+		*into = append(*into, act.File{Name: name, Text: text})
+		return nil
+	}
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, nil, fmt.Errorf("reading a policy: %w", err)
+		}
+		if !info.IsDir() {
+			dirs = append(dirs, filepath.Dir(path))
+			into := &policies
+			if filepath.Ext(path) == act.TableExt {
+				into = &tables
+			}
+			if err := read(filepath.Clean(path), into); err != nil {
+				return nil, nil, err
+			}
+			continue
+		}
+		dirs = append(dirs, path)
+		names, err := filepath.Glob(filepath.Join(path, "*"+act.PolicyExt))
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(names) == 0 {
+			return nil, nil, fmt.Errorf("%s holds no *%s: `sekisho policy init` writes the shipped ones to a new directory", path, act.PolicyExt)
+		}
+		for _, name := range names {
+			if err := read(name, &policies); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	for _, dir := range dirs {
+		names, err := filepath.Glob(filepath.Join(dir, "*"+act.TableExt))
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, name := range names {
+			if err := read(name, &tables); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return policies, tables, nil
+}
+
+// policyReport is what a check found.
+type policyReport struct {
+	Policies int            `json:"policies"`
+	Tests    int            `json:"tests"`
+	Mistakes []act.Mistake  `json:"mistakes"`
+	Failed   []failedPolicy `json:"failed"`
+	Untested []string       `json:"untested"` // rules that no test names
+}
+
+type failedPolicy struct {
+	File string `json:"file"`
+	Line int    `json:"line"`
+	Test string `json:"test"`
+	Got  string `json:"got"`
+}
+
+func policyCheckCommand() *cobra.Command {
+	var (
+		flags  policyFlags
+		asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use:   "check [FILE or DIR]…",
+		Short: "Read a policy, name every mistake in it, and run the tests beside it",
+		Long: `Reads policies (*.cedar), checks every word in them, and runs the tables of
+tests (*.test) that lie beside them. Without a file it is the shipped policy.
+With --config, roles, purposes and tables that the config does not know are
+mistakes too: a rule about them would never match.
+Exit code 3 means that a mistake was found, or that a test failed.`,
+		Example: `  sekisho policy init policy
+  sekisho policy check policy --config sekisho.yaml`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := checkPolicy(&flags, args)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				if err := printJSON(cmd.OutOrStdout(), r); err != nil {
+					return err
+				}
+			} else {
+				r.print(cmd.OutOrStdout())
+			}
+			if n := len(r.Mistakes) + len(r.Failed); n > 0 {
+				return fmt.Errorf("%w: %d mistakes, %d of %d tests fail", errFound, len(r.Mistakes), len(r.Failed), r.Tests)
+			}
+			return nil
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
+	return cmd
+}
+
+func checkPolicy(flags *policyFlags, paths []string) (*policyReport, error) {
+	r := &policyReport{Mistakes: []act.Mistake{}, Failed: []failedPolicy{}, Untested: []string{}}
+	var mistakes act.Mistakes
+	policy, tables, zone, err := flags.load(paths)
+	if errors.As(err, &mistakes) {
+		r.Mistakes = mistakes
+		return r, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	tested := map[string]bool{}
+	for _, table := range tables {
+		cases, err := act.ReadTable(table, zone)
+		if errors.As(err, &mistakes) {
+			r.Mistakes = append(r.Mistakes, mistakes...)
+			continue
+		}
+		for _, c := range cases {
+			r.Tests++
+			for _, id := range c.By {
+				tested[id] = true
+			}
+			if got := c.Check(policy); got != "" {
+				r.Failed = append(r.Failed, failedPolicy{c.File, c.Line, c.Text, got})
+			}
+		}
+	}
+	for _, id := range policy.Rules() {
+		r.Policies++
+		if !tested[id] {
+			r.Untested = append(r.Untested, id)
+		}
+	}
+	return r, nil
+}
+
+func (r *policyReport) print(w io.Writer) {
+	for _, m := range r.Mistakes {
+		fmt.Fprintln(w, m)
+	}
+	for _, f := range r.Failed {
+		fmt.Fprintf(w, "%s:%d: %s\n    it is: %s\n", f.File, f.Line, f.Test, f.Got)
+	}
+	if len(r.Mistakes) > 0 && r.Policies == 0 {
+		return
+	}
+	fmt.Fprintf(w, "policies  %d\ntests     %d, of which %d fail\n", r.Policies, r.Tests, len(r.Failed))
+	if len(r.Untested) > 0 {
+		fmt.Fprintf(w, "untested  %s\n", strings.Join(r.Untested, ", "))
+	}
+}
+
+func policyExplainCommand() *cobra.Command {
+	var (
+		flags  policyFlags
+		paths  []string
+		asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use:   "explain REQUEST",
+		Short: "Say what a policy decides about one request, and why",
+		Long: `Decides one request, and names the rules that decided it and those that one
+condition kept from deciding. The request is written as in the tables of tests:
+a verb (read, insert, update, delete, export, other), categories, "verified" if
+a certificate proves the terminal, and any of
+  role= post= company= principal= endpoint= posture= place= address= purpose=
+  tables= rows= at=2026-04-06T10:00
+What is left out is unknown; the time is now.`,
+		Example: `  sekisho policy explain read identity travel_document role=call_centre \
+      verified place=office purpose=support at=2026-04-06T10:00`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			policy, _, zone, err := flags.load(paths)
+			if err != nil {
+				return err
+			}
+			r := act.Request{Time: sekisho.At(time.Now())}
+			for _, arg := range args {
+				for _, word := range strings.Fields(arg) {
+					if err := r.Set(word, zone); err != nil {
+						return usage{err}
+					}
+				}
+			}
+			if r.Verb == 0 {
+				return usage{errors.New("a request begins with its verb: read, insert, update, delete, export or other")}
+			}
+			e := policy.Explain(r)
+			if asJSON {
+				d := &e.Decision
+				return printJSON(cmd.OutOrStdout(), map[string]any{
+					"decision": d.String(), "effect": d.Effect.String(), "reason": d.Reason, "hint": d.Hint,
+					"policies": append([]string{}, d.Policies...), "questions": e.Questions,
+				})
+			}
+			printExplanation(cmd.OutOrStdout(), &e)
+			return nil
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().StringArrayVar(&paths, "policy", nil, "a file or directory of policies; may be given again; default: the shipped policy")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the explanation as JSON")
+	return cmd
+}
+
+func printExplanation(w io.Writer, e *act.Explanation) {
+	d := &e.Decision
+	fmt.Fprintln(w, d)
+	if d.Reason.En != "" {
+		fmt.Fprintf(w, "\nthe client reads\n  %s\n  %s\n", d.Reason.En, d.Reason.Ja)
+	}
+	if d.Hint.En != "" {
+		fmt.Fprintf(w, "  %s\n  %s\n", d.Hint.En, d.Hint.Ja)
+	}
+	for _, q := range e.Questions {
+		fmt.Fprintf(w, "\n%s %s\n", q.Verb, q.Category)
+		permitted := false
+		for _, g := range q.Deciding {
+			permitted = permitted || g.Permit && g.Error == ""
+			switch {
+			case g.Error != "":
+				fmt.Fprintf(w, "  %s (%s:%d) cannot be evaluated: %s\n", g.ID, g.File, g.Line, g.Error)
+			case g.Permit:
+				fmt.Fprintf(w, "  permitted by %s (%s:%d)\n", g.ID, g.File, g.Line)
+			case g.Does == "forbid":
+				fmt.Fprintf(w, "  forbidden by %s (%s:%d)\n", g.ID, g.File, g.Line)
+			default:
+				fmt.Fprintf(w, "  %s, says %s (%s:%d)\n", g.Does, g.ID, g.File, g.Line)
+			}
+		}
+		if !permitted {
+			fmt.Fprintln(w, "  permitted by no rule")
+		}
+		for _, g := range q.Near {
+			fmt.Fprintf(w, "  nearly: %s (%s:%d) would %s, if it held that %s\n", g.ID, g.File, g.Line, g.Does, g.But)
+		}
+	}
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
