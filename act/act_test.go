@@ -1,6 +1,8 @@
 package act
 
 import (
+	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -59,6 +61,36 @@ func TestShippedPolicy(t *testing.T) {
 	}
 	if len(cases) < 50 {
 		t.Errorf("only %d lines were read", len(cases))
+	}
+}
+
+// Every word of the context, both ways: testdata/words.cedar has one rule for
+// each, and testdata/words.test asks it.
+func TestWords(t *testing.T) {
+	text := func(name string) File {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return File{name, b}
+	}
+	p, err := Load(Config{Zone: tokyo(t)}, text("testdata/words.cedar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases, err := ReadTable(text("testdata/words.test"), tokyo(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := p.uses
+	words.rowCuts = nil
+	if all := (uses{true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, nil, false}); !reflect.DeepEqual(words, all) {
+		t.Errorf("words.cedar does not use every word: %+v", words)
+	}
+	for _, c := range cases {
+		if got := c.Check(p); got != "" {
+			t.Errorf("%s:%d: %s\nit is: %s", c.File, c.Line, c.Text, got)
+		}
 	}
 }
 

@@ -42,6 +42,7 @@ func (m *maker) condition() string {
 		`context.rows < 50 || context.hour >= 23`,
 		`context.rows != 7`,
 		`context.hour < 6`,
+		`context.minute < 30`,
 		`context.hour * 60 + context.minute >= 510`,
 		`[Weekday::"saturday", Weekday::"sunday"].contains(context.weekday)`,
 		`context.tables.contains(Table::"crm.member")`,
@@ -60,7 +61,7 @@ func (m *maker) scope() string {
 	return fmt.Sprintf("(%s, %s, %s)",
 		one(m, "principal", "principal", `principal in Role::"call_centre"`, `principal in Role::"dba"`, `principal is Principal in Post::"agent"`),
 		one(m, "action", `action == Action::"read"`, `action == Action::"read"`, `action in [Action::"read", Action::"export"]`, `action in Action::"update"`),
-		one(m, "resource", "resource", "resource is Category", `resource == Category::"identity"`, `resource in Category::"travel_document"`))
+		one(m, "resource", "resource", "resource is Category", `resource is Category in Category::"contact"`, `resource == Category::"identity"`, `resource in Category::"travel_document"`))
 }
 
 func (m *maker) rule(effect, annotations string) string {

@@ -30,6 +30,7 @@ func policySimulateCommand() *cobra.Command {
 		office             []string
 		posts, companies   map[string]string
 		names, asJSON      bool
+		top                int
 	)
 	cmd := &cobra.Command{
 		Use:   "simulate --ledger DIR --policy FILE",
@@ -84,7 +85,7 @@ says that they may be named.`,
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), r)
 			}
-			r.print(cmd.OutOrStdout())
+			r.print(cmd.OutOrStdout(), top)
 			return nil
 		},
 	}
@@ -99,6 +100,7 @@ says that they may be named.`,
 	f.StringToStringVar(&posts, "post", nil, "the post of a role's principals, as role=post; may be given again")
 	f.StringToStringVar(&companies, "company", nil, "the company of a role's principals, as role=company; may be given again")
 	f.BoolVar(&names, "vault", false, "name the principals, from the vault")
+	f.IntVar(&top, "top", 20, "how many changes to list, after the summary")
 	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	cmd.MarkFlagRequired("ledger")
 	return cmd
@@ -166,14 +168,14 @@ type changeKey struct {
 
 // A change is what would have become of statements of one kind.
 type change struct {
-	Principal  string   `json:"principal"`
+	Principal  string   `json:"principal,omitempty"`
 	Role       string   `json:"role"`
-	Endpoint   string   `json:"endpoint"`
-	Tables     []string `json:"tables"`
+	Endpoint   string   `json:"endpoint,omitempty"`
+	Tables     []string `json:"tables,omitempty"`
 	Verb       string   `json:"verb"`
 	Before     string   `json:"before"`
 	After      string   `json:"after"`
-	Policies   []string `json:"policies"`
+	Policies   []string `json:"policies,omitempty"`
 	Statements uint64   `json:"statements"`
 	Rows       uint64   `json:"rows"`
 	KeptBefore uint64   `json:"rows_kept_before"` // rows that did not, or would not, go out at once
@@ -373,10 +375,7 @@ func (s *simulation) judge(by *sekisho.SessionOpened, st *replayed) {
 		}
 		s.changes[k] = c
 	}
-	c.Statements++
-	c.Rows += st.rows
-	c.KeptBefore += keptBefore
-	c.KeptAfter += keptAfter
+	c.add(&change{Statements: 1, Rows: st.rows, KeptBefore: keptBefore, KeptAfter: keptAfter})
 }
 
 // decide asks a policy once for each key.
@@ -438,29 +437,49 @@ func (s *simulation) nameOf(staff uint32) string {
 	return fmt.Sprintf("staff %d", staff)
 }
 
+// compareChanges puts the strictest first, and the most frequent.
+func compareChanges(a, b *change) int {
+	return cmp.Or(
+		cmp.Compare(a.effect, b.effect), cmp.Compare(b.Statements, a.Statements),
+		cmp.Compare(a.Role, b.Role), cmp.Compare(a.Principal, b.Principal), cmp.Compare(a.Endpoint, b.Endpoint),
+		slices.Compare(a.Tables, b.Tables), cmp.Compare(a.Verb, b.Verb), cmp.Compare(a.Before+a.After, b.Before+b.After), slices.Compare(a.Policies, b.Policies))
+}
+
+// add takes in what c counts.
+func (sum *change) add(c *change) {
+	sum.Statements += c.Statements
+	sum.Rows += c.Rows
+	sum.KeptBefore += c.KeptBefore
+	sum.KeptAfter += c.KeptAfter
+}
+
 // simulationReport is what a person reads of a simulation.
 type simulationReport struct {
 	simulated
+	Summary []*change `json:"summary"` // by role, verb and what changes
 	Changes []*change `json:"changes"`
 	Notes   []string  `json:"notes"` // what the result does not know
 }
 
 func (s *simulation) report() *simulationReport {
 	t := &s.total
-	r := &simulationReport{Changes: []*change{}, Notes: []string{}}
+	r := &simulationReport{Summary: []*change{}, Changes: []*change{}, Notes: []string{}}
 	if t.Statements > 0 {
 		t.From, t.To = t.first.Go().In(s.zone).Format(time.RFC3339), t.last.Go().In(s.zone).Format(time.RFC3339)
 	}
 	r.simulated = *t
+	kinds := map[[4]string]*change{}
 	for _, c := range s.changes {
 		r.Changes = append(r.Changes, c)
+		k := [4]string{c.Role, c.Verb, c.Before, c.After}
+		if kinds[k] == nil {
+			kinds[k] = &change{Role: c.Role, Verb: c.Verb, Before: c.Before, After: c.After, effect: c.effect}
+			r.Summary = append(r.Summary, kinds[k])
+		}
+		kinds[k].add(c)
 	}
-	slices.SortFunc(r.Changes, func(a, b *change) int {
-		return cmp.Or(
-			cmp.Compare(a.effect, b.effect), cmp.Compare(b.Statements, a.Statements),
-			cmp.Compare(a.Role, b.Role), cmp.Compare(a.Principal, b.Principal), cmp.Compare(a.Endpoint, b.Endpoint),
-			slices.Compare(a.Tables, b.Tables), cmp.Compare(a.Verb, b.Verb), cmp.Compare(a.Before, b.Before), slices.Compare(a.Policies, b.Policies))
-	})
+	slices.SortFunc(r.Summary, compareChanges)
+	slices.SortFunc(r.Changes, compareChanges)
 	note := func(n uint64, text string) {
 		if n > 0 {
 			r.Notes = append(r.Notes, text+": "+thousands(n))
@@ -483,25 +502,25 @@ func (s *simulation) report() *simulationReport {
 	return r
 }
 
-func (r *simulationReport) print(w io.Writer) {
+func (r *simulationReport) print(w io.Writer, top int) {
 	fmt.Fprintf(w, "judged   statements %s, rows %s", thousands(r.Statements), thousands(r.Rows))
 	if r.Statements > 0 {
 		fmt.Fprintf(w, ", %s to %s", r.From, r.To)
 	}
 	fmt.Fprintf(w, "\nchanged  statements %s\n", thousands(r.Changed))
-	for _, c := range r.Changes {
+	for _, c := range r.Summary {
+		fmt.Fprintf(w, "  %s, %s: %s\n", c.Role, c.Verb, c.counts())
+	}
+	for i, c := range r.Changes {
+		if i == top {
+			fmt.Fprintf(w, "\nand %s more: --top shows them, or --json\n", thousands(uint64(len(r.Changes)-top)))
+			break
+		}
 		by := strings.Join(c.Policies, ", ")
 		if by == "" {
 			by = "no rule"
 		}
-		fmt.Fprintf(w, "\n%s → %s: statements %s, rows %s", c.Before, c.After, thousands(c.Statements), thousands(c.Rows))
-		if c.KeptAfter > 0 {
-			fmt.Fprintf(w, ", kept back %s", thousands(c.KeptAfter))
-		}
-		if c.KeptBefore > c.KeptAfter {
-			fmt.Fprintf(w, ", set free %s", thousands(c.KeptBefore-c.KeptAfter))
-		}
-		fmt.Fprintf(w, "\n  %s, %s at %s: %s %s\n  by %s\n", c.Principal, c.Role, c.Endpoint, c.Verb, strings.Join(c.Tables, ", "), by)
+		fmt.Fprintf(w, "\n%s, %s at %s: %s %s\n  %s\n  by %s\n", c.Principal, c.Role, c.Endpoint, c.Verb, strings.Join(c.Tables, ", "), c.counts(), by)
 	}
 	if len(r.Notes) > 0 {
 		fmt.Fprintln(w, "\nnot known here")
@@ -509,4 +528,15 @@ func (r *simulationReport) print(w io.Writer) {
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "  - %s\n", n)
 	}
+}
+
+func (c *change) counts() string {
+	s := fmt.Sprintf("%s → %s: statements %s, rows %s", c.Before, c.After, thousands(c.Statements), thousands(c.Rows))
+	if c.KeptAfter > 0 {
+		s += ", kept back " + thousands(c.KeptAfter)
+	}
+	if c.KeptBefore > c.KeptAfter {
+		s += ", set free " + thousands(c.KeptBefore-c.KeptAfter)
+	}
+	return s
 }
