@@ -95,6 +95,64 @@ func TestSchemaHasTheLedgersWords(t *testing.T) {
 	}
 }
 
+// The manual explains every word, annotation and rule that is shipped.
+func TestManualIsComplete(t *testing.T) {
+	b, err := os.ReadFile("../docs/policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manual := string(b)
+	types, err := readSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for word := range types.Actions[actionOf(0)].AppliesTo.Context {
+		if !strings.Contains(manual, "`context."+string(word)+"`") {
+			t.Errorf("policy.md does not explain context.%s", word)
+		}
+	}
+	for _, a := range annotationNames {
+		if !strings.Contains(manual, "`@"+a+"(") {
+			t.Errorf("policy.md does not explain @%s", a)
+		}
+	}
+	for _, id := range idsOf(types.Enums["Category"]) {
+		if !strings.Contains(manual, `"`+id+`"`) {
+			t.Errorf("policy.md does not name the category %s", id)
+		}
+	}
+
+	// What it shows as an example is one.
+	p, _ := shipped(t)
+	policies, lines := 0, 0
+	for i, block := range strings.Split(manual, "```") {
+		if block = strings.TrimSpace(block); i%2 == 0 {
+			continue
+		}
+		switch {
+		case strings.Contains(block, "@id("):
+			policies++
+			if _, err := Load(Config{}, File{"policy.md", []byte(block)}); err != nil {
+				t.Error(err)
+			}
+		case strings.HasPrefix(block, "given"):
+			cases, err := ReadTable(File{"policy.md", []byte(block)}, tokyo(t))
+			if err != nil {
+				t.Error(err)
+			}
+			for _, c := range cases {
+				lines++
+				if got := c.Check(p); got != "" {
+					t.Errorf("policy.md shows %s\nit is: %s", c.Text, got)
+				}
+			}
+		}
+	}
+	if policies < 2 || lines < 5 {
+		t.Errorf("%d policies and %d lines of tests were found in the manual", policies, lines)
+	}
+}
+
 // Whatever stands in a file, the loader says what is wrong or gives a policy
 // that decides.
 func FuzzLoad(f *testing.F) {

@@ -262,6 +262,17 @@ func TestKey(t *testing.T) {
 	}
 }
 
+// A key is looked up for each statement: it costs no memory.
+func TestKeyAllocatesNothing(t *testing.T) {
+	p, cases := shipped(t)
+	r, cache := cases[0].Request, map[Key]Decision{}
+	cache[p.Key(&r)] = p.Decide(r)
+	var found bool
+	if n := testing.AllocsPerRun(100, func() { _, found = cache[p.Key(&r)] }); n != 0 || !found {
+		t.Errorf("%v allocations, found: %v", n, found)
+	}
+}
+
 func texts(p *Policy) string {
 	var s string
 	for _, r := range p.rules {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -78,7 +79,7 @@ says that they may be named.`,
 			defer close()
 			s.names = names
 			bar := newBar(os.Stderr, "replaying")
-			if err := s.replay(filepath.Join(dir, "ledger"), bar, sekisho.At(time.Now())); err != nil {
+			if err := s.replay(cmd.Context(), filepath.Join(dir, "ledger"), bar, sekisho.At(time.Now())); err != nil {
 				return err
 			}
 			r := s.report()
@@ -221,7 +222,7 @@ func (s *simulation) openVault(dir string) (close func(), err error) {
 
 // replay reads the ledger from its beginning: a session of the window may have
 // been opened long before.
-func (s *simulation) replay(dir string, bar *bar, now sekisho.Time) error {
+func (s *simulation) replay(ctx context.Context, dir string, bar *bar, now sekisho.Time) error {
 	s.sessions, s.shapes = map[uint64]*replayedSession{}, map[uint64]*sekisho.Shape{}
 	s.decided, s.changes = map[decidedKey]*act.Decision{}, map[changeKey]*change{}
 	s.total.roles = map[string]bool{}
@@ -240,6 +241,9 @@ func (s *simulation) replay(dir string, bar *bar, now sekisho.Time) error {
 		}
 		if s.until != 0 && e.Time >= s.until {
 			break
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("replaying the ledger: stopped after entry %v: %w", e.ID, ctx.Err())
 		}
 		bar.set(int64(e.Time-begin), int64(end-begin))
 		s.apply(&e)
