@@ -13,8 +13,8 @@ import (
 	"sekisho/survey"
 )
 
-// cluster is a real PostgreSQL for the package: the demo's store, and a
-// database "shop" whose names mislead.
+// cluster is a real PostgreSQL for the package: the demo's store, and
+// databases whose names mislead.
 var (
 	cluster   *demo.Cluster
 	passwords string // the directory of its password files
@@ -45,15 +45,17 @@ func TestMain(m *testing.M) {
 		if err := demo.Fill(ctx, cluster, demo.FillConfig{Members: members, Seed: seed}); err != nil {
 			return 1, err
 		}
-		shop, err := os.ReadFile("testdata/shop.sql")
-		if err != nil {
-			return 1, err
-		}
-		if _, err := cluster.SQL(ctx, "postgres", "create database shop"); err != nil {
-			return 1, err
-		}
-		if _, err := cluster.SQL(ctx, "shop", string(shop)); err != nil {
-			return 1, err
+		for _, name := range []string{"shop", "hotel"} {
+			script, err := os.ReadFile("testdata/" + name + ".sql")
+			if err != nil {
+				return 1, err
+			}
+			if _, err := cluster.SQL(ctx, "postgres", "create database "+name); err != nil {
+				return 1, err
+			}
+			if _, err := cluster.SQL(ctx, name, string(script)); err != nil {
+				return 1, err
+			}
 		}
 		return m.Run(), nil
 	}()

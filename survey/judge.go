@@ -61,7 +61,7 @@ func (c *Column) judge(t *Table) []Guess {
 		}
 		share := float64(n) / float64(len(distinct))
 		shares[r.kind] = max(shares[r.kind], share)
-		if n < 3 && len(distinct) > 3 || share < r.from {
+		if n < 3 && len(distinct) > 3 || share < r.from || r.kind == "passport_no" && serial(distinct) {
 			continue
 		}
 		sure := r.sure * between(.55, 1, (share-r.from)/(r.full-r.from)) * fewer(len(distinct))
@@ -129,6 +129,17 @@ func (c *Column) best() (g Guess, ok bool) {
 func (c *Column) is(of ...Kind) bool {
 	g, ok := c.best()
 	return ok && slices.Contains(of, g.Kind)
+}
+
+// serial: the values count up from one beginning, as codes of products do.
+// Numbers of documents are spread.
+func serial(sorted []string) bool {
+	const same = 5
+	if len(sorted) < 8 {
+		return false
+	}
+	first, last := sorted[0], sorted[len(sorted)-1]
+	return len(first) > same && len(last) > same && first[:same] == last[:same]
 }
 
 func between(low, high, at float64) float64 { return low + (high-low)*min(max(at, 0), 1) }
@@ -212,7 +223,6 @@ func (c *Column) judgeText(distinct []string, add func(Kind, float64, Reason)) {
 	if c.class != classText && c.class != classDocument || len(distinct) == 0 {
 		return
 	}
-	long := 0
 	hits := map[Kind]int{}
 	for _, v := range distinct {
 		if c.class != classDocument && utf8.RuneCountInString(v) < 12 {
@@ -238,15 +248,9 @@ func (c *Column) judgeText(distinct []string, add func(Kind, float64, Reason)) {
 		if honorific.MatchString(v) {
 			seen["person_name"] = true
 		}
-		if strings.ContainsAny(v, " 。、,{\n") || utf8.RuneCountInString(v) >= 30 {
-			long++
-		}
 		for k := range seen {
 			hits[k]++
 		}
-	}
-	if long < len(distinct)/3 {
-		return
 	}
 	// The gravest first: the text is of that category as a whole.
 	for _, k := range []Kind{"card_no", "passport_no", "phone", "email", "person_name"} {

@@ -87,14 +87,21 @@ func isKanjiName(s string) bool {
 	return false
 }
 
-// personal: characters and hiragana only, as given names are written.
+// personal: characters with hiragana, or katakana alone, as given names are
+// written.
 func personal(s string) bool {
+	kata, other := false, false
 	for _, r := range s {
-		if !han(r) && !unicode.Is(unicode.Hiragana, r) && !unicode.Is(unicode.Katakana, r) && r != 'ー' {
+		switch {
+		case unicode.Is(unicode.Katakana, r) || r == 'ー':
+			kata = true
+		case han(r) || unicode.Is(unicode.Hiragana, r):
+			other = true
+		default:
 			return false
 		}
 	}
-	return s != ""
+	return kata != other
 }
 
 // isKanaName: the reading of a name, in katakana of any width or hiragana.

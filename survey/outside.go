@@ -92,12 +92,22 @@ func Outside(own Own, sessions []Session, before, now []Statement, since time.Ti
 		c := then[key{s.Role, s.ID}]
 		then[key{s.Role, s.ID}] = counted{c.calls + s.Calls, c.rows + s.Rows}
 	}
-	by := map[string]*Passage{}
+	// The server may count one statement twice: called by itself, and from
+	// within a function.
+	merged := map[key]*Statement{}
 	for _, s := range now {
 		if slices.Contains(own.Logins, s.Role) || len(s.Tables) == 0 {
 			continue
 		}
-		was := then[key{s.Role, s.ID}]
+		if m := merged[key{s.Role, s.ID}]; m != nil {
+			m.Calls, m.Rows = m.Calls+s.Calls, m.Rows+s.Rows
+			continue
+		}
+		merged[key{s.Role, s.ID}] = &s
+	}
+	by := map[string]*Passage{}
+	for k, s := range merged {
+		was := then[k]
 		if was.calls > s.Calls || was.rows > s.Rows {
 			was = counted{} // the counters were set back, and count anew
 		}

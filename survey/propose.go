@@ -80,6 +80,9 @@ func (t *Table) weight() (w float64) {
 func (t *Table) grave() bool {
 	return slices.ContainsFunc(t.Columns, func(c *Column) bool {
 		g, ok := c.best()
+		if g.Kind == "token" && g.Confidence < .7 {
+			return false // by its looks alone it may be a checksum
+		}
 		return ok && (personalKinds[g.Kind] != "" && g.Kind != "sex" && g.Kind != "person_no" ||
 			g.Category&(sekisho.Credential|sekisho.Payment|sekisho.TravelDoc|sekisho.SpecialCare) != 0)
 	})

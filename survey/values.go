@@ -30,6 +30,7 @@ func recognisers() []recogniser {
 	return []recogniser{
 		{"email", textual, isEmail, .3, .9, .97},
 		{"phone", numeric, isPhone, .4, .9, .9},
+		{"phone", textual, isBarePhone, .9, 1, .35},
 		{"card_no", numeric, isCard, .3, .8, .97},
 		{"card_no", textual, isMaskedCard, .3, .8, .9},
 		{"iban", textual, isIBAN, .3, .9, .97},
@@ -43,6 +44,7 @@ func recognisers() []recogniser {
 		{"person_name_latin", textual, isLatinName, .2, .5, .85},
 		{"password", textual, isPasswordHash, .3, .8, .95},
 		{"token", textual, isToken, .5, .95, .8},
+		{"token", textual, isDigest, .5, .95, .55},
 		{"url", textual, isURL, .5, .9, .4},
 		{"ip", []class{classText, classAddress}, isIP, .5, .95, .7},
 		{"workplace", textual, isCompany, .25, .6, .7},
@@ -56,7 +58,7 @@ var emailPattern = regexp.MustCompile(`^[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9](?:[A
 
 // isEmail follows RFC 5321 as far as addresses that people have.
 func isEmail(s string) bool {
-	return len(s) <= 254 && strings.Contains(s, "@") && emailPattern.MatchString(norm.NFKC.String(s))
+	return len(s) <= 600 && strings.ContainsAny(s, "@＠") && emailPattern.MatchString(norm.NFKC.String(s))
 }
 
 // isPhone: a number with its trunk or country prefix that is possible in its
@@ -89,6 +91,13 @@ func isPhone(s string) bool {
 		return false
 	}
 	return phonenumbers.IsValidNumber(n) || separated && phonenumbers.IsPossibleNumber(n)
+}
+
+// isBarePhone: ten or eleven digits behind a zero, as a host system keeps
+// Japanese numbers. Much else looks so, but it does not speak against the name.
+func isBarePhone(s string) bool {
+	d := digitsOf(s)
+	return (len(d) == 10 || len(d) == 11) && d[0] == '0' && len(d) == len(s)
 }
 
 // digitsOf gives the digits of a number that may be grouped by blanks or
@@ -265,9 +274,8 @@ func isHex(s string) bool {
 
 var tokenPrefix = regexp.MustCompile(`^(?:sk_(?:live|test)_|pk_live_|gh[pousr]_|xox[abprs]-|AKIA|ASIA|AIza|glpat-|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.|-----BEGIN)`)
 
-// isToken: a known form of API key or token, a digest in hex, or a long text
-// of letters and digits without order. Digests are what passwords without a
-// format of their own, and tokens kept well, look like.
+// isToken: a known form of API key or token, or a long text of letters and
+// digits without order.
 func isToken(s string) bool {
 	if len(s) < 16 || strings.ContainsAny(s, " \n") && !strings.HasPrefix(s, "-----BEGIN") {
 		return false
@@ -275,10 +283,7 @@ func isToken(s string) bool {
 	if tokenPrefix.MatchString(s) {
 		return true
 	}
-	if isHex(s) {
-		return (len(s) == 32 || len(s) == 40 || len(s) == 48 || len(s) == 56 || len(s) == 64 || len(s) == 96 || len(s) == 128) && mixed(s, 8)
-	}
-	if len(s) < 24 {
+	if len(s) < 24 || isHex(s) {
 		return false
 	}
 	for i := range len(s) {
@@ -288,6 +293,16 @@ func isToken(s string) bool {
 		}
 	}
 	return mixed(s, 12) && strings.ContainsAny(s, "0123456789") && strings.ToLower(s) != s && strings.ToUpper(s) != s
+}
+
+// isDigest: hex of the length of a hash. Passwords without a format of their
+// own look so, tokens kept well, and checksums of anything.
+func isDigest(s string) bool {
+	switch len(s) {
+	case 32, 40, 48, 56, 64, 96, 128:
+		return isHex(s) && mixed(s, 8)
+	}
+	return false
 }
 
 // mixed: at least n different characters.
