@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -552,6 +553,69 @@ func TestKeysThatMayBeNull(t *testing.T) {
 	}
 	if j := judge(t, c, "select x from app.base"); !j.Instances[0].KeyNullable {
 		t.Errorf("%+v", j.Instances)
+	}
+}
+
+// An outer join by the key alone tells by missing only of a person without
+// any row. By anything else it tells of values.
+func TestOuterJoinsThatTellByMissing(t *testing.T) {
+	c := loaded(t)
+	for from, want := range map[string]bool{
+		"app.note n left join crm.member m on m.member_no = n.member_no":                                      false,
+		"app.note n left join crm.member m on n.member_no = m.member_no":                                      false,
+		"app.note n left join crm.member m using (member_no)":                                                 false,
+		"crm.member m right join app.note n on m.member_no = n.id":                                            false,
+		"app.route r left join crm.member m on member_no = miles":                                             false,
+		"app.note n left join app.route r on r.code = n.body join crm.member m on m.email = r.note":           false,
+		"crm.member m left join app.route r on r.code = m.partner and r.miles > 100":                          false,
+		"app.note n left join crm.member m on m.member_no = n.member_no and m.email = n.body":                 true,
+		"app.note n left join crm.member m on m.email = n.body":                                               true,
+		"app.note n left join crm.member m on m.member_no = m.points":                                         true,
+		"app.note n left join crm.member m on n.member_no = n.id":                                             true,
+		"app.note n natural left join crm.member m":                                                           true,
+		"app.note n left join (crm.member m join app.route r on r.code = m.partner) on m.member_no = n.id":    true,
+		"app.route r join crm.member m on r.code = m.partner right join app.note n on m.member_no = n.id":     true,
+		"app.note n full join crm.member m on m.email = n.body":                                               true,
+		"app.note n left join crm.member_archive m on m.member_no = n.member_no":                              true,
+		"app.note n left join (app.route r left join crm.member m on m.member_no = r.miles) on r.code = body": true,
+	} {
+		j := judge(t, c, "select 1 from "+from)
+		if len(j.Instances) != 1 || j.Instances[0].KeyNullable != want {
+			t.Errorf("%s: %v %s %+v, want %t", from, j.Kind, j.Reason, j.Instances, want)
+		}
+	}
+}
+
+// A server with one byte for each letter makes é of É; the grammar does not.
+func TestLettersThatTheServerFolds(t *testing.T) {
+	if _, err := postgres.psql(`create table app."été" (member_no integer, x text)`); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { postgres.psql(`drop table app."été"`) })
+	cfg := config()
+	cfg.Tables = append(cfg.Tables, catalog.Table{Name: "app.été", Subject: "member", Key: "member_no"})
+	c, err := catalog.Load(context.Background(), postgres.query, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{"select x||'' from ÉTÉ", "select x||'' from app.Été", `select x||'' from app."été"`} {
+		if j := judge(t, c, sql); !slices.Contains(j.Tables, "app.été") {
+			t.Errorf("%s: %v", sql, j.Kind)
+		}
+	}
+}
+
+func TestTypesOfParametersThatRunCode(t *testing.T) {
+	c := loaded(t)
+	for name, want := range map[string]bool{"text": false, "app.plain_text": false, "app.colour": false, "app.leaky": true, "app.holder": true, "app.leaky[]": true} {
+		oid, err := postgres.psql("select '"+name+"'::regtype::oid", "-At")
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, _ := strconv.ParseUint(strings.TrimSpace(oid), 10, 32)
+		if got := c.RunsCode(uint32(n)); got != want {
+			t.Errorf("%s (%d) runs code: %t", name, n, got)
+		}
 	}
 }
 

@@ -13,6 +13,16 @@ type unseen struct {
 	holds            map[uint32][]uint32 // a type and those that it is made of
 }
 
+// any: there is a type that does.
+func (u unseen) any() bool {
+	for _, runs := range u.types {
+		if runs {
+			return true
+		}
+	}
+	return false
+}
+
 // spread carries a mark from what is held to what holds it.
 func spread(marks map[uint32]bool, holds map[uint32][]uint32) {
 	for changed := true; changed; {
@@ -88,7 +98,11 @@ func (c *Catalog) loadExpressions(ctx context.Context, query Query) error {
 	}
 	for _, r := range c.byOID {
 		for _, col := range r.columns {
-			if c.unseen.types[col.typeOID] && r.writes == "" {
+			if !c.unseen.types[col.typeOID] {
+				continue
+			}
+			r.coerces = true
+			if r.writes == "" {
 				r.writes = "the type of a column runs code that nobody reviewed"
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"sekisho"
 	"sekisho/stmt"
@@ -46,8 +48,9 @@ type Instance struct {
 	Attnum  int16  // of the key column
 	TypeOID uint32 // of the key column
 
-	// KeyNullable: the database does not see to it that the key is there. A
-	// row without one is somebody's, and cannot be told whose.
+	// KeyNullable: a row without the key may tell something of somebody, and it
+	// cannot be told of whom. Either the database does not see to it that the
+	// key is there, or an outer join shows where the table has no such row.
 	KeyNullable bool
 }
 
@@ -143,6 +146,7 @@ func (c *Catalog) Judge(s *stmt.Statement) Judgement {
 	for _, r := range s.Relations {
 		sens = sens || strings.HasPrefix(r.Schema, "pg_toast")
 	}
+	sens = sens || counts(s)
 	for t := range c.all {
 		if slices.Contains(s.Schemas, t.schema) {
 			touched[t] = true
@@ -218,16 +222,31 @@ func changes(s *stmt.Statement) bool {
 // server reads the statement, nobody knows before.
 func (c *Catalog) find(r stmt.Relation) []*relation {
 	named := c.byName[r.Name.Name]
+	if other := fold(r.Name.Name); other != r.Name.Name {
+		named = append(slices.Clone(named), c.byName[other]...)
+	}
 	if r.Schema == "" {
 		return named
 	}
 	var found []*relation
 	for _, rel := range named {
-		if rel.schema == r.Schema || r.Schema == "pg_temp" && rel.temporary {
+		if rel.schema == r.Schema || rel.schema == fold(r.Schema) || r.Schema == "pg_temp" && rel.temporary {
 			found = append(found, rel)
 		}
 	}
 	return found
+}
+
+// fold is a name as a server reads it whose encoding has one byte for each
+// letter: it makes small letters of É and the like, which the grammar, in
+// UTF-8, leaves as they are. Names in quotes are not told from others here.
+func fold(name string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= utf8.RuneSelf {
+			return unicode.ToLower(c)
+		}
+		return c
+	}, name)
 }
 
 // denied gives the reason if no mode lets the statement through.
@@ -297,6 +316,9 @@ func (c *Catalog) trouble(s *stmt.Statement, over bool, j *Judgement) string {
 			return why
 		}
 	}
+	if c.coerces(s) {
+		return "type"
+	}
 	for _, o := range s.Operators {
 		unreviewed, known := c.operators[o.Name]
 		known = known || o.Schema == "" && c.own[o.Name]
@@ -330,6 +352,28 @@ func (c *Catalog) trouble(s *stmt.Statement, over bool, j *Judgement) string {
 	}
 	return ""
 }
+
+// coerces says whether a statement may turn values into a type with code that
+// nobody reviewed, without naming the type: a function that fills in a row, or
+// a table made in the likeness of a result. What the snapshot does not know may
+// be made of such a type.
+func (c *Catalog) coerces(s *stmt.Statement) bool {
+	creates := s.Kind == stmt.CreateTableAs || s.Inner != nil && s.Inner.Kind == stmt.CreateTableAs // EXPLAIN ANALYZE
+	fills := creates ||
+		slices.ContainsFunc(s.Operators, func(o stmt.Name) bool { return o.Name == "#=" }) ||
+		slices.ContainsFunc(s.Functions, func(f stmt.Function) bool { return strings.Contains(f.Name.Name, "populate_record") })
+	if !fills || !c.unseen.any() {
+		return false
+	}
+	return slices.ContainsFunc(s.Relations, func(r stmt.Relation) bool {
+		found := c.find(r)
+		return len(found) == 0 && !r.Maybe && !creates || slices.ContainsFunc(found, func(rel *relation) bool { return rel.coerces })
+	})
+}
+
+// RunsCode says whether a value of this type, by its oid, runs code that nobody
+// reviewed when it is made: of a parameter, the type is not in the text.
+func (c *Catalog) RunsCode(typeOID uint32) bool { return c.unseen.types[typeOID] }
 
 // functionTrouble gives the reason why a function makes a statement opaque.
 func (c *Catalog) functionTrouble(f stmt.Function, over bool) string {
@@ -453,7 +497,7 @@ func (c *Catalog) instances(s *stmt.Statement, j *Judgement) (keys []stmt.KeyRef
 		}
 		j.Instances = append(j.Instances, Instance{
 			Space: rel.table.Subject, Table: rel.full(), OID: rel.oid, Alias: r.Ref(),
-			Key: rel.key.name, Attnum: rel.key.attnum, TypeOID: rel.key.typeOID, KeyNullable: rel.keyNullable,
+			Key: rel.key.name, Attnum: rel.key.attnum, TypeOID: rel.key.typeOID, KeyNullable: rel.keyNullable || r.Missing && !rel.joinedByKey(r),
 		})
 		keys = append(keys, stmt.KeyRef{Relation: i, Column: rel.key.name})
 	}
@@ -476,6 +520,29 @@ func (c *Catalog) instances(s *stmt.Statement, j *Judgement) (keys []stmt.KeyRef
 	}
 	j.Tested = set(j.Tested)
 	return keys, ""
+}
+
+// joinedByKey: an outer join finds the rows of a person by the key alone, so
+// that it tells by missing only of a person without any. Other columns are
+// values: whoever joins guesses of them, and keeps those that miss, reads what
+// is left out.
+func (r *relation) joinedByKey(m stmt.Relation) bool {
+	if r.kind != 'r' && r.kind != 'p' || r.full() != r.table.Name {
+		return false // a view or partition: which rows it has is a value too
+	}
+	keys, others := 0, 0
+	for _, col := range m.On {
+		f := col.Fields
+		name := f[len(f)-1]
+		own := len(f) == 1 && r.column(name) != nil || len(f) > 1 && f[len(f)-2] == m.Ref()
+		switch {
+		case own && name == r.key.name:
+			keys++
+		case !own:
+			others++
+		}
+	}
+	return keys == 1 && keys+others == len(m.On)
 }
 
 func (c *Catalog) functionKind(n stmt.Name) byte {
@@ -532,7 +599,7 @@ func qualified(mentions []mention, qualifier []string) *relation {
 
 // plainCopy is COPY TO STDOUT of a protected table, or of a plain SELECT.
 func (c *Catalog) plainCopy(s *stmt.Statement, j *Judgement) string {
-	if s.Copy.Format != "text" && s.Copy.Format != "csv" || s.Copy.Encoding != "" && !safeEncoding(s.Copy.Encoding) {
+	if s.Copy.Odd || s.Copy.Format != "text" && s.Copy.Format != "csv" || s.Copy.Encoding != "" && !safeEncoding(s.Copy.Encoding) {
 		return "copy_format"
 	}
 	if inner := s.Copy.Query; inner != nil {

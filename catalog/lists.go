@@ -1,6 +1,11 @@
 package catalog
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"sekisho/stmt"
+)
 
 // sensitive are the relations of PostgreSQL itself that hold values of users'
 // tables, the texts of others' statements, or passwords.
@@ -10,6 +15,37 @@ var sensitive = map[string]bool{
 	"pg_stat_activity": true, "pg_prepared_statements": true, "pg_cursors": true,
 	"pg_largeobject": true, "pg_authid": true, "pg_shadow": true,
 	"pg_user_mapping": true,
+
+	// What a statement has locked, and how often it has looked into which table
+	// or index, in this very transaction: of a join with a table of one's own
+	// they tell which rows were met, though none came back.
+	"pg_locks":                true,
+	"pg_stat_xact_all_tables": true, "pg_stat_xact_sys_tables": true, "pg_stat_xact_user_tables": true,
+}
+
+// counters are the columns of the server's statistics that count what was
+// read. They tell the same, only later.
+var counters = map[string]bool{
+	"seq_scan": true, "seq_tup_read": true, "last_seq_scan": true, "idx_scan": true, "idx_tup_fetch": true, "idx_tup_read": true, "last_idx_scan": true,
+	"heap_blks_read": true, "heap_blks_hit": true, "idx_blks_read": true, "idx_blks_hit": true,
+	"toast_blks_read": true, "toast_blks_hit": true, "tidx_blks_read": true, "tidx_blks_hit": true,
+	"tup_returned": true, "tup_fetched": true, "blks_read": true, "blks_hit": true, "temp_files": true, "temp_bytes": true,
+}
+
+// counts says whether a statement shows counters of the server's statistics.
+func counts(s *stmt.Statement) bool {
+	for _, r := range s.Relations {
+		if !strings.HasPrefix(r.Name.Name, "pg_stat_") && !strings.HasPrefix(r.Name.Name, "pg_statio_") {
+			continue
+		}
+		if r.Renamed || slices.ContainsFunc(s.Columns, func(c stmt.Column) bool {
+			last := c.Fields[len(c.Fields)-1]
+			return last == "*" || last == r.Ref() || slices.ContainsFunc(c.Fields, func(f string) bool { return counters[f] })
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // never are functions that reach past the database: files of the server and
@@ -34,11 +70,11 @@ func never(name string) bool {
 func hidden(name string) bool {
 	switch name {
 	case "ts_stat", "ts_rewrite", "loread", "lowrite", "set_config",
-		"pg_stat_get_activity", "pg_stat_get_backend_activity", "pg_prepared_statement", "pg_cursor",
+		"pg_prepared_statement", "pg_cursor", "pg_lock_status",
 		"pg_export_snapshot", "pg_extension_config_dump", "crosstab", "connectby", "xpath_table", "pg_stat_statements":
 		return true
 	}
-	for _, p := range []string{"query_to_xml", "table_to_xml", "cursor_to_xml", "schema_to_xml", "database_to_xml", "lo_", "dblink", "crosstab", "pg_walinspect"} {
+	for _, p := range []string{"query_to_xml", "table_to_xml", "cursor_to_xml", "schema_to_xml", "database_to_xml", "lo_", "dblink", "crosstab", "pg_walinspect", "pg_stat_get_"} {
 		if strings.HasPrefix(name, p) {
 			return true
 		}
@@ -47,9 +83,10 @@ func hidden(name string) bool {
 }
 
 // idle are volatile functions that are harmless beside protected data. Every
-// other volatile function could carry a value away: setval, pg_notify, locks.
+// other volatile function could carry a value away: setval, pg_notify, locks,
+// and random, whose next number tells how often it was called.
 var idle = map[string]bool{
-	"random": true, "random_normal": true, "clock_timestamp": true, "timeofday": true, "gen_random_uuid": true, "uuidv4": true, "uuidv7": true,
+	"clock_timestamp": true, "timeofday": true, "gen_random_uuid": true, "uuidv4": true, "uuidv7": true,
 	"uuid_generate_v1": true, "uuid_generate_v1mc": true, "uuid_generate_v4": true, "gen_random_bytes": true, "gen_salt": true, // pgcrypto, uuid-ossp
 }
 

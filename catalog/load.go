@@ -50,6 +50,7 @@ type relation struct {
 	reaches      reach       // protected tables that reading it can read; for a protected table, itself
 	opaque       string      // reading it runs code that nobody reviewed
 	policy       bool        // a policy of row level security calls what nobody reviewed, or reads what is protected
+	coerces      bool        // the type of a column runs code that nobody reviewed
 	writes       string      // writing it sets off something that nobody reviewed
 	ties         bool        // a foreign key leads from it to a protected table, or from one to it
 	cascades     reach       // protected tables into which a change or deletion here is carried on
@@ -396,6 +397,7 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 			if view.protected() || view.declared {
 				return nil
 			}
+			view.sensitive = view.sensitive || counts(&parsed[0])
 			for _, f := range parsed[0].Functions {
 				if why := c.functionTrouble(f, false); why != "" {
 					view.opaque = why

@@ -3,6 +3,7 @@ package stmt
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -14,6 +15,8 @@ var (
 	ErrTooDeep = errors.New("the text is nested too deeply")
 	ErrNUL     = errors.New("the text holds a NUL byte")
 	ErrUTF8    = errors.New("the text is not valid UTF-8")
+
+	ErrLongName = fmt.Errorf("a name outside ASCII is longer than %d bytes", longestName)
 )
 
 // ErrSyntax is a text that the grammar does not take. The grammar's own words
@@ -58,11 +61,40 @@ func parse(text string) (*pg.ParseResult, error) {
 	if err := checkDepth(text); err != nil {
 		return nil, err
 	}
+	if err := checkNames(text); err != nil {
+		return nil, err
+	}
 	tree, err := pg.Parse(text)
 	if err != nil {
 		return nil, ErrSyntax
 	}
 	return tree, nil
+}
+
+// longestName is how many bytes of a name count (NAMEDATALEN - 1).
+const longestName = 63
+
+// checkNames finds names that the server may cut at another place than the
+// grammar does: the grammar counts bytes of UTF-8, the server those of the
+// database's own encoding. ASCII is the same in all.
+func checkNames(text string) error {
+	if len(text) <= longestName || strings.IndexFunc(text, func(c rune) bool { return c >= utf8.RuneSelf }) < 0 {
+		return nil
+	}
+	scan, err := pg.Scan(text)
+	if err != nil {
+		return ErrSyntax
+	}
+	for _, t := range scan.Tokens {
+		if t.Token != pg.Token_IDENT && t.Token != pg.Token_UIDENT || t.End-t.Start <= longestName {
+			continue
+		}
+		name := text[t.Start:t.End]
+		if t.Token == pg.Token_UIDENT || strings.IndexFunc(name, func(c rune) bool { return c >= utf8.RuneSelf }) >= 0 {
+			return ErrLongName
+		}
+	}
+	return nil
 }
 
 // The grammar library walks a tree by recursion in C, where a tree too deep is
@@ -159,6 +191,9 @@ func (s *Statement) describe(node *pg.Node, w *walk) {
 		s.Kind, s.Object, s.Inner = Prepare, n.PrepareStmt.Name, analyse(n.PrepareStmt.Query)
 	case *pg.Node_ExecuteStmt:
 		s.Kind, s.Object = Execute, n.ExecuteStmt.Name
+		if !constants(n.ExecuteStmt.Params) {
+			s.Kind = Unknown
+		}
 	case *pg.Node_DeallocateStmt:
 		s.Kind, s.Object, s.All = Deallocate, n.DeallocateStmt.Name, n.DeallocateStmt.Isall || n.DeallocateStmt.Name == ""
 	case *pg.Node_DeclareCursorStmt:
@@ -304,6 +339,25 @@ func (s *Statement) setting(n *pg.VariableSetStmt, durable bool) {
 	s.Settings = append(s.Settings, set)
 }
 
+// constants: each is a constant, or one cast to a type of PostgreSQL's own.
+// What is more than that is evaluated, and the prepared statement that it is
+// for says nothing of it.
+func constants(list []*pg.Node) bool {
+	return !slices.ContainsFunc(list, func(n *pg.Node) bool {
+		if c := n.GetTypeCast(); c != nil {
+			if names := nameOf(c.TypeName.GetNames()); names.Schema != "pg_catalog" && (names.Schema != "" || !basic[names.Name]) {
+				return true
+			}
+			n = c.Arg
+		}
+		return n.GetAConst() == nil
+	})
+}
+
+// basic are PostgreSQL's own types that the grammar does not name with their
+// schema.
+var basic = map[string]bool{"text": true, "date": true, "uuid": true, "json": true, "jsonb": true, "bytea": true, "timestamptz": true}
+
 // constant is the value of a bare constant as the server would read it as
 // text. A cast makes another value of it: 'offer'::varchar(3). The exception is
 // how the grammar writes TRUE and FALSE.
@@ -343,9 +397,10 @@ func copyTo(n *pg.CopyStmt) *CopyTo {
 		name := strings.ToLower(d.GetDefname())
 		c.Options[name] = true
 		value := ""
+		known := d.GetArg() == nil
 		switch a := d.GetArg().GetNode().(type) {
 		case *pg.Node_String_:
-			value = a.String_.Sval
+			value, known = a.String_.Sval, true
 			switch name {
 			case "delimiter":
 				c.Delimiter = value
@@ -359,17 +414,18 @@ func copyTo(n *pg.CopyStmt) *CopyTo {
 				c.Encoding = value
 			}
 		case *pg.Node_Integer:
-			value = fmt.Sprint(a.Integer.Ival)
+			value, known = fmt.Sprint(a.Integer.Ival), true
 		case *pg.Node_Boolean:
-			value = fmt.Sprint(a.Boolean.Boolval)
+			value, known = fmt.Sprint(a.Boolean.Boolval), true
 		}
+		c.Odd = c.Odd || !known && !strings.HasPrefix(name, "force_")
 		value = strings.ToLower(value)
 		switch name {
 		case "format":
 			c.Format = value
 		case "header":
 			c.Match = value == "match"
-			c.Header = value == "" || c.Match || value == "1" || strings.HasPrefix("true", value) || value == "on"
+			c.Header = d.GetArg() == nil || c.Match || value == "1" || value == "true" || value == "on"
 		}
 	}
 	if n.Query != nil {

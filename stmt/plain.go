@@ -127,7 +127,33 @@ func (w *walk) try(join *pg.JoinExpr, side *pg.Node) {
 	visit(side)
 	if !equal {
 		w.tried = append(w.tried, relations...)
+		return
 	}
+	if w.missing == nil {
+		w.missing = map[*pg.RangeVar][]Column{}
+	}
+	for _, r := range relations {
+		_, before := w.missing[r] // in a join within this side
+		w.missing[r] = nil
+		if !before && side.GetRangeVar() == r {
+			w.missing[r] = joinedOn(join)
+		}
+	}
+}
+
+// joinedOn is what a join by equalities compares, if it is one equality.
+func joinedOn(join *pg.JoinExpr) []Column {
+	switch using := fieldsOf(join.UsingClause); {
+	case join.IsNatural || len(using) > 1:
+		return nil
+	case len(using) == 1:
+		return []Column{{Fields: using}}
+	}
+	e := join.Quals.GetAExpr()
+	if e == nil {
+		return nil
+	}
+	return []Column{{Fields: fieldsOf(e.Lexpr.GetColumnRef().GetFields())}, {Fields: fieldsOf(e.Rexpr.GetColumnRef().GetFields())}}
 }
 
 // equalities says whether a join's condition is nothing but column = column,

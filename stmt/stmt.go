@@ -28,7 +28,7 @@ const (
 	Copy          Kind = "copy"
 	Explain       Kind = "explain"
 	Prepare       Kind = "prepare"
-	Execute       Kind = "execute"
+	Execute       Kind = "execute" // with constants; with more it is Unknown, and Runs says what it is
 	Deallocate    Kind = "deallocate"
 	Declare       Kind = "declare"
 	Fetch         Kind = "fetch" // also MOVE
@@ -82,6 +82,13 @@ type Relation struct {
 	// is joined by more than equalities of columns. A row in which it is
 	// missing then tells what its rows do not hold, and names none of them.
 	Tried bool
+
+	// Missing: it stands on the side of an outer join that may be missing, and
+	// is joined by equalities of columns only. On are the two sides of the
+	// equality if there is but one and nothing else is joined on its side; of
+	// USING, the one column. Else On is empty.
+	Missing bool
+	On      []Column
 
 	CTE bool // a WITH query of the same statement has that name, so it may be that one
 }
@@ -147,6 +154,7 @@ type CopyTo struct {
 	Header  bool
 	Match   bool            // HEADER MATCH
 	Options map[string]bool // the names of all options given, in lower case
+	Odd     bool            // an option has a value that is no word or number: HEADER (false), which the server takes for false
 
 	// Values of options as written, empty if not given: then the server's
 	// defaults hold, which depend on the format.

@@ -69,6 +69,12 @@ func TestBounds(t *testing.T) {
 		"long IN list":               {"select 1 where 1 in (" + many("1234567,", 100_000) + "1)", nil},
 		"many rows":                  {"insert into t values (1,'x')" + many(",(1,'x')", 50_000), nil},
 		"many conditions":            {"select 1 where a = 1" + many(" or a = 1 and b = 2", 20_000), nil},
+		"long name":                  {"select 1 from crm." + many("旅", 22), stmt.ErrLongName},
+		"long name in quotes":        {"select \"" + many("x", 60) + "éé\"", stmt.ErrLongName},
+		"long name in escapes":       {"select U&\"" + many("\\65c5", 13) + "\", '旅'", stmt.ErrLongName},
+		"name as long as may be":     {"select 1 from " + many("旅", 21), nil},
+		"long name in ASCII":         {"select " + many("x", 100) + " from \"旅\"", nil},
+		"long string":                {"select '" + many("旅", 100) + "'", nil},
 		"NUL":                        {"select 1\x00", stmt.ErrNUL},
 		"not UTF-8":                  {"select '\x83\x5c'", stmt.ErrUTF8},
 		"no SQL":                     {"selekt 1", stmt.ErrSyntax},
@@ -168,6 +174,40 @@ func TestCopyWithKeys(t *testing.T) {
 	for _, refused := range []string{`copy t from stdin`, `copy t to '/tmp/x'`, `copy t to program 'x'`, `copy (select 1) to stdout`, `select 1`} {
 		if r, err := one(t, refused).CopyWithKeys("s", "t", []string{"a"}, []string{"k"}); err == nil {
 			t.Errorf("%s became %s", refused, r.Text)
+		}
+	}
+}
+
+// What the gate takes for a header, the server must too: the first line of
+// such a COPY is nobody's row.
+func TestCopyHeader(t *testing.T) {
+	for option, want := range map[string]bool{
+		"header": true, "header true": true, "header on": true, "header 1": true, "header 'TRUE'": true,
+		"header false": false, "header off": false, "header 0": false, "header 'Off'": false,
+	} {
+		if c := one(t, "copy t to stdout ("+option+")").Copy; c.Header != want || c.Odd {
+			t.Errorf("%s: header %t, odd %t", option, c.Header, c.Odd)
+		}
+	}
+	for _, odd := range []string{"header (false)", "header (true)", "header 1.0", "header *", "format (csv)", "delimiter (x)"} {
+		if c := one(t, "copy t to stdout ("+odd+")").Copy; !c.Odd || c.Header {
+			t.Errorf("%s: header %t, odd %t", odd, c.Header, c.Odd)
+		}
+	}
+	if one(t, "copy t to stdout (force_quote (a), force_quote *)").Copy.Odd {
+		t.Error("a list of columns is odd")
+	}
+}
+
+// EXECUTE is known by its name only if it evaluates nothing.
+func TestExecuteWithConstants(t *testing.T) {
+	for text, want := range map[string]stmt.Kind{
+		"execute p": stmt.Execute, "execute p(1, -1.5, 'x', null, true, 'x'::text, int '1', date '2026-01-01')": stmt.Execute,
+		"execute p(f())": stmt.Unknown, "execute p(1 + 1)": stmt.Unknown, "execute p('x'::s.t)": stmt.Unknown, "execute p('x'::regclass)": stmt.Unknown,
+		"execute p(array[1])": stmt.Unknown, "execute p(current_user)": stmt.Unknown, "execute p(f()::text)": stmt.Unknown,
+	} {
+		if s := one(t, text); s.Kind != want || s.Runs != stmt.Execute {
+			t.Errorf("%s: %s, runs %s", text, s.Kind, s.Runs)
 		}
 	}
 }

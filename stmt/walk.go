@@ -18,8 +18,9 @@ type walk struct {
 	written   []*pg.RangeVar
 	added     []*pg.RangeVar // of those written, the ones that only grow
 	ctes      []string
-	tried     []*pg.RangeVar // see Relation.Tried
-	taken     []*pg.RangeVar // see Relation.Taken
+	tried     []*pg.RangeVar            // see Relation.Tried
+	missing   map[*pg.RangeVar][]Column // see Relation.Missing and On
+	taken     []*pg.RangeVar            // see Relation.Taken
 }
 
 func (w *walk) message(m protoreflect.Message) {
@@ -62,6 +63,7 @@ func (w *walk) visit(node any) {
 		if slices.Contains(w.locked, n) { // FOR UPDATE OF m: an alias in FROM
 			return
 		}
+		on, missing := w.missing[n]
 		s.Relations = append(s.Relations, Relation{
 			Name:    Name{n.Schemaname, n.Relname},
 			Catalog: n.Catalogname,
@@ -73,6 +75,8 @@ func (w *walk) visit(node any) {
 			Added:   slices.Contains(w.added, n),
 			Tried:   slices.Contains(w.tried, n),
 			Taken:   slices.Contains(w.taken, n),
+			Missing: missing,
+			On:      on,
 		})
 	case *pg.InsertStmt:
 		w.write(n.Relation)

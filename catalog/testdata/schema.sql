@@ -77,6 +77,7 @@ CREATE VIEW app.audited_list AS SELECT * FROM app.audited;
 CREATE TYPE app.colour AS ENUM ('blue', 'green');
 CREATE DOMAIN app.plain_text AS text;
 CREATE DOMAIN app.leaky AS text CHECK (app.joined(VALUE));
+CREATE TABLE app.leaking (x app.leaky);
 CREATE TYPE app.holder AS (x app.leaky);
 CREATE FOREIGN DATA WRAPPER nothing;
 CREATE SERVER elsewhere FOREIGN DATA WRAPPER nothing;
