@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -207,6 +208,22 @@ func TestExplain(t *testing.T) {
 	if !slices.Equal(near, want) {
 		t.Errorf("near:\n%s\nwant\n%s", strings.Join(near, "\n"), strings.Join(want, "\n"))
 	}
+}
+
+// One policy is asked by many sessions at once.
+func TestManyAsk(t *testing.T) {
+	p, cases := shipped(t)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for _, c := range cases {
+				if got := c.Check(p); got != "" {
+					t.Errorf("%s: %s", c.Text, got)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 // Two remedies of a kind: the stricter holds, whichever stands first.

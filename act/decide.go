@@ -173,23 +173,22 @@ func (t *tally) add(w *world, verb, slot int) {
 		return
 	}
 	p, c := w.policy, bitOf(slot)
-	at := &p.index[verb][slot]
 	w.request.Action, w.request.Resource = p.actions[verb], p.resources[slot]
-	for r := range t.matching(w, at.forbids) {
-		if r.remedy.final() {
+	covered := false
+	for r := range t.matching(w, p.index[verb][slot]) {
+		switch {
+		case r.permit:
+			covered = true
+			t.decided.add(r)
+		case r.remedy.final():
 			if t.final == nil {
 				t.final = r
 			}
 			t.refused |= c
 			t.against.add(r)
-			continue
+		default:
+			t.remedied(r, c)
 		}
-		t.remedied(r, c)
-	}
-	covered := false
-	for r := range t.matching(w, at.permits) {
-		covered = true
-		t.decided.add(r)
 	}
 	if !covered {
 		t.uncovered = true

@@ -1,7 +1,6 @@
 package act
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/cedar-policy/cedar-go"
@@ -44,8 +43,7 @@ func (p *Policy) Explain(r Request) Explanation {
 		}
 		q := Question{Verb: string(p.actions[verb].ID), Category: string(p.resources[slot].ID)}
 		w.request.Action, w.request.Resource = p.actions[verb], p.resources[slot]
-		at := &p.index[verb][slot]
-		for _, rule := range slices.Concat(at.forbids, at.permits) {
+		for _, rule := range p.index[verb][slot] {
 			g := rule.ground()
 			_, diagnostic := cedar.Authorize(run{rule}, w, w.request)
 			switch {
@@ -99,7 +97,7 @@ func (r *rule) ground() Ground {
 // not.
 func (w *world) nearly(r *rule) (but string, ok bool) {
 	for _, c := range conditions(r.cedar) {
-		allow, diagnostic := cedar.Authorize(run{{id: r.id, cedar: c.cedar}}, w, w.request)
+		allow, diagnostic := cedar.Authorize(run{{id: r.id, match: c.match}}, w, w.request)
 		switch {
 		case len(diagnostic.Errors) > 0:
 			return "", false
@@ -116,7 +114,7 @@ func (w *world) nearly(r *rule) (but string, ok bool) {
 // A condition is one part of a rule that must hold.
 type condition struct {
 	text               string
-	cedar              *cedar.Policy // permits where it holds
+	match              *cedar.Policy // permits where it holds
 	principal, context bool          // what it speaks of
 }
 
@@ -131,7 +129,7 @@ func conditions(p *cedar.Policy) (list []condition) {
 		alone := cedar.NewPolicyFromAST((*ast.Policy)(part))
 		// It is written as permit ( / principal … , / action, / resource / ).
 		text := strings.TrimSuffix(strings.TrimSpace(strings.Split(string(alone.MarshalCedar()), "\n")[1]), ",")
-		list = append(list, condition{text: text, cedar: alone, principal: true})
+		list = append(list, condition{text: text, match: alone, principal: true})
 	}
 	for _, c := range whole.Conditions {
 		bodies := []tree.IsNode{c.Body}
@@ -141,7 +139,7 @@ func conditions(p *cedar.Policy) (list []condition) {
 		for _, body := range bodies {
 			part := tree.Permit()
 			part.Conditions = []tree.ConditionType{{Condition: c.Condition, Body: body}}
-			one := condition{cedar: cedar.NewPolicyFromAST((*ast.Policy)(part))}
+			one := condition{match: cedar.NewPolicyFromAST((*ast.Policy)(part))}
 			tree.Inspect(tree.NewNode(body), func(n tree.IsNode) bool {
 				if v, ok := n.(tree.NodeTypeVariable); ok {
 					one.principal = one.principal || v.Name == "principal"
@@ -149,7 +147,7 @@ func conditions(p *cedar.Policy) (list []condition) {
 				}
 				return true
 			})
-			text := string(one.cedar.MarshalCedar())
+			text := string(one.match.MarshalCedar())
 			text = text[strings.Index(text, "{")+1 : strings.LastIndex(text, "}")]
 			one.text = strings.Join(strings.Fields(text), " ")
 			if c.Condition == tree.ConditionUnless {

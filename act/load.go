@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cedar-policy/cedar-go"
+	publicast "github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/schema"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
@@ -58,7 +59,7 @@ type Policy struct {
 	zone  *time.Location
 	rules []*rule // in the order of the files
 	uses  uses
-	index [verbs][slots]struct{ permits, forbids run }
+	index [verbs][slots]run // the rules that each question is for
 
 	actions   [verbs]cedar.EntityUID
 	resources [slots]cedar.EntityUID
@@ -73,17 +74,20 @@ type rule struct {
 	permit       bool
 	remedy       remedy
 	reason, hint Text
-	cedar        *cedar.Policy
-	text         string // as it stands in the file
+	cedar        *cedar.Policy // as it stands in the file
+	match        *cedar.Policy // the same as a permit: see run
+	text         string
 }
 
-// A run is rules as Cedar takes them.
+// A run is rules for Cedar to match. All of them go as permits, because Cedar
+// names the permits that match only where no forbid does, and sekisho has to
+// know both: what a forbid means is in its remedy.
 type run []*rule
 
 func (r run) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 	return func(yield func(cedar.PolicyID, *cedar.Policy) bool) {
 		for _, rule := range r {
-			if !yield(cedar.PolicyID(rule.id), rule.cedar) {
+			if !yield(cedar.PolicyID(rule.id), rule.match) {
 				return
 			}
 		}
@@ -237,6 +241,9 @@ func (c *checker) file(f File) (rules []*rule) {
 		r := &rule{file: f.Name, line: at.Line, cedar: p, permit: p.Effect() == cedar.Permit, text: string(f.Text[at.Offset:end])}
 		c.rule, c.base = r, at.Offset
 		tree := (*ast.Policy)(p.AST())
+		permit := *tree
+		permit.Effect = ast.EffectPermit
+		r.match = cedar.NewPolicyFromAST((*publicast.Policy)(&permit))
 		c.annotations(tree.Annotations)
 		c.remedyFits(tree)
 		c.tree(tree)
@@ -291,14 +298,24 @@ func tooDeep(text []byte) int {
 			depth--
 		case b == ';':
 			depth = 0
-		case b == 'i' && i+1 < len(text) && text[i+1] == 'f':
-			depth++ // an if ends where its policy does
+		case letter(b):
+			from := i
+			for i+1 < len(text) && letter(text[i+1]) {
+				i++
+			}
+			if string(text[from:i+1]) == "if" {
+				depth++ // it ends where its policy does
+			}
 		}
 		if depth > maxDepth {
 			return line
 		}
 	}
 	return 0
+}
+
+func letter(b byte) bool {
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '_'
 }
 
 // enter puts a rule where requests will find it. A scope that does not match
@@ -313,12 +330,7 @@ func (p *Policy) enter(r *rule) {
 			if !scopeHolds(tree.Resource, categoryOf(s)) {
 				continue
 			}
-			at := &p.index[v][s]
-			if r.permit {
-				at.permits = append(at.permits, r)
-			} else {
-				at.forbids = append(at.forbids, r)
-			}
+			p.index[v][s] = append(p.index[v][s], r)
 		}
 	}
 }

@@ -42,6 +42,14 @@ func TestNothingToLoad(t *testing.T) {
 	if _, err := Load(Config{}, big); err == nil || !strings.Contains(err.Error(), "the limit is") {
 		t.Errorf("a file that is too large: %v", err)
 	}
+	verified := File{"p.cedar", []byte(`@id("a") permit (principal, action, resource) when { context.verified` + strings.Repeat(" && context.verified", 150) + " };")}
+	if _, err := Load(Config{}, verified); err != nil {
+		t.Errorf("long is not deep: %v", err)
+	}
+	ifs := File{"p.cedar", []byte(`@id("a") permit (principal, action, resource) when { ` + strings.Repeat("if context.verified then true else ", 150) + "false };")}
+	if _, err := Load(Config{}, ifs); err == nil || !strings.Contains(err.Error(), "nested deeper than") {
+		t.Errorf("ifs in ifs: %v", err)
+	}
 	many := File{"p.cedar", nil}
 	for i := range maxRules + 1 {
 		many.Text = append(many.Text, `@id("r`+strings.Repeat("i", i%8)+`x") permit (principal, action, resource);`...)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,22 +60,19 @@ type policyFlags struct {
 
 func (p *policyFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.config, "config", "", "a config whose roles, purposes and tables are all that the policy may name")
-	cmd.Flags().StringVar(&p.zone, "time-zone", "Asia/Tokyo", "in which hours and weekdays are told")
+	cmd.Flags().StringVar(&p.zone, "time-zone", "", "in which hours and weekdays are told; default: the config's, else Asia/Tokyo")
 }
 
 // load reads the policy in files and directories, with the tables of tests
 // beside them. Without any it is the shipped one.
 func (p *policyFlags) load(paths []string) (*act.Policy, []act.File, *time.Location, error) {
-	zone, err := time.LoadLocation(p.zone)
-	if err != nil {
-		return nil, nil, nil, usage{fmt.Errorf("--time-zone %s is unknown: use a name such as Asia/Tokyo", p.zone)}
-	}
-	conf := act.Config{Zone: zone}
+	conf, name := act.Config{}, p.zone
 	if p.config != "" {
 		c, _, err := readConfig(p.config)
 		if err != nil {
 			return nil, nil, nil, err
 		}
+		name = cmp.Or(name, c.TimeZone)
 		conf.Known.Roles = append([]string{}, slices.Sorted(maps.Keys(c.Gate.Roles))...)
 		conf.Known.Purposes, conf.Known.Tables = []string{}, []string{}
 		for _, r := range c.Gate.Roles {
@@ -86,6 +84,11 @@ func (p *policyFlags) load(paths []string) (*act.Policy, []act.File, *time.Locat
 			conf.Known.Tables = append(conf.Known.Tables, t.Name)
 		}
 	}
+	zone, err := time.LoadLocation(cmp.Or(name, "Asia/Tokyo"))
+	if err != nil {
+		return nil, nil, nil, usage{fmt.Errorf("the time zone %s is unknown: use a name such as Asia/Tokyo", name)}
+	}
+	conf.Zone = zone
 	var policies, tables []act.File
 	if len(paths) == 0 {
 		policies, tables, err = act.Default()
