@@ -24,6 +24,15 @@ func config(t *testing.T, text []byte) (c catalog.Config) {
 	return c
 }
 
+type tableOf = catalog.Table
+
+// equal compares tables that stand in the same order.
+func equal(a, b []catalog.Table) bool {
+	return slices.EqualFunc(a, b, func(a, b catalog.Table) bool {
+		return a.Name == b.Name && a.Subject == b.Subject && a.Key == b.Key && maps.Equal(a.Columns, b.Columns)
+	})
+}
+
 // flat writes a catalog as schema.table.column = category.
 func flat(c catalog.Config) map[string]string {
 	all := map[string]string{}
