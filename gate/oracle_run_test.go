@@ -355,6 +355,10 @@ func (o *oracle) overNamed(tr *trial, base *answer) map[string]string {
 			over[key] = "a row of theirs is there, and an expression or another table decides what it shows"
 		case o.matters(tr.sql, key):
 			over[key] = "a row of theirs is there, and without them another just like it would be"
+		case strings.Contains(tr.sql, " join "):
+			over[key] = "a row of theirs is joined, shows nothing, and is not needed for the others to be there"
+		case strings.Contains(tr.sql, " offset "):
+			over[key] = "a row of theirs is there because of OFFSET, and shows what any other would"
 		default:
 			over[key] = ""
 		}
