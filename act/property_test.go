@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -266,14 +267,45 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// A key is looked up for each statement: it costs no memory.
-func TestKeyAllocatesNothing(t *testing.T) {
-	p, cases := shipped(t)
-	r, cache := cases[0].Request, map[Key]Decision{}
-	cache[p.Key(&r)] = p.Decide(r)
-	var found bool
-	if n := testing.AllocsPerRun(100, func() { _, found = cache[p.Key(&r)] }); n != 0 || !found {
-		t.Errorf("%v allocations, found: %v", n, found)
+// A memo answers as its policy does, also when the policy changes, when there
+// are more keys than it keeps, and when many ask.
+func TestMemo(t *testing.T) {
+	m := newMaker(t)
+	policies := []*Policy{load(t, m.policy()), load(t, m.policy())}
+	var memo Memo
+	requests := make([]Request, 3*memoSize)
+	for i := range requests {
+		requests[i] = m.request()
+		requests[i].Tables = []string{"crm.member"}
+		requests[i].Principal = fmt.Sprintf("p%d", i)
+		requests[i].Endpoint = fmt.Sprintf("pc-%d", i)
+	}
+	var all sync.WaitGroup
+	for _, p := range policies {
+		all.Go(func() {
+			for i := range 200 {
+				r := requests[i%50]
+				if got, want := memo.Decide(p, &r), p.Decide(r); !reflect.DeepEqual(*got, want) {
+					t.Errorf("remembered %q, decided %q", got.String(), want.String())
+				}
+			}
+		})
+	}
+	all.Wait()
+	p := load(t, []File{{"p.cedar", []byte(`@id("a") permit (principal == Principal::"p7", action, resource);`)}})
+	for i := range requests {
+		d := memo.Decide(p, &requests[i])
+		if len(memo.known) > memoSize {
+			t.Fatalf("it keeps %d decisions", len(memo.known))
+		}
+		if (d.Effect == Allow) != (i == 7) {
+			t.Fatalf("request %d: %s", i, d.String())
+		}
+	}
+	r := requests[0]
+	memo.Decide(p, &r)
+	if n := testing.AllocsPerRun(100, func() { memo.Decide(p, &r) }); n != 0 {
+		t.Errorf("%v allocations for what is remembered", n)
 	}
 }
 

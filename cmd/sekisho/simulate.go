@@ -131,7 +131,7 @@ type simulation struct {
 
 	sessions map[uint64]*replayedSession
 	shapes   map[uint64]*sekisho.Shape
-	decided  map[decidedKey]*act.Decision
+	memos    map[string]*[2]act.Memo // by tables: of policy, and of against
 	changes  map[changeKey]*change
 	total    simulated
 }
@@ -153,12 +153,6 @@ type replayed struct {
 	rows       uint64
 	unknown    bool // how many rows: it may be any
 	more       bool
-}
-
-type decidedKey struct {
-	against bool
-	key     act.Key
-	tables  string
 }
 
 type changeKey struct {
@@ -224,7 +218,7 @@ func (s *simulation) openVault(dir string) (close func(), err error) {
 // been opened long before.
 func (s *simulation) replay(ctx context.Context, dir string, bar *bar, now sekisho.Time) error {
 	s.sessions, s.shapes = map[uint64]*replayedSession{}, map[uint64]*sekisho.Shape{}
-	s.decided, s.changes = map[decidedKey]*act.Decision{}, map[changeKey]*change{}
+	s.memos, s.changes = map[string]*[2]act.Memo{}, map[changeKey]*change{}
 	s.total.roles = map[string]bool{}
 	end := now
 	if s.until != 0 {
@@ -357,20 +351,26 @@ func (s *simulation) judge(by *sekisho.SessionOpened, st *replayed) {
 		t.unplaced++
 	}
 
-	decision := s.decide(s.policy, false, &r)
+	tables := strings.Join(st.tables, ", ")
+	memos := s.memos[tables]
+	if memos == nil {
+		memos = new([2]act.Memo)
+		s.memos[tables] = memos
+	}
+	decision := memos[0].Decide(s.policy, &r)
 	if len(decision.Budgets) > 0 {
 		t.budgets++
 	}
 	after, keptAfter := due(decision, st)
 	before, keptBefore := act.Decision{Effect: act.Allow}, uint64(0)
 	if s.against != nil {
-		before, keptBefore = due(s.decide(s.against, true, &r), st)
+		before, keptBefore = due(memos[1].Decide(s.against, &r), st)
 	}
 	if after.String() == before.String() {
 		return
 	}
 	t.Changed++
-	k := changeKey{by.Principal, by.Role, by.Endpoint, strings.Join(st.tables, ", "), st.verb.String(), before.String(), after.String(), strings.Join(decision.Policies, " ")}
+	k := changeKey{by.Principal, by.Role, by.Endpoint, tables, st.verb.String(), before.String(), after.String(), strings.Join(decision.Policies, " ")}
 	c := s.changes[k]
 	if c == nil {
 		c = &change{
@@ -380,18 +380,6 @@ func (s *simulation) judge(by *sekisho.SessionOpened, st *replayed) {
 		s.changes[k] = c
 	}
 	c.add(&change{Statements: 1, Rows: st.rows, KeptBefore: keptBefore, KeptAfter: keptAfter})
-}
-
-// decide asks a policy once for each key.
-func (s *simulation) decide(p *act.Policy, against bool, r *act.Request) *act.Decision {
-	k := decidedKey{against, p.Key(r), strings.Join(r.Tables, ",")}
-	d := s.decided[k]
-	if d == nil {
-		one := p.Decide(*r)
-		d = &one
-		s.decided[k] = d
-	}
-	return d
 }
 
 // due is what a decision would have done to a statement, and how many of its
