@@ -459,6 +459,11 @@ func (c *Catalog) plain(s *stmt.Statement, j *Judgement) string {
 func (c *Catalog) instances(s *stmt.Statement, j *Judgement) (keys []stmt.KeyRef, reason string) {
 	for i, r := range s.Relations {
 		found := c.find(r)
+		if r.Locked && !slices.ContainsFunc(found, (*relation).protected) {
+			// Whoever asks it later which of its rows are locked (xmax) learns which
+			// ones were met, also those that the gate has cut off.
+			return nil, "locking"
+		}
 		if len(found) == 0 {
 			if !r.Top {
 				return nil, "not_understood"

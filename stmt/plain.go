@@ -16,6 +16,9 @@ func (s *Statement) plain(n *pg.SelectStmt, w *walk) {
 	if s.Obstacle == "" {
 		s.Obstacle = expressions(n)
 	}
+	if s.Obstacle == "" {
+		s.Obstacle = w.locks(n)
+	}
 	if s.Obstacle != "" {
 		w.top, s.Tested = nil, nil
 		return
@@ -31,6 +34,27 @@ func (s *Statement) plain(n *pg.SelectStmt, w *walk) {
 	}
 	s.Tested = append(append(s.Tested, references(n.LimitCount)...), references(n.LimitOffset)...)
 	s.Writes = s.Writes || len(n.LockingClause) > 0
+}
+
+// locks notes what a SELECT locks. A lock stays on a row that is left out after
+// it was taken, and can be asked for later.
+func (w *walk) locks(n *pg.SelectStmt) string {
+	for _, each := range n.LockingClause {
+		c := each.GetLockingClause()
+		if c == nil || n.LimitOffset != nil || n.LimitOption == pg.LimitOption_LIMIT_OPTION_WITH_TIES || c.WaitPolicy == pg.LockWaitPolicy_LockWaitSkip {
+			return "locking"
+		}
+		for _, r := range w.top {
+			name := r.Alias.GetAliasname()
+			if name == "" {
+				name = r.Relname
+			}
+			if len(c.LockedRels) == 0 || slices.ContainsFunc(c.LockedRels, func(of *pg.Node) bool { return of.GetRangeVar().GetRelname() == name }) {
+				w.locking = append(w.locking, r)
+			}
+		}
+	}
+	return ""
 }
 
 func obstacle(n *pg.SelectStmt) string {

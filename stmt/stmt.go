@@ -83,6 +83,8 @@ type Relation struct {
 	// missing then tells what its rows do not hold, and names none of them.
 	Tried bool
 
+	Locked bool // Top, and FOR UPDATE or the like locks its rows
+
 	// Missing: it stands on the side of an outer join that may be missing, and
 	// is joined by equalities of columns only. On are the two sides of the
 	// equality if there is but one and nothing else is joined on its side; of

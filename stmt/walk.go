@@ -12,8 +12,9 @@ import (
 type walk struct {
 	s         *Statement
 	top       []*pg.RangeVar // those that stand in the top level FROM
-	locked    []*pg.RangeVar
-	named     string // the setting that namedCall sets, though it says name
+	locked    []*pg.RangeVar // the names behind FOR UPDATE OF
+	locking   []*pg.RangeVar // see Relation.Locked
+	named     string         // the setting that namedCall sets, though it says name
 	namedCall *pg.FuncCall
 	written   []*pg.RangeVar
 	added     []*pg.RangeVar // of those written, the ones that only grow
@@ -75,6 +76,7 @@ func (w *walk) visit(node any) {
 			Added:   slices.Contains(w.added, n),
 			Tried:   slices.Contains(w.tried, n),
 			Taken:   slices.Contains(w.taken, n),
+			Locked:  slices.Contains(w.locking, n),
 			Missing: missing,
 			On:      on,
 		})
