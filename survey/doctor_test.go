@@ -86,7 +86,7 @@ type expectations struct{ by map[string][]string }
 func TestDoctorOnASoundHouse(t *testing.T) {
 	by := expectations{examine(t, sound(t))}
 	for _, check := range []string{"config", "data_mode", "sync", "secret", "gate_certificate", "client_ca", "gate_port", "console_port", "reader",
-		"version", "server_clock", "catalog", "unclassified", "login", "password_encryption", "server_tls_socket", "others", "statements"} {
+		"version", "server_clock", "catalog", "roster", "unclassified", "login", "password_encryption", "server_tls_socket", "others", "statements"} {
 		if check == "statements" {
 			continue // installed by another test
 		}
@@ -107,6 +107,7 @@ func TestDoctorOnASoundHouse(t *testing.T) {
 // Each thing that can be wrong, made wrong.
 func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	sql(t, `create role dba login superuser; create role leaver login; grant connect on database `+demo.Database+` to leaver; grant usage on schema crm to leaver; grant select on crm.card to leaver;
+		create role keyless login; grant usage on schema crm to keyless; grant select (email) on crm.member to keyless;
 		create role too_much login bypassrls in role pg_read_all_data; create role owns_it login in role crm_owner;
 		create role writer login; grant usage on schema crm to writer; grant select, insert, truncate on crm.member to writer;`)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -148,8 +149,12 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		{"a login beside the gate", func(p *survey.Patient) {}, "others", "warning", "leaver (1)"},
 		{"a role outside of the config", func(p *survey.Patient) { delete(p.Roles, demo.Batch) }, "others", "warning", demo.Batch + " (5)"},
 		{"values in the server's log", func(p *survey.Patient) {
-			sql(t, "alter role "+demo.Reader+" set log_min_duration_statement = 100")
-		}, "server_log", "warning", "log_min_duration_statement=100"},
+			sql(t, "alter role "+demo.Reader+" set log_min_duration_statement = 100; alter role "+demo.Batch+" set log_statement = 'all'")
+		}, "server_log", "warning", "log_min_duration_statement=100, log_statement=all"},
+		{"no right to the key", func(p *survey.Patient) { p.Roles["clerk"] = survey.Login{User: "keyless"} }, "keys", "failure", "clerk: crm.member.member_no"},
+		{"no right to the roster", func(p *survey.Patient) {
+			p.Catalog.Subjects[0].Roster.Query = "select c.member_no, c.card_no as email, '' as partner, '' as residence, c.expires as passport_until, '' phone, '' name_kanji, '' name_latin, '' birth_date, '' passport_no from crm.card c"
+		}, "roster", "failure", "permission denied"},
 		{"no roles", func(p *survey.Patient) { p.Roles = nil }, "roles", "warning", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -159,8 +164,8 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 			by.is(t, c.check, c.level, c.part)
 		})
 	}
-	sql(t, "alter role "+demo.Reader+" reset all")
-	sql(t, "drop owned by leaver, writer; drop role dba, leaver, too_much, owns_it, writer")
+	sql(t, "alter role "+demo.Reader+" reset all; alter role "+demo.Batch+" reset all")
+	sql(t, "drop owned by leaver, writer, keyless; drop role keyless, dba, leaver, too_much, owns_it, writer")
 }
 
 // What passes the gate by shows: the session, and the rows.

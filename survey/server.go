@@ -117,6 +117,17 @@ func (d *doctor) catalogFits(ctx context.Context, q catalog.Query) {
 			return
 		}
 	}
+	for _, subject := range cat.Subjects() {
+		sql, _ := cat.Population(subject)
+		if r, ok := cat.Roster(subject); ok {
+			sql = r.SQL
+		}
+		if _, err := q(ctx, "SELECT FROM ("+sql+"\n) AS people LIMIT 0"); err != nil {
+			d.note(Failure, "roster", subject, err)
+		} else {
+			d.note(OK, "roster", subject)
+		}
+	}
 	if len(open) > 0 {
 		d.note(Warning, "unclassified", len(open), open)
 	} else {
@@ -148,6 +159,7 @@ func (d *doctor) logins(ctx context.Context, q catalog.Query) {
 			good = append(good, login.User)
 		}
 	}
+	d.keys(ctx, q)
 	if d.login(ctx, q, d.p.Reader.User, true) {
 		good = append(good, d.p.Reader.User)
 	}
@@ -218,6 +230,29 @@ func (d *doctor) login(ctx context.Context, q catalog.Query, user string, reader
 	return len(powers)+len(owns)+len(more) == 0
 }
 
+// keys: the gate adds the key column to what a role reads, so the role has to
+// be let to read it.
+func (d *doctor) keys(ctx context.Context, q catalog.Query) {
+	var without []string
+	for _, role := range sortedKeys(d.p.Roles) {
+		for _, t := range d.p.Catalog.Tables {
+			schema, name, _ := strings.Cut(t.Name, ".")
+			err := each(ctx, q, `SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+					JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = $4 JOIN pg_catalog.pg_roles r ON r.rolname = $1
+				WHERE n.nspname = $2 AND c.relname = $3 AND pg_catalog.has_any_column_privilege(r.oid, c.oid, 'select')
+					AND NOT pg_catalog.has_column_privilege(r.oid, c.oid, a.attnum, 'select')`, []string{d.p.Roles[role].User, schema, name, t.Key}, func([]string) {
+				without = append(without, role+": "+t.Name+"."+t.Key)
+			})
+			if err != nil {
+				return // logins says what is wrong with them
+			}
+		}
+	}
+	if len(without) > 0 {
+		d.note(Failure, "keys", without)
+	}
+}
+
 // settings of the server that decide over passwords, the wire, and whether
 // values come to stand in its log.
 func (d *doctor) settings(ctx context.Context, q catalog.Query) {
@@ -258,7 +293,16 @@ func (d *doctor) settings(ctx context.Context, q catalog.Query) {
 			tells = append(tells, name+"="+set[name])
 		}
 	}
+	// What is set for one role or database, the reader's own settings do not show.
+	err = each(ctx, q, `SELECT c FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c
+		WHERE s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()))
+			AND c ~ '^(log_statement=(mod|all)|log_min_duration_(statement|sample)=[0-9]|log_min_error_statement=(debug|info|notice|warning|error|log)|log_parameter_max_length_on_error=(-1|[1-9])|auto_explain.log_min_duration=[0-9])'
+		ORDER BY 1`, nil, func(v []string) { tells = append(tells, v[0]) })
+	if err != nil {
+		d.note(Unknown, "settings", err)
+	}
 	slices.Sort(tells)
+	tells = slices.Compact(tells)
 	if len(tells) > 0 {
 		d.note(Warning, "server_log", tells)
 	} else {

@@ -165,3 +165,30 @@ func TestLookingWritesNothing(t *testing.T) {
 		}
 	}
 }
+
+// A small sample of a large table, and a table that is locked by somebody.
+func TestBoundedSample(t *testing.T) {
+	holder := connect(t, "", demo.Database)
+	for _, sql := range []string{"begin read write", "lock table crm.card in access exclusive mode"} {
+		if _, err := holder.Query(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var told []int
+	s, err := survey.Look(t.Context(), connect(t, "", demo.Database).Query, survey.Limits{Rows: 100, Bytes: 60}, func(done, total int) { told = append(told, done) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range s.Tables {
+		if table.Sampled > 100 || table.Sampled < 30 && table.Rows > 1000 && table.Name != "card" {
+			t.Errorf("%s: %d rows of %d were looked at", table.Name, table.Sampled, table.Rows)
+		}
+	}
+	if want := []survey.Skip{{Table: "crm.card", Reason: "timed_out"}}; !slices.Equal(s.Skipped, want) {
+		t.Errorf("skipped %v, want %v", s.Skipped, want)
+	}
+	if len(told) != len(s.Tables)+1 || told[len(told)-1] != len(s.Tables) {
+		t.Errorf("progress was told %v", told)
+	}
+	check(t, s.Propose(), config(t, []byte(demo.CatalogYAML)), true)
+}
