@@ -42,7 +42,7 @@ func shipped(t testing.TB) (*Policy, []Case) {
 	return p, cases
 }
 
-// What the shipped policy does stands in default/*.test, to be read by whoever
+// What the shipped policy does stands in default/*.tests, to be read by whoever
 // answers for it.
 func TestShippedPolicy(t *testing.T) {
 	p, cases := shipped(t)
@@ -66,7 +66,7 @@ func TestShippedPolicy(t *testing.T) {
 }
 
 // Every word of the context, both ways: testdata/words.cedar has one rule for
-// each, and testdata/words.test asks it.
+// each, and testdata/words.tests asks it.
 func TestWords(t *testing.T) {
 	text := func(name string) File {
 		b, err := os.ReadFile(name)
@@ -79,7 +79,7 @@ func TestWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cases, err := ReadTable(text("testdata/words.test"), tokyo(t))
+	cases, err := ReadTable(text("testdata/words.tests"), tokyo(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestTableFails(t *testing.T) {
 		"update identity -> refuse by never-by-people":                         "refuse by no rule",
 		"update identity -> refuse by no rule":                                 "",
 	} {
-		cases, err := ReadTable(File{"t.test", []byte("given role=dba verified place=office purpose=maintenance at=2026-04-06T10:00\n" + line)}, tokyo(t))
+		cases, err := ReadTable(File{"t.tests", []byte("given role=dba verified place=office purpose=maintenance at=2026-04-06T10:00\n" + line)}, tokyo(t))
 		if err != nil || len(cases) != 1 {
 			t.Fatalf("%s: %v, %v", line, cases, err)
 		}
@@ -115,10 +115,10 @@ func TestTableFails(t *testing.T) {
 			t.Errorf("%s: %q, want %q", line, got, want)
 		}
 	}
-	_, err := ReadTable(File{"t.test", []byte(strings.Join([]string{
+	_, err := ReadTable(File{"t.tests", []byte(strings.Join([]string{
 		"given role call_centre", "read identity", "identity -> allow", "read place=moon -> allow", "read at=yesterday -> allow", "read color=red -> allow",
 	}, "\n"))}, nil)
-	for _, want := range []string{`t.test:1: "role" is neither a verb`, "t.test:2: no arrow", "t.test:3: a request without its verb", "t.test:4: place=moon: use office", "t.test:5: at=yesterday is no time", "t.test:6: unknown word color="} {
+	for _, want := range []string{`t.tests:1: "role" is neither a verb`, "t.tests:2: no arrow", "t.tests:3: a request without its verb", "t.tests:4: place=moon: use office", "t.tests:5: at=yesterday is no time", "t.tests:6: unknown word color="} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in\n%v", want, err)
 		}

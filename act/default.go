@@ -10,7 +10,7 @@ import (
 // How the names of files of policies and of tables of tests end.
 const (
 	PolicyExt = ".cedar"
-	TableExt  = ".test"
+	TableExt  = ".tests"
 )
 
 //go:embed default

@@ -219,7 +219,7 @@ func FuzzTable(f *testing.F) {
 	f.Add([]byte("given\nread at=2026 -> allow\nread => refuse\n-> allow"))
 	p, _ := shipped(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
-		cases, err := ReadTable(File{"p.test", text}, nil)
+		cases, err := ReadTable(File{"p.tests", text}, nil)
 		if err != nil && cases != nil {
 			t.Errorf("%d cases and %v", len(cases), err)
 		}

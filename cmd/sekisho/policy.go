@@ -188,7 +188,7 @@ func policyCheckCommand() *cobra.Command {
 		Use:   "check [FILE or DIR]…",
 		Short: "Read a policy, name every mistake in it, and run the tests beside it",
 		Long: `Reads policies (*.cedar), checks every word in them, and runs the tables of
-tests (*.test) that lie beside them. Without a file it is the shipped policy.
+tests (*.tests) that lie beside them. Without a file it is the shipped policy.
 With --config, roles, purposes and tables that the config does not know are
 mistakes too: a rule about them would never match.
 Exit code 3 means that a mistake was found, or that a test failed.`,
