@@ -376,13 +376,18 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 	if err != nil {
 		return err
 	}
+	// Views that are locked now are not understood until they are free again.
 	err = rowsOf(ctx, query, "view definitions", `
-		SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid) FROM pg_catalog.pg_class c
+		WITH shut AS MATERIALIZED (`+shut+`)
+		SELECT c.oid, CASE WHEN c.oid IN (SELECT t.oid FROM shut t) THEN '' ELSE pg_catalog.pg_get_viewdef(c.oid) END FROM pg_catalog.pg_class c
 		WHERE c.relkind IN ('v', 'm') AND c.oid >= 16384`,
 		func(v []string) error {
 			view := c.byOID[oidOf(v[0])]
 			if view == nil {
 				return nil
+			}
+			if v[1] == "" && strings.HasSuffix(c.version, unlocked) {
+				c.version += " locked since" // so that it is read again
 			}
 			parsed, err := stmt.Analyse(v[1])
 			if err != nil || len(parsed) != 1 {
@@ -465,6 +470,23 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 	}
 	return nil
 }
+
+// shut are the views that nobody can read the definition of, because somebody
+// holds, or waits for, a lock on them or on what they are made of. The server
+// would wait, and whoever holds such a lock could keep everything else that
+// has changed from being seen.
+const shut = `
+	SELECT c.oid FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation
+	WHERE l.mode = 'AccessExclusiveLock' AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+		AND c.oid >= 16384 AND c.relkind IN ('v', 'm')
+	UNION SELECT r.ev_class FROM pg_catalog.pg_locks l
+	JOIN pg_catalog.pg_depend d ON d.refobjid = l.relation AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+		AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+	JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
+	WHERE l.mode = 'AccessExclusiveLock' AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())`
+
+// unlocked ends a version in which no view is locked.
+const unlocked = " 0:0"
 
 // loadEffects finds what a write sets off: triggers, rules, and foreign keys
 // that carry it on into a protected table.
@@ -597,6 +619,7 @@ func version(ctx context.Context, query Query) (string, error) {
 		sum("pg_policy", "t.polrelid NOT IN "+temporary),
 		sum("pg_index", "(t.indexprs IS NOT NULL OR t.indpred IS NOT NULL) AND t.indrelid NOT IN "+temporary),
 		sum("pg_extension", "true"),
+		`(SELECT pg_catalog.count(*)::pg_catalog.text || ':' || COALESCE(pg_catalog.sum(t.oid::pg_catalog.int8), 0)::pg_catalog.text FROM (` + shut + `) t)`,
 	}
 	rows, err := query(ctx, "SELECT "+strings.Join(parts, " || ' ' || "))
 	if err != nil {

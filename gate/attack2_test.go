@@ -183,6 +183,29 @@ func TestTypesThatTellAreNotMadeUnnamed(t *testing.T) {
 	})
 }
 
+// Whoever locks a view of their own keeps the gate from reading its definition,
+// and must not keep it from seeing what else has changed.
+func TestLocksDoNotBlindTheGate(t *testing.T) {
+	h := workshop(t)
+	r := h.raw("sato")
+	r.run("Q create table own.t(a text); create view own.v as select a from own.t")
+	for _, locked := range []string{"own.v", "own.t"} {
+		got := r.run("Q begin; lock table " + locked + " in access exclusive mode")
+		if !strings.Contains(got, "LOCK TABLE") {
+			t.Fatal(got)
+		}
+		late := "crm.late_" + strings.TrimPrefix(locked, "own.")
+		h.asOwner("create view " + late + " as select email as e from crm.member where member_no = 1042; grant select on " + late + " to staff")
+		got = h.raw("sato").run("Q select e || '' from " + late)
+		h.mustBeTold("a view made while "+locked+" is locked", got)
+		if !strings.Contains(got, "C0A000") {
+			t.Errorf("%s:\n%s", locked, got)
+		}
+		r.run("Q rollback")
+		h.until("the view is known again", func() bool { return !strings.Contains(h.raw("sato").run("Q select a from own.v"), "C0A000") })
+	}
+}
+
 // parseTyped is a Parse that says which types its parameters have.
 func parseTyped(name, text string, types ...uint32) []byte {
 	body := binary.BigEndian.AppendUint16([]byte(name+"\x00"+text+"\x00"), uint16(len(types)))
