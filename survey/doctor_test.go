@@ -39,7 +39,7 @@ func sound(t *testing.T) survey.Patient {
 	if p.Gate.Cert, p.Gate.Key, err = authority.Gate(); err != nil {
 		t.Fatal(err)
 	}
-	p.Gate.ClientCA = authority.CA()
+	p.Gate.ClientCA, p.Gate.Require = authority.CA(), true
 	return p
 }
 
@@ -137,6 +137,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		}, "login", "failure", "clerk"},
 		{"a key that is not the certificate's", func(p *survey.Patient) { p.Gate.Key = p.Gate.Cert }, "gate_certificate", "failure", ""},
 		{"no certificate", func(p *survey.Patient) { p.Gate = survey.Door{Listen: "127.0.0.1:0"} }, "gate_tls", "warning", ""},
+		{"TLS for whoever likes", func(p *survey.Patient) { p.Gate.Require = false }, "tls_optional", "warning", ""},
 		{"no certificates of terminals", func(p *survey.Patient) { p.Gate.ClientCA = "" }, "terminals", "warning", ""},
 		{"an open console", func(p *survey.Patient) { p.Console.Listen = "0.0.0.0:0" }, "console_plain", "failure", "0.0.0.0"},
 		{"a taken port", func(p *survey.Patient) { p.Gate.Listen = taken.Addr().String() }, "gate_port", "warning", taken.Addr().String()},

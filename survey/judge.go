@@ -27,12 +27,12 @@ const (
 // guess fills in what each column of a sampled table seems to hold.
 func (t *Table) guess() {
 	for _, c := range t.Columns {
-		c.Guesses = c.judge(t)
+		c.Guesses = c.judge()
 	}
 }
 
 // judge weighs values, name and comment of one column.
-func (c *Column) judge(t *Table) []Guess {
+func (c *Column) judge() []Guess {
 	distinct := slices.Clone(c.samples)
 	slices.Sort(distinct)
 	distinct = slices.Compact(distinct)
@@ -97,23 +97,19 @@ func (c *Column) judge(t *Table) []Guess {
 	slices.SortFunc(list, func(a, b Guess) int {
 		return cmp.Or(cmp.Compare(b.Confidence, a.Confidence), cmp.Compare(a.Kind, b.Kind))
 	})
-	return c.prefer(list)
+	return graveFirst(list)
 }
 
-// prefer puts the worse of two likely guesses first where taking one for the
-// other does harm: a password kept as a digest is no token, but both are
-// credentials, while a card or passport number that could also be a code is
-// taken for what it could be.
-func (c *Column) prefer(list []Guess) []Guess {
-	slices.SortStableFunc(list, func(a, b Guess) int {
-		severe := func(g Guess) int {
-			if g.Confidence >= believe && g.Category&(sekisho.Credential|sekisho.Payment|sekisho.TravelDoc) != 0 {
-				return 0
-			}
-			return 1
+// graveFirst puts what does the most harm before what is likelier: a number
+// that may be a card's, and may be some code, is taken for the card's.
+func graveFirst(list []Guess) []Guess {
+	rank := func(g Guess) int {
+		if g.Confidence >= believe && g.Category&(sekisho.Credential|sekisho.Payment|sekisho.TravelDoc) != 0 {
+			return 0
 		}
-		return severe(a) - severe(b)
-	})
+		return 1
+	}
+	slices.SortStableFunc(list, func(a, b Guess) int { return rank(a) - rank(b) })
 	return list
 }
 
@@ -149,7 +145,7 @@ func fewer(n int) float64 { return min(1, .4+.06*float64(n)) }
 
 func percent(share float64) int { return int(math.Round(100 * share)) }
 
-// adulthood bounds what ages the people of a table can have.
+// Bounds of the ages that the people of a table can have.
 const (
 	oldest     = 112 // years
 	middleFrom = 15  // the median person is at least so old

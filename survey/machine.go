@@ -30,9 +30,13 @@ func (d *doctor) machine() {
 	d.secrets()
 	d.certificate("gate_certificate", d.p.Gate)
 	d.certificate("console_certificate", d.p.Console)
-	if d.p.Gate.Cert == "" {
+	switch {
+	case d.p.Gate.Cert == "":
 		d.note(Warning, "gate_tls")
-	} else if d.p.Gate.ClientCA == "" {
+	case !d.p.Gate.Require:
+		d.note(Warning, "tls_optional")
+	}
+	if d.p.Gate.Cert != "" && d.p.Gate.ClientCA == "" {
 		d.note(Warning, "terminals")
 	}
 	if host, _, err := net.SplitHostPort(d.p.Console.Listen); err == nil && d.p.Console.Cert == "" {

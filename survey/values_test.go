@@ -152,7 +152,7 @@ func FuzzRecognise(f *testing.F) {
 			t.Errorf("%q makes the name %q", s, plain)
 		}
 		c := &Column{Name: s, class: classText, samples: []string{s, s + "1", "x" + s, s, s, s, s, s, s, s, s}, comment: s}
-		for _, g := range c.judge(&Table{}) {
+		for _, g := range c.judge() {
 			if g.Confidence < 0 || g.Confidence > 1 {
 				t.Errorf("%q: confidence %g of %s", s, g.Confidence, g.Kind)
 			}
