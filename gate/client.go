@@ -18,6 +18,7 @@ import (
 // not yet dealt with, and what is to be sent.
 type requests struct {
 	s    *session
+	t    *strand
 	buf  []byte
 	r, w int    // buf[r:w] is unread
 	up   []byte // for the server
@@ -31,8 +32,8 @@ type requests struct {
 // errTerminate is the client's orderly goodbye.
 var errTerminate = errors.New("terminate")
 
-func (s *session) clientLoop() error {
-	q := &requests{s: s, buf: make([]byte, smallChunk)}
+func (s *session) clientLoop(t *strand) error {
+	q := &requests{s: s, t: t, buf: make([]byte, smallChunk)}
 	for {
 		err := q.next()
 		if err == nil {
@@ -45,8 +46,8 @@ func (s *session) clientLoop() error {
 			// Nothing after such a message can be trusted: say why, then close.
 			c := newChunk(smallChunk)
 			c.buf = appendError(c.buf[:0], "FATAL", &refusal{code: codeOf(err), text: strings.TrimPrefix(err.Error(), errClientProtocol.Error()+": ")})
-			if s.out.put(c, nil) == nil {
-				s.out.drainFor(2e9)
+			if s.out.put(c, nil, t) == nil {
+				t.wait(func() { s.out.drainFor(2e9) })
 			}
 		}
 		return err
@@ -100,7 +101,9 @@ func (q *requests) flush() {
 	}
 	// If this fails, the server side will see the end of the connection, and what
 	// the server said before it. Until then there is nobody to send to.
-	q.s.cancelling.Lock()
+	if !q.s.cancelling.TryLock() {
+		q.t.wait(q.s.cancelling.Lock)
+	}
 	q.s.server.Write(q.up)
 	q.s.cancelling.Unlock()
 	q.up = q.up[:0]
@@ -309,7 +312,7 @@ func (q *requests) poison(w *want) {
 	case w.ps != nil:
 		ord = w.ps.plan.statement
 	}
-	q.s.refused(w.refuse, q.s.number.Add(1), ord)
+	q.s.refused(w.refuse, q.s.number.Add(1), ord, q.t)
 	switch w.typ {
 	case 'Q':
 		q.send(w, appendMessage(nil, 'Q', poisonText+"\x00"))
@@ -329,7 +332,7 @@ func (q *requests) query(text string, msg []byte) error {
 	s := q.s
 	p := q.plan(text)
 	if p.refuse == nil {
-		p = s.admit(p)
+		p = s.admit(p, q.t)
 	}
 	if p.speak != nil && q.open {
 		p = p.refusedWith(p.speak) // a Sync of the gate's own would end the client's cycle
@@ -351,7 +354,7 @@ func (q *requests) query(text string, msg []byte) error {
 	if p.protected {
 		w.number = s.number.Add(uint64(len(p.stmts))) - uint64(len(p.stmts)) + 1
 		w.stated = s.purpose
-		if r := s.recordAnyRow(p.stmts, w.number); r != nil {
+		if r := q.recordAnyRow(p.stmts, w.number); r != nil {
 			w.refuse = r
 			q.poison(w)
 			return nil
@@ -380,7 +383,7 @@ func (q *requests) parse(msg, body []byte) error {
 	}
 	p := q.plan(text)
 	if p.refuse == nil {
-		p = s.admit(p)
+		p = s.admit(p, q.t)
 	}
 	if p.refuse != nil {
 		q.poison(&want{typ: 'P', name: name, plan: p, refuse: p.refuse})
@@ -493,11 +496,11 @@ func (q *requests) mayBind(ps *prepared, po *portal) *refusal {
 	case planExact:
 		return nil // judged again before it is executed, and errors tell nothing
 	case planAnyRow:
-		if p := s.admit(s.g.current(s, ps.plan)); p.refuse != nil {
+		if p := s.admit(s.g.current(s, ps.plan, q.t), q.t); p.refuse != nil {
 			return p.refuse
 		}
 		po.number = s.number.Add(1)
-		return s.recordAnyRow([]*stmtPlan{ps.stmt}, po.number)
+		return q.recordAnyRow([]*stmtPlan{ps.stmt}, po.number)
 	}
 	return changedRefusal
 }
@@ -507,9 +510,9 @@ func (q *requests) mayBind(ps *prepared, po *portal) *refusal {
 // else.
 func (q *requests) stillFree(ps *prepared) *refusal {
 	s := q.s
-	fresh := s.g.current(s, ps.plan)
+	fresh := s.g.current(s, ps.plan, q.t)
 	if ps.plan.refers {
-		fresh = s.g.planFor(s, ps.plan.original)
+		fresh = s.g.planFor(s, ps.plan.original, q.t)
 	}
 	if fresh.protected || fresh.refuse != nil || fresh.speak != nil {
 		return changedRefusal
@@ -537,12 +540,12 @@ func (q *requests) execute(msg, body []byte) error {
 	case planFree:
 		w.refuse = q.stillFree(po.ps)
 	case planExact, planAnyRow:
-		fresh := s.admit(s.g.current(s, po.ps.plan))
+		fresh := s.admit(s.g.current(s, po.ps.plan, q.t), q.t)
 		w.refuse = fresh.refuse
 		if w.number, po.number = po.number, 0; w.number == 0 {
 			w.number = s.number.Add(1)
 			if w.refuse == nil {
-				w.refuse = s.recordAnyRow([]*stmtPlan{po.ps.stmt}, w.number)
+				w.refuse = q.recordAnyRow([]*stmtPlan{po.ps.stmt}, w.number)
 			}
 		}
 	default:
@@ -568,35 +571,47 @@ func (q *requests) execute(msg, body []byte) error {
 
 // admit says whether statements over protected data may go upstream now: only
 // with a session and a ledger that can record them.
-func (s *session) admit(p *plan) *plan {
+func (s *session) admit(p *plan, t *strand) *plan {
 	if !p.protected || p.refuse != nil {
 		return p
 	}
 	if s.g.sick.Load() || s.id.Load() == 0 {
-		if err := s.announce(); err != nil {
-			return p.refusedWith(ledgerRefusal(err))
-		}
-		if s.g.sick.Load() {
-			// The ledger refused an entry a moment ago. This entry tries it again;
-			// the statement is refused either way, and says so truthfully.
-			r := ledgerRefusal(errLedgerSick)
-			s.record(&sekisho.Refused{Session: s.id.Load(), SQLState: r.code, Reason: r.reason})
-			return p.refusedWith(r)
+		var why *refusal
+		t.wait(func() { why = s.unwell() })
+		if why != nil {
+			return p.refusedWith(why)
 		}
 	}
 	return p
+}
+
+// unwell says why nothing can be recorded now.
+func (s *session) unwell() *refusal {
+	if err := s.announce(); err != nil {
+		return ledgerRefusal(err)
+	}
+	if s.g.sick.Load() {
+		// The ledger refused an entry a moment ago. This entry tries it again; the
+		// statement is refused either way, and says so truthfully.
+		r := ledgerRefusal(errLedgerSick)
+		s.record(&sekisho.Refused{Session: s.id.Load(), SQLState: r.code, Reason: r.reason})
+		return r
+	}
+	return nil
 }
 
 var errLedgerSick = errors.New("the ledger refused an entry")
 
 // recordAnyRow records, before they run, the statements that observe mode lets
 // pass without being able to name their customers.
-func (s *session) recordAnyRow(stmts []*stmtPlan, number uint64) *refusal {
+func (q *requests) recordAnyRow(stmts []*stmtPlan, number uint64) *refusal {
 	for i, sp := range stmts {
 		if sp.kind != planAnyRow {
 			continue
 		}
-		if err := s.g.recordAnyRow(s, sp, number+uint64(i), s.purpose); err != nil {
+		var err error
+		q.t.wait(func() { err = q.s.g.recordAnyRow(q.s, sp, number+uint64(i), q.s.purpose) })
+		if err != nil {
 			return ledgerRefusal(err)
 		}
 	}

@@ -53,7 +53,9 @@ func (r *replies) copyOut(w *want, sp *stmtPlan, from, to int) error {
 		d.keys = append(d.keys, keyAt{of: r.s.g.vault.Space(in.Space), typ: keyTypes[in.TypeOID], null: in.KeyNullable})
 	}
 	columns, categories := sp.judgement.Static()
-	if refused := r.s.g.addShapes(d, sp, columns, categories); refused != nil {
+	var refused *refusal
+	r.t.wait(func() { refused = r.s.g.addShapes(d, sp, columns, categories) })
+	if refused != nil {
 		return r.cut(w, refused)
 	}
 	if w.portal != nil {

@@ -59,7 +59,7 @@ func gateToBeKilled(dir string) {
 }
 
 func crashLedger(dir string, v *vault.Vault) ledger.Config {
-	return ledger.Config{Dir: filepath.Join(dir, "ledger"), FS: disk.OS{}, Gate: 1, Name: "test", Now: time.Now, Before: v.Flush, SegmentBytes: 256 << 10, Log: slog.New(slog.DiscardHandler)}
+	return ledger.Config{Dir: filepath.Join(dir, "ledger"), FS: disk.OS{}, Gate: 1, Name: "test", Now: time.Now, Before: v.Flush, BeforeWaits: v.Unsettled, SegmentBytes: 256 << 10, Log: slog.New(slog.DiscardHandler)}
 }
 
 // A receipt is what one client has read during one life of the gate.

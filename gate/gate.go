@@ -42,6 +42,7 @@ type Gate struct {
 	plans      planCache
 	population population
 	sick       atomic.Bool // the ledger refused the last entry
+	loop       *loop       // of the sessions without TLS; nil: they have goroutines
 	closing    atomic.Bool
 	tries      tries
 
@@ -49,6 +50,7 @@ type Gate struct {
 	sessions map[uint32]*session // by cancel key's process id
 	pending  map[net.Conn]bool   // connections that are not sessions yet
 	running  sync.WaitGroup
+	ended    sync.Once
 }
 
 type principal struct {
@@ -84,6 +86,9 @@ func New(ctx context.Context, conf Config, cat catalog.Config, led *ledger.Ledge
 		return nil, err
 	}
 	if err := g.refresh(ctx); err != nil {
+		return nil, err
+	}
+	if g.loop, err = newLoop(led); err != nil {
 		return nil, err
 	}
 	return g, nil
@@ -140,6 +145,11 @@ func (g *Gate) Close() {
 	}
 	g.mu.Unlock()
 	g.running.Wait()
+	g.ended.Do(func() {
+		if g.loop != nil {
+			g.loop.end()
+		}
+	})
 }
 
 // handle carries one connection from its first byte to its end.
@@ -195,7 +205,8 @@ func (g *Gate) handle(ctx context.Context, conn net.Conn) {
 		return
 	}
 	conn.SetDeadline(time.Time{})
-	defer s.server.Close()
+	defer s.hangUp()
+	s.ride(g.loop)
 	g.mu.Lock()
 	delete(g.pending, raw)
 	if g.closing.Load() {
@@ -487,7 +498,7 @@ func (s *session) welcome() error {
 	msg, _ = (&pgproto3.ReadyForQuery{TxStatus: s.upstream.TxStatus}).Encode(msg)
 	c := newChunk(len(msg))
 	c.buf = append(c.buf[:0], msg...)
-	return s.out.put(c, nil)
+	return s.out.put(c, nil, goroutine)
 }
 
 // quiet makes sure that nobody else reads from the connection. While it was

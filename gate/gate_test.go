@@ -152,7 +152,7 @@ func newHouse(t testing.TB, opts ...option) *house {
 
 	h.vault, err = vault.Open(vault.Config{Dir: filepath.Join(h.dir, "vault"), FS: disk.OS{}, Key: [32]byte{1}})
 	must(err)
-	lc := ledger.Config{Dir: filepath.Join(h.dir, "ledger"), FS: disk.OS{}, Gate: 1, Name: "test", Now: time.Now, Before: h.vault.Flush, SegmentBytes: 4 << 20}
+	lc := ledger.Config{Dir: filepath.Join(h.dir, "ledger"), FS: disk.OS{}, Gate: 1, Name: "test", Now: time.Now, Before: h.vault.Flush, BeforeWaits: h.vault.Unsettled, SegmentBytes: 4 << 20}
 	h.ca = newAuthority(t)
 	cert, key := h.ca.server(t, h.dir)
 	verifier, err := MakeVerifier("open sesame")

@@ -3,6 +3,7 @@ package gate
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"syscall"
@@ -101,14 +102,16 @@ func (c *chunk) recycle() {
 // when it may go. Whoever makes the head ready writes it: the server side, the
 // ledger's committer (never blocking), or the session's writer goroutine.
 type outbox struct {
-	conn net.Conn
-	raw  syscall.RawConn // for writes that do not block; nil with TLS
+	conn io.Writer                 // writes that wait
+	try  func([]byte) (int, error) // writes what there is room for; nil with TLS
+	loop bool                      // a loop tells when there is room: nobody waits in a write
 
 	mu       sync.Mutex
 	space    sync.Cond // a chunk has gone, or err is set
 	queue    []*chunk
 	bytes    int  // in queue
 	writing  bool // somebody writes; only they touch the head's bytes
+	again    bool // something has happened since they looked
 	dropping bool // the rest of a cycle whose recording failed is being left out
 	effects  bool // of that rest: something may have been changed by it
 	partial  int  // bytes of the head that have gone
@@ -132,17 +135,36 @@ func newOutbox(conn net.Conn) *outbox {
 	o := &outbox{conn: conn, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	o.space.L = &o.mu
 	if sc, ok := conn.(syscall.Conn); ok {
-		o.raw, _ = sc.SyscallConn()
+		if raw, err := sc.SyscallConn(); err == nil {
+			o.try = func(b []byte) (int, error) { return tryRaw(raw, b) }
+		}
 	}
 	return o
 }
 
+// overWire has the outbox write to a loop's wire, before anything was put in.
+func (o *outbox) overWire(w *wire) {
+	o.conn, o.try, o.loop = nil, w.try, true
+	w.room = func() { o.flush(false) }
+}
+
 // put hands over a chunk: buf is what to release. It waits while too many
 // chunks are pending. With entries, the ledger is asked first.
-func (o *outbox) put(c *chunk, led func(*ledger.Request)) error {
+func (o *outbox) put(c *chunk, led func(*ledger.Request), t *strand) error {
+	crowded := func() bool {
+		return o.err == nil && (len(o.queue) >= maxPending || len(o.queue) > 0 && o.bytes+len(c.buf) > maxPendingBytes)
+	}
 	o.mu.Lock()
-	for o.err == nil && (len(o.queue) >= maxPending || len(o.queue) > 0 && o.bytes+len(c.buf) > maxPendingBytes) {
-		o.space.Wait()
+	for crowded() {
+		o.mu.Unlock()
+		t.wait(func() {
+			o.mu.Lock()
+			for crowded() {
+				o.space.Wait()
+			}
+			o.mu.Unlock()
+		})
+		o.mu.Lock()
 	}
 	if o.err != nil {
 		err := o.err
@@ -184,14 +206,18 @@ func (c *chunk) done(first sekisho.ID, err error) {
 	if !head {
 		return // whoever is at the head will come to it
 	}
-	if o.raw == nil {
+	if o.try == nil {
 		o.poke()
 		return
 	}
 	o.flush(false)
 }
 
+// poke has the writer go on. A loop knows by itself when there is room.
 func (o *outbox) poke() {
+	if o.loop {
+		return
+	}
 	select {
 	case o.wake <- struct{}{}:
 	default:
@@ -211,6 +237,7 @@ func (o *outbox) flush(block bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.writing {
+		o.again = true
 		return
 	}
 	o.writing = true
@@ -236,6 +263,10 @@ func (o *outbox) flush(block bool) {
 			break
 		}
 		if o.partial < len(c.buf) {
+			if o.again {
+				o.again = false
+				continue
+			}
 			o.poke()
 			break
 		}
@@ -253,7 +284,7 @@ func (o *outbox) flush(block bool) {
 		c.recycle()
 		o.space.Broadcast()
 	}
-	o.writing = false
+	o.writing, o.again = false, false
 }
 
 // write writes b, all of it if block.
@@ -261,12 +292,18 @@ func (o *outbox) write(b []byte, block bool) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	if block || o.raw == nil {
+	if o.try == nil || block && !o.loop {
 		return o.conn.Write(b)
 	}
+	return o.try(b)
+}
+
+// tryRaw writes what there is room for to a connection that the runtime's
+// poller watches.
+func tryRaw(raw syscall.RawConn, b []byte) (int, error) {
 	var n int
 	var errno error
-	err := o.raw.Write(func(fd uintptr) bool {
+	err := raw.Write(func(fd uintptr) bool {
 		n, errno = syscall.Write(int(fd), b)
 		return true
 	})
@@ -361,10 +398,10 @@ func ledgerRefusal(err error) *refusal {
 	return r
 }
 
-// loop is the writer goroutine: it finishes what the committer must not wait
+// writeLoop is the writer goroutine: it finishes what the committer must not wait
 // for. wake is never closed: the committer may still have something to say
 // after the session's end.
-func (o *outbox) loop() {
+func (o *outbox) writeLoop() {
 	for {
 		select {
 		case <-o.wake:
@@ -386,8 +423,8 @@ func (o *outbox) drain() {
 
 // settle waits until the ledger has answered for every chunk so far, and gives
 // the sequence number of the last Access it took.
-func (o *outbox) settle() uint64 {
-	o.drain()
+func (o *outbox) settle(t *strand) uint64 {
+	t.wait(o.drain)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.released

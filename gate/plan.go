@@ -123,7 +123,7 @@ func (c *planCache) put(k planKey, p *plan) {
 const shapePrefix = "\x00"
 
 // planFor is the plan for a text of this session.
-func (g *Gate) planFor(s *session, text string) *plan {
+func (g *Gate) planFor(s *session, text string, t *strand) *plan {
 	shape, shaped := stmt.ShapeKey(text)
 	if shaped {
 		if p := g.plans.get(planKey{s.roleName, shapePrefix + shape}); p != nil {
@@ -135,7 +135,9 @@ func (g *Gate) planFor(s *session, text string) *plan {
 	if p := g.plans.get(planKey{s.roleName, text}); p != nil {
 		return p
 	}
-	p, keep := g.makePlan(s, text)
+	var p *plan
+	var keep bool
+	t.wait(func() { p, keep = g.makePlan(s, text) })
 	if p.refuse != nil && len(p.stmts) > 0 {
 		p.statement = g.statementOrdinal(text)
 	}
@@ -172,11 +174,11 @@ func (p *plan) forText(text, shape string) *plan {
 }
 
 // current is p, or what would be decided today if the catalog has changed.
-func (g *Gate) current(s *session, p *plan) *plan {
+func (g *Gate) current(s *session, p *plan, t *strand) *plan {
 	if p.cat == g.plans.catalog() || p.original == "" { // SQL-level names are judged again by themselves
 		return p
 	}
-	fresh := g.planFor(s, p.original)
+	fresh := g.planFor(s, p.original, t)
 	if fresh.speak != nil {
 		return fresh.refusedWith(fresh.speak)
 	}
@@ -438,11 +440,11 @@ const reloadTimeout = 10e9
 // describe makes the description of a statement's rows from the server's own.
 // The refusal, which is also in the description, says that they must not go
 // out.
-func (s *session) describe(sp *stmtPlan, body []byte) (*desc, *refusal) {
+func (s *session) describe(sp *stmtPlan, body []byte, t *strand) (d *desc, refused *refusal) {
 	if d := sp.last.Load(); d != nil && string(d.raw) == string(body) {
 		return d, d.refuse
 	}
-	d := s.g.makeDesc(s, sp, body)
+	t.wait(func() { d = s.g.makeDesc(s, sp, body) })
 	d.raw = append([]byte(nil), body...)
 	if d.refuse == nil {
 		sp.last.Store(d)

@@ -180,10 +180,7 @@ func (r *replies) anyRow(w *want, sp *stmtPlan, d *desc, from, to int) error {
 		if u.number == 0 {
 			u.number = r.s.number.Add(1)
 		}
-		if err := r.s.announce(); err != nil {
-			return r.cut(w, ledgerRefusal(err))
-		}
-		if err := r.s.g.recordAnyRow(r.s, sp, u.number, u.stated); err != nil {
+		if err := r.recordAnyRow(sp, u.number, u.stated); err != nil {
 			return r.cut(w, ledgerRefusal(err))
 		}
 		u.recorded = true
@@ -196,14 +193,21 @@ func (r *replies) anyRow(w *want, sp *stmtPlan, d *desc, from, to int) error {
 // anybody's. Where an outer join gives no row the key is missing too, and that
 // cannot be told from a row whose key is not there.
 func (r *replies) nobody(w *want, sp *stmtPlan, u *run) error {
-	if err := r.s.announce(); err != nil {
-		return err
-	}
-	if err := r.s.g.recordAnyRow(r.s, sp, r.s.number.Add(1), u.stated); err != nil {
+	if err := r.recordAnyRow(sp, r.s.number.Add(1), u.stated); err != nil {
 		return err
 	}
 	u.nobody = true
 	return nil
+}
+
+// recordAnyRow is Gate.recordAnyRow for the server side.
+func (r *replies) recordAnyRow(sp *stmtPlan, number uint64, stated uint32) (err error) {
+	r.t.wait(func() {
+		if err = r.s.announce(); err == nil {
+			err = r.s.g.recordAnyRow(r.s, sp, number, stated)
+		}
+	})
+	return err
 }
 
 var keyRefusal = &refusal{code: "0A000", reason: "key_format", text: "the subject's key arrived in a form that the gate cannot read", hint: "Set client_encoding to UTF8 and ask for text results, or see the manual for the types that a key may have."}

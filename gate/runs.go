@@ -98,7 +98,7 @@ func (r *replies) descOf(w *want) *desc {
 	d := ps.desc.Load()
 	if d != nil && d.refuse != nil && d.refuse.reason == reasonLedger && d.raw != nil {
 		// What the ledger did not take then, it may take now.
-		d, _ = r.s.describe(ps.stmt, d.raw)
+		d, _ = r.s.describe(ps.stmt, d.raw, r.t)
 		ps.desc.Store(d)
 	}
 	return d
@@ -124,7 +124,7 @@ func (r *replies) closeRun(u *run, outcome sekisho.Outcome, code string) error {
 	if err := r.emit(0); err != nil {
 		return err
 	}
-	released := r.s.out.settle()
+	released := r.s.out.settle(r.t)
 	r.ended(u)
 	r.s.closeAccess(u.number, outcome, released, code)
 	return nil
@@ -152,10 +152,7 @@ func (r *replies) recordError(w *want, body []byte) *refusal {
 	if w.number == 0 || r.runningFor(w) != nil {
 		number = s.number.Add(1)
 	}
-	if err := s.announce(); err != nil {
-		return ledgerRefusal(err)
-	}
-	if err := s.g.recordAnyRow(s, sp, number, w.stated); err != nil {
+	if err := r.recordAnyRow(sp, number, w.stated); err != nil {
 		return ledgerRefusal(err)
 	}
 	s.closeAccess(number, sekisho.Failed, s.out.lastReleased(), code)

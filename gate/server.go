@@ -22,6 +22,7 @@ import (
 // at. What is left out or shortened makes the gap between.
 type replies struct {
 	s      *session
+	t      *strand
 	c      *chunk
 	w      int
 	scan   int
@@ -43,8 +44,8 @@ type replies struct {
 
 var be = binary.BigEndian
 
-func (s *session) serverLoop() error {
-	r := &replies{s: s, stmts: map[string]*prepared{}, portals: map[string]*portal{}, c: newChunk(smallChunk), fd: rawFD(s.server)}
+func (s *session) serverLoop(t *strand) error {
+	r := &replies{s: s, t: t, stmts: map[string]*prepared{}, portals: map[string]*portal{}, c: newChunk(smallChunk), fd: rawFD(s.server)}
 	defer func() {
 		s.wants.end()
 		r.c.recycle()
@@ -97,9 +98,11 @@ func (r *replies) shouldEmit() bool {
 	return err != nil || k == 0
 }
 
-func rawFD(c net.Conn) int {
+func rawFD(c io.ReadWriteCloser) int {
 	fd := -1
 	switch c := c.(type) {
+	case *wire:
+		return c.fd
 	case *net.TCPConn:
 		if rc, err := c.SyscallConn(); err == nil {
 			rc.Control(func(f uintptr) { fd = int(f) })
@@ -129,7 +132,15 @@ func (r *replies) emit(need int) error {
 		return nil
 	}
 	old.buf = old.buf[:w]
-	return r.s.out.put(old, r.s.g.ledger.Submit)
+	return r.put(old)
+}
+
+// put hands a chunk to the outbox.
+func (r *replies) put(c *chunk) error {
+	if l := r.t.loop; l != nil {
+		return r.s.out.put(c, l.queue, r.t)
+	}
+	return r.s.out.put(c, r.s.g.ledger.Submit, r.t)
 }
 
 // makeRoom makes the buffer hold at least size bytes.
@@ -170,7 +181,7 @@ func (r *replies) insert(b []byte) error {
 			old.recycle()
 		} else {
 			old.buf = old.buf[:w]
-			if err := r.s.out.put(old, r.s.g.ledger.Submit); err != nil {
+			if err := r.put(old); err != nil {
 				return err
 			}
 		}
@@ -380,7 +391,7 @@ func (r *replies) message(typ byte, from, to int) error {
 		if w.typ != 'D' && w.typ != 'h' && w.typ != 'Q' || sp == nil {
 			return wrong()
 		}
-		d, refused := s.describe(sp, body)
+		d, refused := s.describe(sp, body, r.t)
 		switch w.typ {
 		case 'Q':
 			s.desc = d
@@ -490,7 +501,7 @@ func (r *replies) message(typ byte, from, to int) error {
 // cycleEnds passes a ReadyForQuery on.
 func (r *replies) cycleEnds(from, to int, status byte) error {
 	if r.cutting {
-		<-r.stopped // else the cancel could hit what the client sends next
+		r.t.wait(func() { <-r.stopped }) // else the cancel could hit what the client sends next
 		why := disagreement(status, r.effects)
 		r.cutting, r.effects = false, false
 		if why != nil {
@@ -553,7 +564,7 @@ func (r *replies) errorReply(w *want, from, to int) error {
 	case w.refuse != nil:
 		out = appendError(nil, "ERROR", w.refuse)
 		if w.late {
-			s.refused(w.refuse, s.number.Add(1), w.plan.statement)
+			s.refused(w.refuse, s.number.Add(1), w.plan.statement, r.t)
 		}
 	case r.guarded(w):
 		at, shift := 0, 0
@@ -626,7 +637,7 @@ func (r *replies) cut(w *want, why *refusal) error {
 	if sp := w.statement(); sp != nil {
 		statement = sp.statement
 	}
-	s.refused(why, number, statement)
+	s.refused(why, number, statement, r.t)
 	r.cutting, r.stopped = true, make(chan struct{})
 	go func(stopped chan struct{}) {
 		defer close(stopped)

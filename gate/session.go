@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -22,8 +23,9 @@ import (
 type session struct {
 	g         *Gate
 	log       *slog.Logger
-	client    net.Conn
-	server    net.Conn
+	client    io.ReadWriteCloser
+	server    io.ReadWriteCloser
+	loop      *loop // that serves it; nil: goroutines of its own
 	upstream  *pgconn.HijackedConn
 	role      *Role
 	roleName  string
@@ -81,16 +83,57 @@ type portal struct {
 	strange bool    // of the server side alone: bound to another statement than the client side took it for
 }
 
+// ride has a loop serve the session, if it can: without TLS on either side.
+// Nothing of the session is under way yet.
+func (s *session) ride(l *loop) {
+	client, ok := s.client.(net.Conn)
+	server, ok2 := s.server.(net.Conn)
+	if l == nil || !ok || !ok2 {
+		return
+	}
+	cw, sw := double(client), double(server)
+	if cw == nil || sw == nil {
+		cw.release()
+		sw.release()
+		return
+	}
+	s.client, s.server, s.loop = cw, sw, l
+	s.out.overWire(cw)
+	l.ask(func() { l.watch(cw); l.watch(sw) })
+	client.Close() // the first descriptors alone: the runtime's poller must not watch too
+	server.Close()
+}
+
+// hangUp gives back what the session has of the system.
+func (s *session) hangUp() {
+	s.client.Close()
+	s.server.Close()
+	if s.loop != nil {
+		s.loop.ask(func() {
+			s.loop.forget(s.client.(*wire))
+			s.loop.forget(s.server.(*wire))
+		})
+	}
+}
+
 // serve carries a session from its first statement to its end.
 func (s *session) serve() {
-	go s.out.loop()
 	type end struct {
 		err    error
 		client bool
 	}
 	ended := make(chan end, 2)
-	go func() { ended <- end{s.serverLoop(), false} }()
-	go func() { ended <- end{s.clientLoop(), true} }()
+	if s.loop == nil {
+		go s.out.writeLoop()
+		go func() { ended <- end{s.serverLoop(goroutine), false} }()
+		go func() { ended <- end{s.clientLoop(goroutine), true} }()
+	} else {
+		cw, sw := s.client.(*wire), s.server.(*wire)
+		client, server := &strand{}, &strand{}
+		cw.reader, sw.reader, sw.writer = client, server, client
+		s.loop.begin(server, func() { ended <- end{s.serverLoop(server), false} })
+		s.loop.begin(client, func() { ended <- end{s.clientLoop(client), true} })
+	}
 
 	first := <-ended
 	if s.leaving.Load() && !first.client && errors.Is(first.err, errServerGone) {
@@ -182,7 +225,7 @@ func (s *session) farewell(err error) {
 	}
 	c := newChunk(smallChunk)
 	c.buf = appendError(c.buf[:0], "FATAL", r)
-	s.out.put(c, nil)
+	s.out.put(c, nil, goroutine)
 	s.out.drainFor(2 * time.Second)
 }
 
@@ -227,9 +270,12 @@ func (s *session) announce() error {
 
 // refused records that a statement was turned away. The client is refused
 // whether or not the ledger takes the entry.
-func (s *session) refused(why *refusal, number uint64, statement uint32) {
-	if s.announce() != nil {
-		return
+func (s *session) refused(why *refusal, number uint64, statement uint32, t *strand) {
+	if s.id.Load() == 0 {
+		var err error
+		if t.wait(func() { err = s.announce() }); err != nil {
+			return
+		}
 	}
 	s.g.note(&sekisho.Refused{Session: s.id.Load(), Number: number, Statement: statement, Tables: why.tables, SQLState: why.code, Reason: why.reason})
 }

@@ -13,7 +13,11 @@ func (q *requests) settle() (copying bool) {
 		q.up = appendMessage(q.up, 'H', "")
 		q.flush()
 	}
-	return q.s.wants.settle()
+	if q.s.wants.idle() {
+		return q.s.wants.settle()
+	}
+	q.t.wait(func() { copying = q.s.wants.settle() })
+	return copying
 }
 
 // afterCopy holds back what follows a COPY FROM STDIN until its outcome is
@@ -84,7 +88,7 @@ func (q *requests) plan(text string) *plan {
 		}
 		break
 	}
-	return s.g.planFor(s, text)
+	return s.g.planFor(s, text, q.t)
 }
 
 // speak lets the server say what is wrong with a text that the gate cannot

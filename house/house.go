@@ -107,7 +107,7 @@ func Open(ctx context.Context, c Config, base string, o Options) (h *House, err 
 	}
 	h.Ledger, err = ledger.Open(ledger.Config{
 		Dir: ledgerDir(c.Data), FS: disk.OS{}, Gate: c.Number, Name: c.Name, Drill: o.Drill, Software: Software,
-		Now: o.Now, Before: h.Vault.Flush, Log: o.Log,
+		Now: o.Now, Before: h.Vault.Flush, BeforeWaits: h.Vault.Unsettled, Log: o.Log,
 	})
 	if err != nil {
 		return nil, err

@@ -7,13 +7,14 @@ import (
 	"path/filepath"
 	"runtime"
 	"syscall"
+	"time"
 
 	"sekisho"
 	"sekisho/disk"
 )
 
 // A tail is where the next group goes, and what it needs to know of all groups
-// before. It belongs to the committer alone.
+// before. It belongs to whoever commits.
 type tail struct {
 	file    disk.File
 	segment int
@@ -28,6 +29,7 @@ type tail struct {
 	failed  error          // wraps ErrFailed once nothing is accepted any more
 	carried []sekisho.Body // from Before, of a group that was not written
 	buf     []byte         // the segment header's room, then the group
+	group   []*Request     // the other of two queues, of which one is being answered
 
 	spare     chan prepared // the next segment on its way; nil if none was asked for
 	prepareAt int64         // the offset at which to ask for one
@@ -56,31 +58,22 @@ func (t *tail) close() error {
 
 // run is the committer.
 func (l *Ledger) run() {
-	var group []*Request
-	for {
+	for last := false; !last; {
 		l.mu.Lock()
-		for len(l.queue) == 0 && !l.closing {
+		for !l.called && !l.closing {
 			l.work.Wait()
 		}
-		l.letIn()
-		group, l.queue = l.queue, group[:0]
-		l.weight = 0
-		if l.room != nil {
-			close(l.room)
-			l.room = nil
-		}
-		l.stopped = l.closing // what was not queued by now is refused by Submit
-		last := l.stopped
 		l.mu.Unlock()
-		l.commit(group, l.cfg.Before)
-		for i, r := range group {
-			group[i] = nil // before Done: r is its owner's again in there
-			r.finish(r.first, r.err)
-		}
-		if last {
-			break
-		}
-		if len(group) > 1 {
+		l.committing.Lock()
+		l.mu.Lock()
+		l.letIn()
+		group := l.take()
+		l.stopped = l.closing // what was not queued by now is refused by Submit
+		last = l.stopped
+		l.mu.Unlock()
+		l.answer(group)
+		l.committing.Unlock()
+		if len(group) > 1 && !last {
 			// Those who were just answered often have the next request at hand.
 			// Letting them run first, without waiting for any, nearly doubles the
 			// group; after a group of one there is nobody to let run.
@@ -89,10 +82,44 @@ func (l *Ledger) run() {
 	}
 
 	closed := &Request{Bodies: []sekisho.Body{&sekisho.LedgerClosed{}}}
+	l.committing.Lock()
 	l.commit([]*Request{closed}, l.cfg.Before)
+	l.committing.Unlock()
 	l.goodbye = closed.err
 	close(l.done)
 }
+
+// take empties the queue. l.mu and committing are held; what it gives is good
+// until committing is given up.
+func (l *Ledger) take() []*Request {
+	group := l.queue
+	l.queue, l.group = l.group[:0], group
+	l.weight, l.called = 0, false
+	if l.room != nil {
+		close(l.room)
+		l.room = nil
+	}
+	return group
+}
+
+// answer commits a group and answers it.
+func (l *Ledger) answer(group []*Request) {
+	if len(group) == 0 {
+		return
+	}
+	begin := time.Now()
+	l.commit(group, l.cfg.Before)
+	pace := l.pace.Load()
+	l.pace.Store(pace + (int64(time.Since(begin))-pace)/8)
+	for i, r := range group {
+		group[i] = nil // before Done: r is its owner's again in there
+		r.finish(r.first, r.err)
+	}
+}
+
+// roomy: the next group will not have to wait for a segment to be filled with
+// zeros.
+func (l *Ledger) roomy() bool { return l.size-l.off > 1<<20 || len(l.spare) == 1 }
 
 // yields is how often letIn gives way at most.
 const yields = 3

@@ -18,10 +18,8 @@
 // twice the size for a quiet ledger; instead a disk is trusted to write a
 // sector of 512 bytes whole or not at all, as every database does.
 //
-// The committer is the only caller of the disk on the path of a commit, in two
-// calls (write, sync), so that an event loop can drive the same groups with
-// Linux AIO in three (start, a descriptor to wait on, finish) without a change
-// to the format or to Submit.
+// An event loop that submits for many has another way: Queue, and then Commit
+// for all of them at once, which on a quick disk wakes no goroutine.
 //
 // BUG(ledger): a flipped bit in the last group is told from a torn write by
 // which sectors are still zeros. A flip within an entry that itself holds a
@@ -82,6 +80,9 @@ type Config struct {
 	// If the group fails after Before answered, its bodies go to the head of
 	// the next one.
 	Before func() ([]sekisho.Body, error)
+	// BeforeWaits, if set, says whether Before would now wait for a disk. Then
+	// Commit leaves the group to the committer.
+	BeforeWaits func() bool
 
 	Log *slog.Logger // nil: slog.Default
 }
@@ -104,9 +105,9 @@ type Request struct {
 	Bodies []sekisho.Body
 
 	// Done is called once, when the entries are durable or will never be. The
-	// calls come from one goroutine, the committer, in the order of Submit; the
-	// next group waits for them, so they must not block, wait for another
-	// request, or call Submit. Only after Close do they come from Submit itself.
+	// calls come one at a time, from the committer or a caller of Commit, in the
+	// order of Submit; the next group waits for them, so they must not block, wait
+	// for another request, or call Submit. Only after Close do they come from Submit itself.
 	Done func(first sekisho.ID, err error)
 
 	weight int
@@ -122,7 +123,8 @@ type Ledger struct {
 	lock io.Closer
 
 	mu      sync.Mutex
-	work    sync.Cond     // the committer waits on it for queue or closing
+	work    sync.Cond     // the committer waits on it for called or closing
+	called  bool          // the committer is to take the queue
 	queue   []*Request    // in order of Submit
 	weight  int           // of the queue
 	room    chan struct{} // closed when the queue was taken; nil if nobody waits for that
@@ -132,10 +134,12 @@ type Ledger struct {
 	news    chan struct{} // closed when durable grows; nil if nobody waits for that
 
 	last    atomic.Uint64
+	pace    atomic.Int64  // about how long a commit takes, in nanoseconds
 	done    chan struct{} // closed when the committer is gone
 	goodbye error         // of the committer's end; read after done
 
-	tail // the committer's own
+	committing sync.Mutex // held by whoever commits: the committer, or a caller of Commit
+	tail                  // guarded by committing
 }
 
 // A position is the end of a group.
@@ -194,17 +198,52 @@ func open(cfg Config) (*Ledger, error) {
 // Submit queues r and returns. While about 16 MiB wait to be committed it
 // blocks until the committer has taken them. r and its bodies belong to the
 // ledger until Done is called.
-func (l *Ledger) Submit(r *Request) { _ = l.submit(context.Background(), r) }
+func (l *Ledger) Submit(r *Request) { _ = l.submit(context.Background(), r, true) }
+
+// Queue is Submit for one who has more to queue and never waits. It must be
+// followed by Commit, soon: until then r waits.
+func (l *Ledger) Queue(r *Request) { _ = l.submit(context.Background(), r, false) }
+
+// Commit commits what is queued. While the disk is quick, and nobody else
+// commits, it does so on the caller's goroutine, which then also makes the calls
+// of Done; else it leaves that to the committer and returns.
+func (l *Ledger) Commit() {
+	if l.pace.Load() > patience || !l.committing.TryLock() {
+		l.call()
+		return
+	}
+	defer l.committing.Unlock()
+	if !l.roomy() || l.cfg.BeforeWaits != nil && l.cfg.BeforeWaits() {
+		l.call()
+		return
+	}
+	l.mu.Lock()
+	group := l.take()
+	l.mu.Unlock()
+	l.answer(group)
+}
+
+// patience is how long a commit may keep a caller of Commit, in nanoseconds.
+// Above it, to wake the committer costs little beside the disk.
+const patience = 500_000
+
+// call has the committer take the queue.
+func (l *Ledger) call() {
+	l.mu.Lock()
+	l.called = true
+	l.mu.Unlock()
+	l.work.Signal()
+}
 
 // submit fails only if ctx ends before r was queued; then r is the caller's
 // again.
-func (l *Ledger) submit(ctx context.Context, r *Request) error {
+func (l *Ledger) submit(ctx context.Context, r *Request, call bool) error {
 	r.weight = 0
 	for _, b := range r.Bodies {
 		r.weight += weigh(b)
 	}
 	l.mu.Lock()
-	for l.weight > 0 && l.weight+r.weight > queueBytes && !l.stopped {
+	for call && l.weight > 0 && l.weight+r.weight > queueBytes && !l.stopped {
 		if l.room == nil {
 			l.room = make(chan struct{})
 		}
@@ -224,9 +263,10 @@ func (l *Ledger) submit(ctx context.Context, r *Request) error {
 	}
 	l.queue = append(l.queue, r)
 	l.weight += r.weight
-	first := len(l.queue) == 1
+	call = call && !l.called
+	l.called = l.called || call
 	l.mu.Unlock()
-	if first {
+	if call {
 		l.work.Signal()
 	}
 	return nil
@@ -271,7 +311,7 @@ var calls = sync.Pool{New: func() any {
 func (l *Ledger) Append(ctx context.Context, bodies ...sekisho.Body) (first sekisho.ID, err error) {
 	c := calls.Get().(*call)
 	c.Bodies = bodies
-	if err := l.submit(ctx, &c.Request); err != nil {
+	if err := l.submit(ctx, &c.Request, true); err != nil {
 		c.Bodies = nil
 		calls.Put(c)
 		return sekisho.ID{}, fmt.Errorf("appending to the ledger: %w", err)
@@ -314,6 +354,8 @@ func (l *Ledger) Close() error {
 
 // release gives back what open took. Only when no committer runs.
 func (l *Ledger) release() error {
+	l.committing.Lock()
+	defer l.committing.Unlock()
 	err := l.tail.close()
 	if l.lock != nil {
 		err = errors.Join(err, l.lock.Close())

@@ -16,6 +16,9 @@ type runAt struct {
 	group        int64 // the group's place in the file
 }
 
+// Unsettled: Flush would have something to write.
+func (v *Vault) Unsettled() bool { return v.unsettled.Load() != 0 }
+
 // Flush makes every assignment that was given out before the call durable,
 // and returns the commitments to those that became durable since the last
 // Flush: at most one sekisho.Assigned for each space and group of the file,
