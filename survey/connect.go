@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ import (
 type Database struct {
 	conn *pgconn.PgConn
 	conf *pgconn.Config
+	root string // file of the authority, as it was given
 }
 
 // Where says how a connection was made, as far as a config may hold it.
@@ -29,8 +31,9 @@ type Where struct {
 	Database string
 	User     string
 	TLS      bool
-	Verified bool // the server's certificate was checked against an authority, and its name
-	Password bool // one was needed, or at least given
+	Verified bool   // the server's certificate was checked against an authority, and its name
+	RootCert string // file of the authority; "" for the system's
+	Password bool   // one was needed, or at least given
 }
 
 // Connect opens a connection to look at a database. dsn is a URL or a keyword
@@ -44,7 +47,33 @@ func Connect(ctx context.Context, dsn string, timeout time.Duration) (*Database,
 		// The library's words hold the string, and the string may hold a password.
 		return nil, errors.New("connecting to the database: the connection string is not understood: write postgres://user@host:5432/database, or host=… user=… dbname=…")
 	}
-	return open(ctx, conf, timeout)
+	d, err := open(ctx, conf, timeout)
+	if err == nil {
+		d.root = rootCertificate(dsn)
+	}
+	return d, err
+}
+
+var rootCertPattern = regexp.MustCompile(`sslrootcert\s*=\s*(?:'([^']*)'|(\S+))`)
+
+// rootCertificate is the file of the authority that a connection string or the
+// environment names. The library reads it and keeps no name.
+func rootCertificate(dsn string) (path string) {
+	if u, err := url.Parse(dsn); err == nil && u.Scheme != "" {
+		path = u.Query().Get("sslrootcert")
+	} else if m := rootCertPattern.FindStringSubmatch(dsn); m != nil {
+		path = m[1] + m[2]
+	}
+	if path == "" {
+		path = os.Getenv("PGSSLROOTCERT")
+	}
+	if path == "system" || path == "" {
+		return ""
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 // HasPassword says whether a connection string itself holds a password, where
@@ -120,7 +149,7 @@ func open(ctx context.Context, conf *pgconn.Config, timeout time.Duration) (*Dat
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the database as %s: %w", conf.User, plainly(err))
 	}
-	return &Database{conn, conf}, nil
+	return &Database{conn: conn, conf: conf}, nil
 }
 
 // Close ends the connection.
@@ -144,6 +173,7 @@ func (d *Database) Where() Where {
 	if _, ok := conn.(interface{ VerifyHostname(string) error }); ok {
 		w.TLS = true
 		w.Verified = d.conf.TLSConfig != nil && !d.conf.TLSConfig.InsecureSkipVerify && d.conf.TLSConfig.ServerName != ""
+		w.RootCert = d.root
 	}
 	return w
 }

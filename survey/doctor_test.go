@@ -1,14 +1,21 @@
 package survey_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sekisho/demo"
 	"sekisho/survey"
@@ -41,6 +48,31 @@ func sound(t *testing.T) survey.Patient {
 	}
 	p.Gate.ClientCA, p.Gate.Require = authority.CA(), true
 	return p
+}
+
+// certificate makes one that ends so long from now.
+func certificate(t *testing.T, left time.Duration) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shape := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(left)}
+	der, err := x509.CreateCertificate(rand.Reader, shape, shape, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	for name, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
 }
 
 // sql runs a script in the demo's store as the owner of the cluster.
@@ -136,6 +168,8 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 			p.Roles["clerk"] = survey.Login{User: demo.Batch, PasswordFile: filepath.Join(passwords, demo.Analyst)}
 		}, "login", "failure", "clerk"},
 		{"a key that is not the certificate's", func(p *survey.Patient) { p.Gate.Key = p.Gate.Cert }, "gate_certificate", "failure", ""},
+		{"a certificate that ends soon", func(p *survey.Patient) { p.Gate.Cert, p.Gate.Key = certificate(t, 5*24*time.Hour) }, "gate_certificate", "warning", ""},
+		{"a certificate that has ended", func(p *survey.Patient) { p.Console.Cert, p.Console.Key = certificate(t, -time.Hour) }, "console_certificate", "failure", ""},
 		{"no certificate", func(p *survey.Patient) { p.Gate = survey.Door{Listen: "127.0.0.1:0"} }, "gate_tls", "warning", ""},
 		{"TLS for whoever likes", func(p *survey.Patient) { p.Gate.Require = false }, "tls_optional", "warning", ""},
 		{"no certificates of terminals", func(p *survey.Patient) { p.Gate.ClientCA = "" }, "terminals", "warning", ""},
@@ -196,6 +230,21 @@ func TestDoctorSeesWhoPassesTheGateBy(t *testing.T) {
 	sql(t, "grant select on pg_hba_file_rules to "+demo.Reader+"; grant execute on function pg_hba_file_rules() to "+demo.Reader)
 	hba := expectations{examine(t, p)}
 	hba.is(t, "hba", "ok", "")
-	// As a rule of the server's own file has it.
-	sql(t, "revoke select on pg_hba_file_rules from "+demo.Reader)
+	// The view reads the file as it is now.
+	file := filepath.Join(filepath.Dir(passwords), "data", "pg_hba.conf")
+	was, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := "host all all 10.0.0.0/8 trust\nhost all all 10.0.0.0/8 md5\nhost all " + demo.Batch + " 10.0.0.5/32 scram-sha-256\nhost other all 0.0.0.0/0 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+	if err := os.WriteFile(file, append(was, rules...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	defer os.WriteFile(file, was, 0o600)
+	lines := strings.Count(string(was), "\n")
+	hba = expectations{examine(t, p)}
+	hba.is(t, "hba_trust", "failure", fmt.Sprintf("lines %d", lines+1))
+	hba.is(t, "hba_weak", "warning", fmt.Sprintf("lines %d (md5)", lines+2))
+	hba.is(t, "hba_plain", "warning", fmt.Sprintf("lines %d, %d, %d", lines+1, lines+2, lines+3))
+	hba.is(t, "hba_wide", "warning", fmt.Sprintf("lines %d, %d", lines+1, lines+2))
 }

@@ -393,8 +393,7 @@ func (s *Schema) implyLinks(ctx context.Context, query catalog.Query) {
 					continue
 				}
 				// That a small number is somebody's key says nothing by itself.
-				named := c.Name == key.Name && c.Name != "id" ||
-					strings.Contains(strings.ToLower(c.Name), strings.TrimSuffix(strings.ToLower(subject.Table.Name), "s"))
+				named := c.Name == key.Name && c.Name != "id" || refersTo(c.Name, subject.Table.Name)
 				if dense && !named || !named && key.class == classText && c.is("email", "phone", "person_name", "address") {
 					continue
 				}
@@ -406,6 +405,21 @@ func (s *Schema) implyLinks(ctx context.Context, query catalog.Query) {
 			}
 		}
 	}
+}
+
+// refersTo says whether a column's name is that of a reference to a table:
+// member_id, memberNo, 顧客番号, or plainly member; but not member_count.
+func refersTo(column, table string) bool {
+	table = strings.TrimSuffix(strings.ToLower(table), "s")
+	rest, ok := strings.CutPrefix(strings.ToLower(column), table)
+	if !ok || len(table) < 3 {
+		return false
+	}
+	switch strings.Trim(rest, "_- ") {
+	case "", "s", "id", "no", "nr", "num", "number", "key", "cd", "code", "ref", "番号", "id番号", "コード", "ｺｰﾄﾞ":
+		return true
+	}
+	return false
 }
 
 // sparse: a number taken at random from as far as the keys go is rarely one.

@@ -95,6 +95,34 @@ func TestNames(t *testing.T) {
 	}
 }
 
+func TestReferences(t *testing.T) {
+	for column, table := range map[string]string{"member_id": "members", "memberNo": "member", "顧客番号": "顧客", "member": "members", "MEMBER_CD": "member"} {
+		if !refersTo(column, table) {
+			t.Errorf("%s refers to %s", column, table)
+		}
+	}
+	for column, table := range map[string]string{"member_count": "members", "members_since": "member", "id": "member", "x": "s", "顧客数": "顧客"} {
+		if refersTo(column, table) {
+			t.Errorf("%s does not refer to %s", column, table)
+		}
+	}
+}
+
+func TestRootCertificate(t *testing.T) {
+	t.Setenv("PGSSLROOTCERT", "/etc/ca.pem")
+	for dsn, want := range map[string]string{
+		"postgres://u@h/db?sslmode=verify-full&sslrootcert=/etc/a.pem": "/etc/a.pem",
+		"host=h sslrootcert=/etc/b.pem dbname=x":                       "/etc/b.pem",
+		"host=h sslrootcert = '/etc/my ca.pem'":                        "/etc/my ca.pem",
+		"host=h":                                                       "/etc/ca.pem",
+		"postgres://u@h/db?sslrootcert=system":                         "",
+	} {
+		if got := rootCertificate(dsn); got != want {
+			t.Errorf("%s: %q, want %q", dsn, got, want)
+		}
+	}
+}
+
 // Every language says the same things with the same arguments.
 func TestWords(t *testing.T) {
 	en, err := Speak("en")

@@ -51,6 +51,9 @@ func (p *Plan) writeGate(y *yamlWriter, from Where, w *Words) {
 	case filepath.IsAbs(from.Host):
 	case from.TLS && from.Verified:
 		y.line(2, "sslmode: verify-full")
+		if from.RootCert != "" {
+			y.line(2, "sslrootcert: %s", scalar(from.RootCert))
+		}
 	case from.TLS:
 		y.comment(2, w.Say("file.unverified"))
 		y.line(2, "sslmode: require")
