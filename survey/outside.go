@@ -41,7 +41,7 @@ type Session struct {
 	Hidden    bool       // the reader may not see where it comes from, nor since when
 	Since     time.Time
 	Superuser bool
-	Tables    []string // protected tables that its role may read
+	Tables    []string // protected tables, and views over them, that its role may read
 }
 
 // Statement is what pg_stat_statements has counted for one statement of one
@@ -147,8 +147,8 @@ func (own Own) holds(s Session) bool {
 	return slices.Contains(own.Addresses, s.Address)
 }
 
-// ReadSessions reads who is connected to this database now. protected are
-// tables as schema.table.
+// ReadSessions reads who is connected to this database now. protected is what
+// Reaching gives.
 func ReadSessions(ctx context.Context, query catalog.Query, protected []string) (list []Session, err error) {
 	err = each(ctx, query, `
 		SELECT a.pid, a.usename, pg_catalog.host(a.client_addr), a.backend_start IS NULL,
@@ -167,7 +167,7 @@ func ReadSessions(ctx context.Context, query catalog.Query, protected []string) 
 	return list, err
 }
 
-// readableBy is the list of the protected tables, given as $1, that a role may
+// readableBy is the list of what reaches protected data, given as $1, that a role may
 // read, one a line.
 func readableBy(role string) string {
 	return `(SELECT pg_catalog.string_agg(t, pg_catalog.chr(10) ORDER BY t) FROM (
@@ -235,14 +235,52 @@ func touched(cat *catalog.Catalog, text string) (tables []string) {
 		}
 		return tables
 	}
-	for i := range parsed {
-		// Only what it names. What a function in it reads is counted as a
-		// statement of its own where the server tracks those too
-		// (pg_stat_statements.track = all).
-		named := parsed[i]
-		named.Functions, named.Operators, named.Types, named.Settings, named.Runs = nil, nil, nil, nil, ""
-		tables = append(tables, cat.Judge(&named).Tables...)
+	for _, p := range parsed {
+		for _, r := range p.Relations {
+			tables = append(tables, behind(cat, r)...)
+		}
 	}
 	slices.Sort(tables)
 	return slices.Compact(tables)
+}
+
+// behind gives the protected tables that a relation is, or shows as a view.
+// What a function reads is not in its name: the server counts it as a statement
+// of its own if it tracks those too (pg_stat_statements.track = all).
+func behind(cat *catalog.Catalog, r stmt.Relation) []string {
+	j := cat.Judge(&stmt.Statement{Kind: stmt.Select, Obstacle: "survey", Relations: []stmt.Relation{r}})
+	switch j.Reason {
+	case "view_calls_function", "foreign_table":
+		return nil // it may read anything, which the catalog takes for the worst
+	case "statistics":
+		if !strings.HasPrefix(r.Name.Name, "pg_stats") && !strings.HasPrefix(r.Name.Name, "pg_statistic") {
+			return nil // holds what monitoring asks for
+		}
+	}
+	return j.Tables
+}
+
+// Reaching lists what somebody who reads it reads protected data by, as
+// schema.name and sorted: the protected tables with their partitions, and the
+// views over them.
+func Reaching(ctx context.Context, query catalog.Query, cat *catalog.Catalog) (names []string, err error) {
+	for _, subject := range cat.Subjects() {
+		names = append(names, cat.Tables(subject)...)
+	}
+	err = each(ctx, query, `
+		SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind IN ('v', 'm') AND `+notSystem, nil, func(v []string) {
+		if len(behind(cat, stmt.Relation{Name: stmt.Name{Schema: v[0], Name: v[1]}})) > 0 {
+			names = append(names, v[0]+"."+v[1])
+		}
+	})
+	slices.Sort(names)
+	return slices.Compact(names), err
+}
+
+// StatementsSchema is where pg_stat_statements is installed; "" if it is not.
+func StatementsSchema(ctx context.Context, query catalog.Query) (schema string, err error) {
+	err = each(ctx, query, `SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements'`, nil,
+		func(v []string) { schema = v[0] })
+	return schema, err
 }

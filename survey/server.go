@@ -43,9 +43,14 @@ func (d *doctor) server(ctx context.Context) {
 	if d.catalog == nil {
 		return // whose tables are protected is not known
 	}
-	d.others(ctx, q)
+	reaching, err := Reaching(ctx, q, d.catalog)
+	if err != nil {
+		d.note(Unknown, "others", err)
+		return
+	}
+	d.others(ctx, q, reaching)
 	d.hba(ctx, q)
-	d.passages(ctx, q)
+	d.passages(ctx, q, reaching)
 }
 
 func (d *doctor) version(ctx context.Context, q catalog.Query) {
@@ -135,12 +140,19 @@ func (d *doctor) catalogFits(ctx context.Context, q catalog.Query) {
 	}
 }
 
-// protected lists the protected tables as the config has them.
+// protected lists the protected tables: with their partitions, if the config
+// fits the database.
 func (d *doctor) protected() (names []string) {
 	for _, t := range d.p.Catalog.Tables {
 		names = append(names, t.Name)
 	}
-	return names
+	if d.catalog != nil {
+		for _, subject := range d.catalog.Subjects() {
+			names = append(names, d.catalog.Tables(subject)...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // logins: each can connect, and can do no more than it needs.
@@ -319,15 +331,15 @@ func (d *doctor) own() []string {
 	return list
 }
 
-// others: who else may log in and read protected tables.
-func (d *doctor) others(ctx context.Context, q catalog.Query) {
+// others: who else may log in and read protected tables, or views over them.
+func (d *doctor) others(ctx context.Context, q catalog.Query, reaching []string) {
 	var able, super []string
 	err := each(ctx, q, `
 		SELECT r.rolname, r.rolsuper, `+readableBy("r.oid")+`
 		FROM pg_catalog.pg_roles r
 		WHERE r.rolcanlogin AND (r.rolvaliduntil IS NULL OR r.rolvaliduntil > pg_catalog.now())
 			AND pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'connect')
-		ORDER BY 1`, []string{arrayOf(d.protected())}, func(v []string) {
+		ORDER BY 1`, []string{arrayOf(reaching)}, func(v []string) {
 		tables := lines(v[2])
 		switch {
 		case slices.Contains(d.own(), v[0]) || len(tables) == 0:
@@ -409,7 +421,7 @@ func loopback(address string) bool {
 }
 
 // passages: what passes the gate by now, and what has.
-func (d *doctor) passages(ctx context.Context, q catalog.Query) {
+func (d *doctor) passages(ctx context.Context, q catalog.Query, reaching []string) {
 	own := Own{Logins: d.own(), Local: filepath.IsAbs(d.p.Upstream.Host)}
 	if err := each(ctx, q, "SELECT pg_catalog.host(pg_catalog.inet_client_addr())", nil, func(v []string) {
 		if a, err := netip.ParseAddr(v[0]); err == nil {
@@ -419,7 +431,7 @@ func (d *doctor) passages(ctx context.Context, q catalog.Query) {
 		d.note(Unknown, "sessions", err)
 		return
 	}
-	sessions, err := ReadSessions(ctx, q, d.protected())
+	sessions, err := ReadSessions(ctx, q, reaching)
 	if err != nil {
 		d.note(Unknown, "sessions", err)
 	} else {
@@ -440,9 +452,7 @@ func (d *doctor) passages(ctx context.Context, q catalog.Query) {
 			d.note(OK, "sessions")
 		}
 	}
-	schema := ""
-	err = each(ctx, q, `SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements'`, nil,
-		func(v []string) { schema = v[0] })
+	schema, err := StatementsSchema(ctx, q)
 	if err == nil && schema == "" {
 		d.note(Unknown, "statements")
 		return
