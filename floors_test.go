@@ -31,7 +31,8 @@ var floors = map[string]int{
 
 // One outside library, one room: an import that starts so stands in this
 // package only. The client of PostgreSQL is also the drill's, whose actors come
-// to the gate as everybody does.
+// to the gate as everybody does, and the survey's, which looks where no gate
+// stands yet.
 var only = map[string]string{
 	"github.com/pganalyze/pg_query_go": "stmt",
 	"github.com/jackc/pgx":             "gate or drill or survey",
