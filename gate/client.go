@@ -420,38 +420,37 @@ func (q *requests) parse(msg, body []byte) error {
 // columns, a list of format codes gets one text code for each.
 func (q *requests) bind(msg, body []byte) error {
 	s := q.s
-	bad := malformed('B')
 	portalName, rest, ok := cut0(body)
 	stmtName, rest, ok2 := cut0(rest)
 	if !ok || !ok2 || len(rest) < 2 {
-		return bad
+		return malformed('B')
 	}
 	n := int(binary.BigEndian.Uint16(rest))
 	if len(rest) < 2+2*n+2 {
-		return bad
+		return malformed('B')
 	}
 	rest = rest[2+2*n:]
 	values := int(binary.BigEndian.Uint16(rest))
 	rest = rest[2:]
 	for range values {
 		if len(rest) < 4 {
-			return bad
+			return malformed('B')
 		}
 		size := int32(binary.BigEndian.Uint32(rest))
 		rest = rest[4:]
 		if size < -1 || int(size) > len(rest) {
-			return bad
+			return malformed('B')
 		}
 		if size > 0 {
 			rest = rest[size:]
 		}
 	}
 	if len(rest) < 2 {
-		return bad
+		return malformed('B')
 	}
 	codes := int(binary.BigEndian.Uint16(rest))
 	if len(rest) != 2+2*codes {
-		return bad
+		return malformed('B')
 	}
 	ps := q.statement(stmtName)
 	w := &want{typ: 'B', name: portalName, from: stmtName, ps: ps, stated: s.purpose}
