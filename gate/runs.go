@@ -155,6 +155,8 @@ func (r *replies) recordError(w *want, body []byte) *refusal {
 	if err := r.recordAnyRow(sp, number, w.stated); err != nil {
 		return ledgerRefusal(err)
 	}
-	s.closeAccess(number, sekisho.Failed, s.out.lastReleased(), code)
+	// The error is what is released, and it answers for every row: nothing of
+	// the access is taken back.
+	s.closeAccess(number, sekisho.Failed, s.g.ledger.Last(), code)
 	return nil
 }

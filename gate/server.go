@@ -27,9 +27,10 @@ type replies struct {
 	w      int
 	scan   int
 	n      int
-	pass   int  // bytes of a large unprotected message that are still to come
-	midRow bool // the last message was a row: more will follow
-	fd     int  // of the upstream socket, to ask whether more is there; -1 unknown
+	pass   int   // bytes of a large unprotected message that are still to come
+	midRow bool  // the last message was a row: more will follow
+	rows   *want // what that row answered, which is what the next one answers
+	fd     int   // of the upstream socket, to ask whether more is there; -1 unknown
 
 	cutting bool          // the rest of this cycle is left out: the client has been told of an error
 	effects bool          // of that rest: something may have been changed by it
@@ -313,7 +314,10 @@ func (r *replies) message(typ byte, from, to int) error {
 		return nil
 	}
 
-	w := s.wants.first()
+	w := r.rows
+	if r.rows = nil; w == nil || typ != 'D' {
+		w = s.wants.first()
+	}
 	if typ == 'E' {
 		return r.errorReply(w, from, to)
 	}
@@ -429,6 +433,7 @@ func (r *replies) message(typ byte, from, to int) error {
 			r.keep(from, to)
 			return nil
 		}
+		r.rows = w
 		return r.row(w, sp, from, to)
 	case 'C', 'I':
 		if w.typ != 'E' && w.typ != 'Q' {
