@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -19,7 +21,6 @@ import (
 	"sekisho/demo"
 	"sekisho/drill"
 	"sekisho/gate"
-	"sekisho/house"
 )
 
 // demoConfig is the config that the demo writes beside its data. It doubles as
@@ -90,24 +91,17 @@ func (d *demonstration) run(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	h, err := house.Open(ctx, c, base, house.Options{Log: logger(slog.LevelWarn)})
+	live, err := stand(ctx, c, base, slog.LevelWarn)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, h.Close()) }()
-	if err := h.OpenGate(ctx); err != nil {
-		return err
-	}
-	doors, err := open(ctx, h)
+	defer func() { err = errors.Join(err, live.close()) }()
+	password, err := d.consolePassword(live)
 	if err != nil {
 		return err
 	}
-	defer doors.close() // before the house closes, whatever ended it
-	incident, err := played.show(ctx, c.Console.Listen, h.Config.Data)
-	if err != nil {
-		return err
-	}
-	password, err := d.consolePassword(h, doors)
+	// The drill's house stands beside it, without a gate, with the same users.
+	incident, err := played.show(beside(live.console), live.house.Config.Data)
 	if err != nil {
 		return err
 	}
@@ -124,15 +118,26 @@ Read a customer as a member of the call centre, and watch the console:
   select name_kanji, email, address from crm.member where member_no = %d;
 
 Ctrl-C ends everything.
-`, incident, played.dir, doors.console, doors.user, password, login.passfile, login.dsn(doors.gate), demo.MemberNo(d.seed, d.members/2))
+`, incident, played.dir, live.console, live.user, password, login.passfile, login.dsn(live.gate), demo.MemberNo(d.seed, d.members/2))
 	select {
-	case err := <-doors.failed:
+	case err := <-live.failed:
 		return err
+	case err := <-played.failed:
+		return fmt.Errorf("the drill: %w", err)
 	case <-cluster.Done():
 		return errors.New("the demo's PostgreSQL has ended; see its log under " + filepath.Join(d.dir, "postgres"))
 	case <-ctx.Done():
 		return nil
 	}
+}
+
+// beside is the address after a console's.
+func beside(console string) string {
+	at, err := netip.ParseAddrPort(strings.TrimPrefix(console, "http://"))
+	if err != nil || at.Port() == math.MaxUint16 {
+		return "127.0.0.1:0"
+	}
+	return netip.AddrPortFrom(at.Addr(), at.Port()+1).String()
 }
 
 // store starts the cluster and fills it if need be.
@@ -216,15 +221,15 @@ func indent(text, by string) string {
 
 // consolePassword is the password of the console's administrator. Only a demo
 // keeps it: somebody who comes back next week should not have to reset it.
-func (d *demonstration) consolePassword(h *house.House, doors *doors) (string, error) {
+func (d *demonstration) consolePassword(live *doors) (string, error) {
 	path := filepath.Join(d.dir, "console.password")
-	if doors.password != "" {
-		return doors.password, os.WriteFile(path, []byte(doors.password+"\n"), 0o600)
+	if live.password != "" {
+		return live.password, os.WriteFile(path, []byte(live.password+"\n"), 0o600)
 	}
 	if b, err := os.ReadFile(path); err == nil {
 		return strings.TrimSpace(string(b)), nil
 	}
-	password, err := h.Console.Reset(doors.user)
+	password, err := live.house.Console.Reset(live.user)
 	if err != nil {
 		return "", err
 	}

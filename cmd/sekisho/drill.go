@@ -97,11 +97,10 @@ func play(ctx context.Context, dir string, cluster *demo.Cluster, seed, people u
 
 // A performance is a drill that was played, now or in an earlier run.
 type performance struct {
+	*doors   // of its house: shut until they are shown
 	dir      string
 	text     string // the report
 	incident uint64
-	house    *house.House
-	close    func() error
 }
 
 // record is what a drill's directory says of how it was played.
@@ -124,7 +123,7 @@ func perform(ctx context.Context, dir string, cluster *demo.Cluster, people uint
 		if have == want {
 			h, err := house.Reopen(ctx, dir, "Asia/Tokyo", house.Options{Log: logger(slog.LevelWarn)})
 			if err == nil {
-				return &performance{dir: dir, text: have.Text, incident: have.Incident, house: h, close: h.Close}, nil
+				return &performance{doors: doorsOf(ctx, h, h.Close), dir: dir, text: have.Text, incident: have.Incident}, nil
 			}
 			logger(slog.LevelWarn).Warn("the drill of an earlier run cannot be opened, so it is played again", "error", err)
 		}
@@ -147,27 +146,17 @@ func perform(ctx context.Context, dir string, cluster *demo.Cluster, people uint
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("keeping the drill's report: %w", err), p.Close())
 	}
-	return &performance{dir: dir, text: want.Text, incident: want.Incident, house: p.House, close: p.Close}, nil
+	return &performance{doors: doorsOf(ctx, p.House, p.Close), dir: dir, text: want.Text, incident: want.Incident}, nil
 }
 
-// show serves the drill's console beside the live one, with the same users,
-// and gives the address of the incident.
-func (p *performance) show(ctx context.Context, listen, users string) (string, error) {
-	p.house.Config.Console.Users = users
-	c, err := p.house.NewConsole()
-	if err != nil {
-		return "", err
+// show opens the drill's console, with the users of another, and its control
+// socket, and gives the address of the incident.
+func (p *performance) show(listen, users string) (string, error) {
+	p.house.Config.Console.Listen, p.house.Config.Console.Users = listen, users
+	if err := p.openConsole(); err != nil {
+		return "", fmt.Errorf("opening the drill's doors: %w", err)
 	}
-	l, _, err := house.Listen(listen)
-	if err != nil {
-		return "", fmt.Errorf("opening the drill's console: %w", err)
-	}
-	go func() {
-		if err := p.house.ServeConsole(ctx, c, l); err != nil {
-			p.house.Log.Error("serving the drill's console", "error", err)
-		}
-	}()
-	at := "http://" + l.Addr().String() + "/incidents"
+	at := p.console + "/incidents"
 	if p.incident != 0 {
 		at += fmt.Sprintf("/%d", p.incident)
 	}

@@ -33,97 +33,132 @@ func upCommand() *cobra.Command {
 
 // up runs a house until ctx ends.
 func up(ctx context.Context, c house.Config, base string, out io.Writer) (err error) {
-	h, err := house.Open(ctx, c, base, house.Options{Log: logger(slog.LevelInfo)})
+	d, err := stand(ctx, c, base, slog.LevelInfo)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, h.Close()) }()
-	if err := h.OpenGate(ctx); err != nil {
-		return err
-	}
-	doors, err := open(ctx, h)
-	if err != nil {
-		return err
-	}
-	defer doors.close() // before the house closes, whatever ended it
-	fmt.Fprintf(out, "gate     %s\n", doors.gate)
-	if doors.console != "" {
-		fmt.Fprintf(out, "console  %s\n", doors.console)
-		if doors.password != "" {
-			fmt.Fprintf(out, "sign in  %s / %s   (shown this once; `sekisho user reset` makes another)\n", doors.user, doors.password)
+	defer func() { err = errors.Join(err, d.close()) }()
+	fmt.Fprintf(out, "gate     %s\n", d.gate)
+	if d.console != "" {
+		fmt.Fprintf(out, "console  %s\n", d.console)
+		if d.password != "" {
+			fmt.Fprintf(out, "sign in  %s / %s   (shown this once; `sekisho user reset` makes another)\n", d.user, d.password)
 		}
 	}
-	return doors.wait()
+	return d.wait()
 }
 
 // doors are the open doors of a house.
 type doors struct {
+	house          *house.House
 	gate, console  string // addresses
 	user, password string // of a console administrator made just now
 	failed         chan error
 	running        sync.WaitGroup
+	ctx            context.Context // ends when the doors are to close
 	stop           context.CancelFunc
-	asked          <-chan struct{} // closed when the doors are to close
+	end            func() error // closes the house behind them
 }
 
-// close closes the doors and waits for whoever stands in them.
-func (d *doors) close() {
+// stand opens the house of a config, with its gate and every other door.
+func stand(ctx context.Context, c house.Config, base string, level slog.Level) (d *doors, err error) {
+	h, err := house.Open(ctx, c, base, house.Options{Log: logger(level)})
+	if err != nil {
+		return nil, err
+	}
+	d = doorsOf(ctx, h, h.Close)
+	if err := h.OpenGate(ctx); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	if err := d.openGate(); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	if err := d.openConsole(); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	h.FollowZeek(d.ctx)
+	d.running.Go(func() { h.KeepRosters(d.ctx) })
+	d.running.Go(func() { h.KeepRevised(d.ctx) })
+	return d, nil
+}
+
+// doorsOf are a house's doors, all of them shut. end closes the house.
+func doorsOf(ctx context.Context, h *house.House, end func() error) *doors {
+	d := &doors{house: h, failed: make(chan error, 8), end: end}
+	d.ctx, d.stop = context.WithCancel(ctx)
+	return d
+}
+
+// close closes the doors, waits for whoever stands in them, and then closes
+// the house.
+func (d *doors) close() error {
 	d.stop()
 	d.running.Wait()
+	return d.end()
 }
 
-// open opens every door of a house whose gate is made.
-func open(ctx context.Context, h *house.House) (d *doors, err error) {
-	ctx, stop := context.WithCancel(ctx)
-	d = &doors{failed: make(chan error, 8), stop: stop, asked: ctx.Done()}
-	defer func(opened *doors) {
-		if err != nil {
-			opened.close()
+// serve runs a door until the doors are closed.
+func (d *doors) serve(what string, f func() error) {
+	d.running.Go(func() {
+		if err := f(); err != nil && d.ctx.Err() == nil {
+			d.failed <- fmt.Errorf("%s: %w", what, err)
 		}
-	}(d)
-	serve := func(what string, f func() error) {
-		d.running.Go(func() {
-			if err := f(); err != nil && ctx.Err() == nil {
-				d.failed <- fmt.Errorf("%s: %w", what, err)
-			}
-		})
-	}
+	})
+}
+
+// openGate lets clients in at a gate that is made.
+func (d *doors) openGate() error {
+	h := d.house
 	l, moved, err := house.Listen(h.Config.Gate.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("opening the gate: %w", err)
+		return fmt.Errorf("opening the gate: %w", err)
 	}
 	d.gate = l.Addr().String()
 	if moved {
 		h.Log.Warn("the gate's port is taken, so it listens on the next free one", "wanted", h.Config.Gate.Listen, "got", d.gate)
 	}
-	serve("gate", func() error { return h.Gate.Serve(ctx, l) })
+	d.serve("gate", func() error { return h.Gate.Serve(d.ctx, l) })
+	return nil
+}
+
+// openConsole opens the control socket, by which the command line reaches the
+// house, and the web door, if the config has one.
+func (d *doors) openConsole() error {
+	h := d.house
 	c, err := h.NewConsole()
 	if err != nil {
-		return nil, fmt.Errorf("opening the console: %w", err)
+		return fmt.Errorf("opening the console: %w", err)
 	}
-	serve("control socket", func() error { return h.ServeControl(ctx, nil) })
-	if addr := h.Config.Console.Listen; addr != "" {
-		if d.user, d.password, _, err = c.EnsureAdmin(); err != nil {
-			return nil, err
-		}
-		l, moved, err := house.Listen(addr)
-		if err != nil {
-			return nil, fmt.Errorf("opening the console: %w", err)
-		}
-		scheme := "http://"
-		if h.Config.Console.Cert != "" {
-			scheme = "https://"
-		}
-		d.console = scheme + l.Addr().String()
-		if moved {
-			h.Log.Warn("the console's port is taken, so it listens on the next free one", "wanted", addr, "got", l.Addr().String())
-		}
-		serve("console", func() error { return h.ServeConsole(ctx, c, l) })
+	ready := make(chan struct{})
+	d.serve("control socket", func() error { return h.ServeControl(d.ctx, func() { close(ready) }) })
+	select {
+	case <-ready:
+	case err := <-d.failed:
+		return err
+	case <-d.ctx.Done():
+		return d.ctx.Err()
 	}
-	h.FollowZeek(ctx)
-	d.running.Go(func() { h.KeepRosters(ctx) })
-	d.running.Go(func() { h.KeepRevised(ctx) })
-	return d, nil
+	addr := h.Config.Console.Listen
+	if addr == "" {
+		return nil
+	}
+	if d.user, d.password, _, err = c.EnsureAdmin(); err != nil {
+		return err
+	}
+	l, moved, err := house.Listen(addr)
+	if err != nil {
+		return fmt.Errorf("opening the console: %w", err)
+	}
+	scheme := "http://"
+	if h.Config.Console.Cert != "" {
+		scheme = "https://"
+	}
+	d.console = scheme + l.Addr().String()
+	if moved {
+		h.Log.Warn("the console's port is taken, so it listens on the next free one", "wanted", addr, "got", l.Addr().String())
+	}
+	d.serve("console", func() error { return h.ServeConsole(d.ctx, c, l) })
+	return nil
 }
 
 // wait waits until a door fails or the doors are asked to close.
@@ -131,7 +166,7 @@ func (d *doors) wait() error {
 	select {
 	case err := <-d.failed:
 		return err
-	case <-d.asked:
+	case <-d.ctx.Done():
 		return nil
 	}
 }
