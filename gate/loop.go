@@ -3,6 +3,7 @@ package gate
 import (
 	"fmt"
 	"iter"
+	"runtime"
 	"sync"
 	"syscall"
 	"unsafe"
@@ -195,12 +196,14 @@ const (
 	brief   = 1 // ms
 )
 
-// patience is how long the next round may wait for the kernel.
+// patience is how long the next round may wait for the kernel. A brief wait
+// keeps a processor from others, so there must be another, and nothing of the
+// loop's own waiting for it.
 func (l *loop) patience(busy bool) int {
 	switch {
 	case len(l.turns) > 0:
 		return 0
-	case busy && l.jobs == 0:
+	case busy && l.jobs == 0 && runtime.GOMAXPROCS(0) > 1:
 		return brief
 	}
 	return forever

@@ -44,7 +44,7 @@ func appendForever(dir string) {
 		go func() {
 			for i := uint64(0); ; i++ {
 				n := l.Last()*100 + w // told apart from all others, also of another child
-				id, err := l.Append(context.Background(), access(n), access(n))
+				id, err := oneWayOrTheOther(l, w, access(n), access(n))
 				if err != nil {
 					fmt.Println("failed", err)
 					os.Exit(1)
@@ -54,6 +54,22 @@ func appendForever(dir string) {
 		}()
 	}
 	select {}
+}
+
+// oneWayOrTheOther appends as a goroutine does, or, for an odd who, as an event
+// loop does.
+func oneWayOrTheOther(l *ledger.Ledger, who uint64, bodies ...sekisho.Body) (id sekisho.ID, err error) {
+	if who%2 == 0 {
+		return l.Append(context.Background(), bodies...)
+	}
+	done := make(chan struct{})
+	l.Queue(&ledger.Request{Bodies: bodies, Done: func(first sekisho.ID, failed error) {
+		id, err = first, failed
+		close(done)
+	}})
+	l.Commit()
+	<-done
+	return id, err
 }
 
 // A child is killed at a random instant under load, a hundred times over the
@@ -203,7 +219,7 @@ func forget(t *testing.T, seed uint64, refused, failed, full *atomic.Int64) {
 			continue
 		}
 		var writers sync.WaitGroup
-		for range 4 {
+		for w := range uint64(4) {
 			writers.Go(func() {
 				for {
 					select {
@@ -222,7 +238,7 @@ func forget(t *testing.T, seed uint64, refused, failed, full *atomic.Int64) {
 							a.Subjects[len(a.Subjects)-1] = a.Subjects[0]
 						}
 					}
-					id, err := l.Append(context.Background(), a, a)
+					id, err := oneWayOrTheOther(l, w, a, a)
 					switch {
 					case err == nil:
 						mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -316,5 +317,46 @@ func TestSubmit(t *testing.T) {
 		if seq != uint64(i)+2 {
 			t.Fatalf("request %d became entry %d", i, seq)
 		}
+	}
+}
+
+// An event loop queues and commits. What it leaves to the committer, because
+// Before would wait for a disk, is committed all the same, in order.
+func TestQueueAndCommit(t *testing.T) {
+	cfg := config(disk.OS{}, filepath.Join(t.TempDir(), "ledger"))
+	var busy atomic.Bool
+	cfg.BeforeWaits = busy.Load
+	l := mustOpen(t, cfg)
+	var order []uint64
+	var done sync.WaitGroup
+	add := func(how func(*ledger.Request), n uint64) {
+		done.Add(1)
+		how(&ledger.Request{Bodies: []sekisho.Body{access(n)}, Done: func(first sekisho.ID, err error) {
+			if err != nil || l.Last() < first.Seq {
+				t.Errorf("done with %v, %v while the last is %d", first, err, l.Last())
+			}
+			order = append(order, first.Seq)
+			done.Done()
+		}})
+	}
+	for round := range uint64(30) {
+		busy.Store(round%2 == 1)
+		for i := range uint64(10) {
+			add(l.Queue, round*20+i)
+		}
+		l.Commit()
+		add(l.Queue, round*20+10)
+		add(l.Submit, round*20+11) // takes along what was queued and not committed
+		done.Wait()
+	}
+	l.Commit() // nothing to do
+	mustClose(t, l)
+	for i, seq := range order {
+		if seq != uint64(i)+2 {
+			t.Fatalf("request %d became entry %d", i, seq)
+		}
+	}
+	if len(order) != 30*12 {
+		t.Errorf("%d answers", len(order))
 	}
 }
