@@ -25,6 +25,7 @@ func (g *Gate) reader(ctx context.Context) (*reader, error) {
 	for k, v := range map[string]string{
 		"application_name": "sekisho", "search_path": "pg_catalog", "default_transaction_read_only": "on",
 		"client_encoding": "UTF8", "datestyle": "ISO, YMD", "intervalstyle": "postgres", "extra_float_digits": "1",
+		"lock_timeout": "5s", // nobody's lock keeps the gate from looking again
 	} {
 		conf.RuntimeParams[k] = v
 	}

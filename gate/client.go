@@ -212,7 +212,7 @@ func (q *requests) handle(typ byte, msg []byte) error {
 	case 'S':
 		q.open, q.encoded = false, false
 	}
-	s.judgeNamesAgain()
+	s.judgeNamesAgain(q.t)
 	switch typ {
 	case 'Q':
 		text, rest, ok := cut0(body)
@@ -373,6 +373,9 @@ func (q *requests) query(text string, msg []byte) error {
 	return nil
 }
 
+// typeRefusal is of a parameter whose type runs code as the value is made.
+var typeRefusal = &refusal{code: "0A000", reason: "type", text: "the gate cannot see what the type of a parameter does", hint: "Leave the types of parameters to the server."}
+
 // parse is the extended protocol's Parse.
 func (q *requests) parse(msg, body []byte) error {
 	s := q.s
@@ -384,6 +387,11 @@ func (q *requests) parse(msg, body []byte) error {
 	p := q.plan(text)
 	if p.refuse == nil {
 		p = s.admit(p, q.t)
+	}
+	for types := params[2:]; len(types) > 0 && p.refuse == nil && !s.role.observes(); types = types[4:] {
+		if s.g.plans.catalog().RunsCode(binary.BigEndian.Uint32(types)) {
+			p = p.refusedWith(typeRefusal)
+		}
 	}
 	if p.refuse != nil {
 		q.poison(&want{typ: 'P', name: name, plan: p, refuse: p.refuse})

@@ -40,6 +40,7 @@ type Gate struct {
 	mock       [32]byte // of names that nobody has
 
 	plans      planCache
+	reading    room // for the texts that are being read
 	population population
 	sick       atomic.Bool // the ledger refused the last entry
 	loop       *loop       // of the sessions without TLS; nil: they have goroutines
@@ -70,7 +71,7 @@ func New(ctx context.Context, conf Config, cat catalog.Config, led *ledger.Ledge
 		return nil, err
 	}
 	g := &Gate{
-		conf: conf, ledger: led, vault: v, log: log, catalog: cat,
+		conf: conf, reading: room{size: mostJudged}, ledger: led, vault: v, log: log, catalog: cat,
 		principals: map[string]principal{}, sessions: map[uint32]*session{}, pending: map[net.Conn]bool{},
 	}
 	rand.Read(g.mock[:])

@@ -46,7 +46,7 @@ func (s *session) hiddenPlan(kindAndName string) *stmtPlan {
 // judgeNamesAgain judges what SQL gave names to by today's catalog, if that is
 // another. What would not be let through now has the plan of kind 0, which
 // never runs. Called by the client side, which alone gives such names.
-func (s *session) judgeNamesAgain() {
+func (s *session) judgeNamesAgain(t *strand) {
 	cat := s.g.plans.catalog()
 	if s.namesCat == cat || len(s.hidden) == 0 {
 		return
@@ -57,7 +57,8 @@ func (s *session) judgeNamesAgain() {
 			continue
 		}
 		fresh := &stmtPlan{}
-		if p, _ := s.g.makePlan(s, h.text); p.refuse == nil && p.speak == nil {
+		var p *plan
+		if t.wait(func() { p, _ = s.g.makePlan(s, h.text) }); p.refuse == nil && p.speak == nil {
 			for _, sp := range p.gives {
 				if sp.names == kindAndName {
 					fresh = sp

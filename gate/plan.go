@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -41,6 +40,8 @@ type plan struct {
 	encodes   bool        // it may change the client's encoding
 	refers    bool        // it runs what SQL gave a name to
 	gives     []*stmtPlan // of stmts, those that give a name by SQL
+	unknown   bool        // it names what the snapshot does not know
+	guessed   bool        // and is taken for free all the same
 }
 
 var emptyPlan = &plan{}
@@ -72,132 +73,15 @@ type stmtPlan struct {
 	shapes map[string]uint64 // Shape entries of this epoch, by what is in them
 }
 
-// planCache keeps plans. It forgets the older half when it is full.
-type planCache struct {
-	cat   atomic.Pointer[catalog.Catalog]
-	stale chan struct{} // something may have changed the database's catalog
-
-	mu       sync.RWMutex
-	now, old map[planKey]*plan
-}
-
-type planKey struct{ role, text string }
-
-const planCacheSize = 4096
-
-func (c *planCache) catalog() *catalog.Catalog { return c.cat.Load() }
-
-// reset starts again with a new snapshot.
-func (c *planCache) reset(cat *catalog.Catalog) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.cat.Store(cat)
-	if c.stale == nil {
-		c.stale = make(chan struct{}, 1)
-	}
-	c.now, c.old = map[planKey]*plan{}, nil
-}
-
-func (c *planCache) get(k planKey) *plan {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if p := c.now[k]; p != nil {
-		return p
-	}
-	return c.old[k]
-}
-
-func (c *planCache) put(k planKey, p *plan) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if p.cat != c.cat.Load() {
-		return
-	}
-	if len(c.now) >= planCacheSize {
-		c.now, c.old = map[planKey]*plan{}, c.now
-	}
-	c.now[k] = p
-}
-
-// shapePrefix tells the keys of shapes from texts, which cannot hold NUL.
-const shapePrefix = "\x00"
-
-// planFor is the plan for a text of this session.
-func (g *Gate) planFor(s *session, text string, t *strand) *plan {
-	shape, shaped := stmt.ShapeKey(text)
-	if shaped {
-		if p := g.plans.get(planKey{s.roleName, shapePrefix + shape}); p != nil {
-			if q := p.forText(text, shape); q != nil {
-				return q
-			}
-		}
-	}
-	if p := g.plans.get(planKey{s.roleName, text}); p != nil {
-		return p
-	}
-	var p *plan
-	var keep bool
-	t.wait(func() { p, keep = g.makePlan(s, text) })
-	if p.refuse != nil && len(p.stmts) > 0 {
-		p.statement = g.statementOrdinal(text)
-	}
-	if keep {
-		if shaped && p.forText(text, shape) != nil {
-			g.plans.put(planKey{s.roleName, shapePrefix + shape}, p)
-		} else {
-			g.plans.put(planKey{s.roleName, text}, p)
-		}
-	}
-	return p
-}
-
-// forText is the plan for another text of the same shape, or nil if that is
-// not certain to be right.
-func (p *plan) forText(text, shape string) *plan {
-	if p.refuse != nil || p.speak != nil || p.changes || p.purpose != nil || p.encodes || p.refers || len(p.stmts) != 1 {
-		return nil
-	}
-	if p.original == text {
-		return p
-	}
-	q := *p
-	q.original, q.text = text, text
-	if sp := p.stmts[0]; len(sp.hidden) > 0 {
-		var ok bool
-		// The rewriting knows the statement without its semicolon.
-		bare := strings.TrimSuffix(strings.TrimRight(shape, " \t\r\n"), ";")
-		if q.text, ok = sp.judgement.Rewrite.Apply(text, bare); !ok {
-			return nil
-		}
-	}
-	return &q
-}
-
-// current is p, or what would be decided today if the catalog has changed.
-func (g *Gate) current(s *session, p *plan, t *strand) *plan {
-	if p.cat == g.plans.catalog() || p.original == "" { // SQL-level names are judged again by themselves
-		return p
-	}
-	fresh := g.planFor(s, p.original, t)
-	if fresh.speak != nil {
-		return fresh.refusedWith(fresh.speak)
-	}
-	if fresh.refuse == nil && fresh.text != p.text {
-		// It would be rewritten in another way: the prepared one is of the past.
-		return fresh.refusedWith(changedRefusal)
-	}
-	return fresh
-}
-
-// makePlan reads and judges a text. keep is false for what depends on this
-// session alone.
-func (g *Gate) makePlan(s *session, text string) (p *plan, keep bool) {
+// judge is makePlan by the catalog as it is known now.
+func (g *Gate) judge(s *session, text string) (p *plan, keep bool) {
 	cat := g.plans.catalog()
 	p = &plan{cat: cat, original: text, text: text}
 	if len(text) > g.conf.Limits.Statement {
 		p.refuse = &refusal{code: "54000", reason: "too_long", text: fmt.Sprintf("the statement has %d bytes, the gate's limit is %d", len(text), g.conf.Limits.Statement), hint: "Send values as parameters, or in several statements."}
 		return p, false
 	}
+	defer g.reading.enter(len(text))()
 	statements, err := stmt.Analyse(text)
 	if err != nil {
 		r := &refusal{code: "0A000", reason: "not_understood", text: "the gate cannot read this text as SQL, so it is not run", hint: "The gate reads the grammar of PostgreSQL 17. Write the statement in an older way."}
@@ -221,11 +105,8 @@ func (g *Gate) makePlan(s *session, text string) (p *plan, keep bool) {
 	for i := range statements {
 		st := &statements[i]
 		j := cat.Judge(st)
-		if j.Unknown {
-			if g.reload() == nil && g.plans.catalog() != cat {
-				return g.makePlan(s, text)
-			}
-		}
+		p.unknown = p.unknown || j.Unknown
+		p.guessed = p.guessed || j.Unknown && j.Kind == catalog.Free
 		sp := &stmtPlan{judgement: j, shapes: map[string]uint64{}, copyIn: st.Copy != nil && st.Copy.From}
 		p.encodes = p.encodes || encodes(st)
 		p.stmts = append(p.stmts, sp)
@@ -412,30 +293,6 @@ func (s *session) purposeOf(st *stmt.Statement, p *plan) *refusal {
 	}
 	return nil
 }
-
-// reload compares the database with the catalog now, because a statement names
-// something unknown.
-func (g *Gate) reload() error {
-	ctx, stop := context.WithTimeout(context.Background(), reloadTimeout)
-	defer stop()
-	r, err := g.reader(ctx)
-	if err != nil {
-		return err
-	}
-	defer r.close()
-	fresh, err := g.plans.catalog().Fresh(ctx, r.query)
-	if err != nil || fresh {
-		return err
-	}
-	cat, err := catalog.Load(ctx, r.query, g.catalog)
-	if err != nil {
-		return err
-	}
-	g.plans.reset(cat)
-	return nil
-}
-
-const reloadTimeout = 10e9
 
 // describe makes the description of a statement's rows from the server's own.
 // The refusal, which is also in the description, says that they must not go

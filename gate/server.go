@@ -308,6 +308,9 @@ func (r *replies) message(typ byte, from, to int) error {
 		return r.insert(appendMessage(nil, 'A', string(body[:4])+channel+"\x00\x00"))
 	case 'N':
 		if w := s.wants.first(); w != nil && r.guarded(w) {
+			if !s.role.observes() {
+				return nil // that it came, and how often, can tell as much as its words
+			}
 			return r.insert(redact(nil, 'N', append([]byte(nil), body...), 0, 0))
 		}
 		r.keep(from, to)
