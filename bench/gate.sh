@@ -1,14 +1,17 @@
 #!/bin/sh
 # The gate beside a direct connection, PgBouncer (session pooling) and, if it is
 # installed, pgaudit: point lookups by key, and one million rows by SELECT and by
-# COPY. Every record that leaves the gate is in a durable ledger first. All share
-# one machine, so only the ratios mean something. Then the gate's memory while
-# many gigabytes pass. As root or not; needs postgresql and pgbouncer.
+# COPY. Every record that leaves the gate is in a durable ledger first, so one
+# durable write of this disk is measured, too. All share one machine, whose speed
+# drifts: only ratios within a round mean something, and PgBouncer runs before
+# and after the gate. It keeps its server connections from run to run, the gate
+# makes new ones. Then the gate's memory while many gigabytes pass. As root or
+# not; needs postgresql and pgbouncer.
 #
-#   ROUNDS=3 SECONDS_EACH=5 ROWS=1000000 GIGABYTES=10 bench/gate.sh
+#   ROUNDS=3 SECONDS_EACH=5 ROWS=1000000 CLIENTS="16 64" GIGABYTES=10 bench/gate.sh
 set -eu
 cd "$(dirname "$0")/.."
-rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-5} rows=${ROWS:-1000000} gigabytes=${GIGABYTES:-10}
+rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-5} rows=${ROWS:-1000000} gigabytes=${GIGABYTES:-10} clients=${CLIENTS:-16 64}
 [ -z "$(ls /usr/lib/postgresql/*/lib/pgaudit.so 2>/dev/null)" ] || export SEKISHO_BENCH_PGAUDIT=1
 pgbouncer=$(PATH="$PATH:/usr/sbin" command -v pgbouncer)
 pgbench=$(command -v pgbench || ls /usr/lib/postgresql/*/bin/pgbench | sort -V | tail -n 1)
@@ -50,7 +53,7 @@ unix_socket_dir =
 auth_type = plain
 auth_file = $work/users
 pool_mode = session
-default_pool_size = 64
+default_pool_size = 80
 ignore_startup_parameters = extra_float_digits
 INI
 as=''
@@ -70,8 +73,8 @@ select name, email from crm.bench where member_no = :i;
 SQL
 echo 'select * from crm.bench;' >"$work/all.sql"
 
-tps() { # conninfo mode
-	"$pgbench" -n -M "$2" -c 16 -j 2 -T "$seconds" -f "$work/lookup.sql" "$1" 2>"$work/err" |
+tps() { # conninfo mode clients
+	"$pgbench" -n -M "$2" -c "$3" -j 2 -T "$seconds" -f "$work/lookup.sql" "$1" 2>"$work/err" |
 		sed -n 's/^tps = \([0-9.]*\).*/\1/p' | grep . || { cat "$work/err" >&2; exit 1; }
 }
 whole() { # conninfo select|copy: passes of the whole table a second
@@ -89,36 +92,55 @@ while ! psql -Xqd "$bounced" -c 'select 1' >/dev/null 2>&1; do
 	sleep 0.1
 done
 psql -Xqd "$gate" -c 'select name from crm.bench where member_no = 1' >/dev/null
+dd if=/dev/zero of="$work/dsync" bs=512 count=2000 2>/dev/null # so that no block is new
+dd if=/dev/zero of="$work/dsync" bs=512 count=2000 oflag=dsync conv=notrunc 2>&1 |
+	awk -F, '/copied/ { printf "one durable write of 512 bytes on this disk: %.0f us\n", $(NF-1) / 2000 * 1e6 }'
+
 : >"$work/figures"
+round() { # name command…: one line, with what each gave
+	name=$1
+	shift
+	d=$("$@" "$direct") a=0
+	[ -z "${SEKISHO_BENCH_PGAUDIT:-}" ] || a=$("$@" "$audited")
+	p=$("$@" "$bounced") g=$("$@" "$gate") q=$("$@" "$bounced")
+	echo "$name $d $p $q $a $g" >>"$work/figures"
+}
+lookups() { tps "$3" "$1" "$2"; }
+passes() { whole "$2" "$1"; }
 for round in $(seq "$rounds"); do
-	for what in prepared simple; do
-		echo "$what direct $(tps "$direct" $what)" >>"$work/figures"
-		[ -z "${SEKISHO_BENCH_PGAUDIT:-}" ] || echo "$what pgaudit $(tps "$audited" $what)" >>"$work/figures"
-		echo "$what pgbouncer $(tps "$bounced" $what)" >>"$work/figures"
-		echo "$what gate $(tps "$gate" $what)" >>"$work/figures"
+	for n in $clients; do
+		for mode in prepared simple; do
+			round "$mode/$n" lookups $mode "$n"
+		done
 	done
-	for what in select copy; do
-		echo "$what direct $(whole "$direct" $what)" >>"$work/figures"
-		[ -z "${SEKISHO_BENCH_PGAUDIT:-}" ] || echo "$what pgaudit $(whole "$audited" $what)" >>"$work/figures"
-		echo "$what pgbouncer $(whole "$bounced" $what)" >>"$work/figures"
-		echo "$what gate $(whole "$gate" $what)" >>"$work/figures"
-	done
+	round select passes select
+	round copy passes copy
 done
-# The median of each, and the gate's ratio to the others.
-sort -k1,1 -k2,2 -k3,3n "$work/figures" | awk '
-	function median(k) { return v[k, int((n[k] + 1) / 2)] }
-	function ratio(a, b) { return b ? sprintf("%.2f", a / b) : "-" }
-	{ k = $1 " " $2; v[k, ++n[k]] = $3 }
+# Medians: of what each gave, and of each round's ratios.
+awk '
+	function median(k,   i, j, m, t, a) {
+		m = n[k]
+		for (i = 1; i <= m; i++) a[i] = v[k, i]
+		for (i = 2; i <= m; i++) for (j = i; j > 1 && a[j] < a[j-1]; j--) { t = a[j]; a[j] = a[j-1]; a[j-1] = t }
+		return m ? a[int((m + 1) / 2)] : 0
+	}
+	function add(k, x) { v[k, ++n[k]] = x }
+	function ratio(k) { return n[k] ? sprintf("%.2f", median(k)) : "-" }
+	{
+		if (!($1 in seen)) { seen[$1] = 1; names[++count] = $1 }
+		p = ($3 + $4) / 2
+		add($1 " d", $2); add($1 " p", p); add($1 " a", $5); add($1 " g", $6)
+		add($1 " gp", $6 / p); add($1 " gd", $6 / $2)
+		if ($5) add($1 " ga", $6 / $5)
+	}
 	END {
-		printf "%-10s %10s %10s %10s %10s %16s %14s %13s\n", "", "direct", "pgbouncer", "pgaudit", "gate", "gate/pgbouncer", "gate/pgaudit", "gate/direct"
-		split("prepared simple select copy", names, " ")
-		for (i = 1; i <= 4; i++) {
+		printf "%-12s %10s %10s %10s %10s %16s %14s %13s\n", "", "direct", "pgbouncer", "pgaudit", "gate", "gate/pgbouncer", "gate/pgaudit", "gate/direct"
+		for (i = 1; i <= count; i++) {
 			w = names[i]
-			d = median(w " direct"); p = median(w " pgbouncer"); a = median(w " pgaudit"); g = median(w " gate")
-			printf "%-10s %10.2f %10.2f %10.2f %10.2f %16s %14s %13s\n", w, d, p, a, g, ratio(g, p), ratio(g, a), ratio(g, d)
+			printf "%-12s %10.2f %10.2f %10.2f %10.2f %16s %14s %13s\n", w, median(w " d"), median(w " p"), median(w " a"), median(w " g"), ratio(w " gp"), ratio(w " ga"), ratio(w " gd")
 		}
-		print "(prepared, simple: lookups a second; select, copy: passes of the whole table a second)"
-	}'
+		print "(prepared, simple: lookups a second, by so many clients; select, copy: passes of the whole table a second)"
+	}' "$work/figures"
 
 # Memory: what the gate holds before, and at most while so much passes.
 [ "$gigabytes" != 0 ] || exit 0
