@@ -78,10 +78,7 @@ func (b *book) connections(n int) {
 // follow begins to follow path; stop ends it in order.
 func (b *book) follow(path string, change func(*FollowOptions)) (stop func()) {
 	b.t.Helper()
-	seen, err := FoldSeen(0, entries(b.bodies))
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	seen := seenBefore(b.bodies)
 	opt := FollowOptions{ConnOptions: ConnOptions{Seen: seen}, State: path + ".position", Poll: time.Millisecond, Log: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(&opt)
@@ -304,10 +301,7 @@ func TestFollowThroughCrashes(t *testing.T) {
 		n := rnd.IntN(40)
 		add(t, path, conns(written, written+n))
 		written += n
-		seen, err := FoldSeen(0, entries(b.bodies))
-		if err != nil {
-			t.Fatal(err)
-		}
+		seen := seenBefore(b.bodies)
 		opt := FollowOptions{ConnOptions: ConnOptions{Seen: seen}, State: path + ".position", Log: slog.New(slog.DiscardHandler)}
 		happened := rnd.IntN(2) == 0
 		f := &follower{path: path, opt: opt, c: newConnReader(opt.ConnOptions, func(bodies []sekisho.Body) error {

@@ -2,7 +2,6 @@ package sensor
 
 import (
 	"hash/maphash"
-	"iter"
 	"sync"
 
 	"sekisho"
@@ -35,19 +34,6 @@ func NewSeen(since sekisho.Time) *Seen {
 		conns: map[[2]uint64]struct{}{},
 		files: map[[32]byte]sekisho.ID{},
 	}
-}
-
-// FoldSeen is what the entries say, to their end or their first error. Use it
-// with ledger.Read.
-func FoldSeen(since sekisho.Time, entries iter.Seq2[sekisho.Entry, error]) (*Seen, error) {
-	s := NewSeen(since)
-	for e, err := range entries {
-		if err != nil {
-			return nil, err
-		}
-		s.Apply(&e)
-	}
-	return s, nil
 }
 
 // Name is that of the view.

@@ -233,15 +233,13 @@ func TestErrorsEndTheReading(t *testing.T) {
 	}
 }
 
-// entries makes a ledger of bodies, as far as a fold can tell.
-func entries(bodies []sekisho.Body) func(func(sekisho.Entry, error) bool) {
-	return func(yield func(sekisho.Entry, error) bool) {
-		for i, b := range bodies {
-			if !yield(sekisho.Entry{ID: sekisho.ID{Gate: 1, Epoch: 1, Seq: uint64(i + 1)}, Time: 1, Body: b}, nil) {
-				return
-			}
-		}
+// seenBefore is what a ledger of these bodies leaves to be seen.
+func seenBefore(bodies []sekisho.Body) *Seen {
+	s := NewSeen(0)
+	for i, b := range bodies {
+		s.Apply(&sekisho.Entry{ID: sekisho.ID{Gate: 1, Epoch: 1, Seq: uint64(i + 1)}, Time: 1, Body: b})
 	}
+	return s
 }
 
 func TestTwice(t *testing.T) {
@@ -250,13 +248,7 @@ func TestTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	var book []sekisho.Body
-	seen := func() *Seen {
-		s, err := FoldSeen(0, entries(book))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
+	seen := func() *Seen { return seenBefore(book) }
 	// The process dies after two of the connections were durable.
 	all, _ := readConn(t, bytes.NewReader(file(t, "conn.json")), ConnOptions{})
 	book = slices.Clone(all[:2])
