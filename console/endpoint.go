@@ -41,14 +41,14 @@ func (c *Console) endpoint(v *visit) (page, error) {
 		return nil, err
 	}
 	p := &endpointPage{Name: v.r.PathValue("name"), Space: space}
-	var names []string
+	var names, terminals []string
 	c.cfg.Views.Read(func() {
-		names = c.cfg.Trace.Endpoints()
+		names, terminals = c.cfg.Trace.Endpoints(), c.cfg.Trace.Terminals()
 		p.Days = c.dayLines(c.cfg.Trace.ByEndpoint(space, p.Name, v.offset(c)))
 		p.Through = c.cfg.Trace.Through()
 	})
 	if !slices.Contains(names, p.Name) {
-		return nil, &failure{status: http.StatusNotFound, key: "endpoint", near: nearest(p.Name, names), nearPath: "/endpoints/"}
+		return nil, &failure{status: http.StatusNotFound, key: "endpoint", near: nearest(p.Name, terminals), nearPath: "/endpoints/"}
 	}
 	p.Verified = !isUnverified(p.Name)
 	p.Total, p.Span = total(p.Days), v.daySpan(p.Days)

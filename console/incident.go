@@ -79,7 +79,7 @@ func (c *Console) incidents(v *visit) (page, error) {
 	}
 	var last sekisho.Time
 	c.cfg.Views.Read(func() {
-		p.Spaces, p.Endpoints, last = c.cfg.Trace.Spaces(), c.cfg.Trace.Endpoints(), c.cfg.Trace.LastTime()
+		p.Spaces, p.Endpoints, last = c.cfg.Trace.Spaces(), c.cfg.Trace.Terminals(), c.cfg.Trace.LastTime()
 	})
 	p.Ask = shownQuestion(trace.Question{Since: v.midnight(last - 30*24*3600e6), Until: v.midnight(last) + 24*3600e6, Compression: 10}, v.zone)
 	return p, nil

@@ -70,6 +70,8 @@ type failurePage struct {
 	Status int      `json:"status"`
 	Error  string   `json:"error"`
 	Hint   string   `json:"hint"`
+	Code   string   `json:"code,omitempty"`  // of the hint, for programs
+	About  string   `json:"about,omitempty"` // what the hint speaks of
 	Near   []string `json:"near,omitempty"`
 	To     string   `json:"-"`
 	Back   string   `json:"-"`
@@ -182,9 +184,13 @@ func (c *Console) refuse(v *visit, err error) {
 	}
 	p := &failurePage{Status: f.status, Error: v.say(fmt.Sprintf("error.%d", f.status)), Near: f.near, To: f.nearPath, Back: "/"}
 	if f.key != "" {
+		p.Code = f.key
 		p.Hint = v.say("hint."+f.key, f.args...)
 	} else {
 		p.Hint = v.say(fmt.Sprintf("hint.%d", f.status))
+	}
+	if len(f.args) == 1 {
+		p.About, _ = f.args[0].(string)
 	}
 	c.print(v, f.status, p)
 }

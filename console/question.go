@@ -108,6 +108,10 @@ func shownQuestion(q trace.Question, zone *time.Location) question {
 	return out
 }
 
+// UnknownEndpoint is the code of the failure that stands for
+// *trace.UnknownEndpoint.
+const UnknownEndpoint = "q_unknown"
+
 // ask answers a question from the views. It gives them a moment to catch up
 // with the ledger; what the answer counts, its Through says.
 func (c *Console) ask(ctx context.Context, q trace.Question) (*trace.Answer, error) {
@@ -126,7 +130,7 @@ func (c *Console) ask(ctx context.Context, q trace.Question) (*trace.Answer, err
 	var unknown *trace.UnknownEndpoint
 	switch {
 	case errors.As(err, &unknown):
-		return nil, &failure{status: http.StatusNotFound, key: "q_unknown", args: []any{unknown.Name}, near: unknown.Nearest, nearPath: "/endpoints/"}
+		return nil, &failure{status: http.StatusNotFound, key: UnknownEndpoint, args: []any{unknown.Name}, near: unknown.Nearest, nearPath: "/endpoints/"}
 	case err != nil:
 		return nil, &failure{status: http.StatusUnprocessableEntity, key: "q_asked", cause: err}
 	}

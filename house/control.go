@@ -221,10 +221,14 @@ func (c *Caller) post(ctx context.Context, path, kind string, body io.Reader, an
 	}
 	var t struct {
 		Error, Hint string
+		Code, About string
 		Near        []string
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&t); err != nil {
 		return fmt.Errorf("asking the running sekisho: it answered %s", resp.Status)
+	}
+	if t.Code == console.UnknownEndpoint {
+		return &trace.UnknownEndpoint{Name: t.About, Nearest: t.Near}
 	}
 	text := strings.TrimSpace(t.Hint)
 	if text == "" {

@@ -69,6 +69,9 @@ func (t *Trace) notObserved(q Question, a *Answer, s *scope, c *counts, roster b
 	if !roster {
 		add(Note{Code: "no_roster"})
 	}
+	if n := t.filesElsewhere(q); n > 0 {
+		add(Note{Code: "files_elsewhere", Count: n})
+	}
 	if c.outside > 0 {
 		add(Note{Code: "confirmed_outside", Count: c.outside})
 	}

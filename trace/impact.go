@@ -22,8 +22,8 @@ type Question struct {
 	Hostile     []netip.Prefix // destinations held to be hostile
 	Compression float64        // the most that a packer is held to squeeze; 0 means 10
 	// Confirmed comes from File, or, without one, from every file that was
-	// matched for Incident (0: none). Of two matches of one file the later
-	// counts.
+	// matched for Incident, or, without one (0), for any incident about one of
+	// these endpoints in this window. Of two matches of one file the later counts.
 	File     *sekisho.FileMatched
 	Incident uint64
 	Lists    bool // fill Answer.Lists
@@ -98,14 +98,15 @@ type Lists struct {
 // can be given: 0 would be read as innocence.
 type UnknownEndpoint struct {
 	Name    string
-	Nearest []string // names that were seen, the most similar first
+	Nearest []string // terminals that were seen, the most similar first
 }
 
 func (e *UnknownEndpoint) Error() string {
+	text := fmt.Sprintf("endpoint %q was never seen in this ledger; that is not to say that nothing was read there", e.Name)
 	if len(e.Nearest) == 0 {
-		return fmt.Sprintf("endpoint %q was never seen in this ledger, and neither was any other", e.Name)
+		return text + "; no terminal was ever seen"
 	}
-	return fmt.Sprintf("endpoint %q was never seen in this ledger; the nearest names are %s", e.Name, strings.Join(e.Nearest, ", "))
+	return text + "; the nearest names are " + strings.Join(e.Nearest, ", ")
 }
 
 // Impact answers q. Without a roster (nil) the numbers are not broken down by
@@ -275,9 +276,9 @@ func (t *Trace) confirmed(q Question) ([]uint32, []file) {
 			}
 		}
 		files = []file{{seq, q.File}}
-	case q.Incident != 0:
+	default:
 		for _, f := range t.files {
-			if f.body.Incident != q.Incident || f.body.Space != q.Space {
+			if f.body.Space != q.Space || !t.about(f.body.Incident, q) {
 				continue
 			}
 			files = slices.DeleteFunc(files, func(g file) bool { return g.body.SHA256 == f.body.SHA256 })
@@ -292,9 +293,40 @@ func (t *Trace) confirmed(q Question) ([]uint32, []file) {
 	return slices.Compact(all), files
 }
 
-// nearest gives up to n seen names, by edit distance and then by name.
+// filesElsewhere is how many files were matched that do not answer a question
+// that names no file and no incident.
+func (t *Trace) filesElsewhere(q Question) uint64 {
+	if q.File != nil || q.Incident != 0 {
+		return 0
+	}
+	counted := map[[32]byte]bool{}
+	for _, f := range t.files {
+		if f.body.Space == q.Space {
+			counted[f.body.SHA256] = counted[f.body.SHA256] || t.about(f.body.Incident, q)
+		}
+	}
+	n := uint64(0)
+	for _, here := range counted {
+		if !here {
+			n++
+		}
+	}
+	return n
+}
+
+// about says whether a file that was matched for an incident answers q.
+func (t *Trace) about(incident uint64, q Question) bool {
+	if incident == 0 || q.Incident != 0 {
+		return incident != 0 && incident == q.Incident
+	}
+	i := t.incidents[incident]
+	return i != nil && i.Since < q.Until && q.Since < i.Until &&
+		slices.ContainsFunc(i.Endpoints, func(name string) bool { return slices.Contains(q.Endpoints, name) })
+}
+
+// nearest gives up to n seen terminals, by edit distance and then by name.
 func (t *Trace) nearest(name string, n int) []string {
-	names := t.Endpoints()
+	names := t.Terminals()
 	distance := make(map[string]int, len(names))
 	for _, s := range names {
 		distance[s] = EditDistance(name, s)

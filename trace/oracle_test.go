@@ -393,7 +393,7 @@ func TestReplayGivesTheSameBytes(t *testing.T) {
 			say := func(tr *trace.Trace) string {
 				var out []any
 				a, err := tr.Impact(trace.Question{Space: "member", Endpoints: []string{name}, Since: 400 * day, Until: 410 * day}, nil)
-				out = append(out, a, fmt.Sprint(err), tr.ByEndpoint("member", name, 9*3600), tr.ByPrincipal("member", 1, 0), tr.Live(20))
+				out = append(out, a, fmt.Sprint(err), tr.ByEndpoint("member", name, 9*3600), tr.ByPrincipal("member", 1, 0))
 				b, err := json.Marshal(out)
 				if err != nil {
 					t.Fatal(err)

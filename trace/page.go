@@ -53,8 +53,8 @@ type rows struct {
 	packed *packedRows
 }
 
-// add keeps a row and gives the number of its customers.
-func (p *page) add(r row, subjects []uint32) (customers uint64) {
+// add keeps a row.
+func (p *page) add(r row, subjects []uint32) {
 	if p.rows.packed != nil { // a row for a day that was thought over
 		p.unseal()
 	}
@@ -64,9 +64,6 @@ func (p *page) add(r row, subjects []uint32) (customers uint64) {
 	p.last, p.lastSeq = r.at, r.seq
 	from := len(p.rows.ext)
 	p.rows.ext = appendExtents(p.rows.ext, subjects)
-	for _, e := range p.rows.ext[from:] {
-		customers += uint64(e.n)
-	}
 	switch n := len(p.rows.ext) - from; n {
 	case 0:
 	case 1:
@@ -76,7 +73,6 @@ func (p *page) add(r row, subjects []uint32) (customers uint64) {
 		r.start, r.n, r.many = uint32(from), uint32(n), true
 	}
 	p.rows.list = append(p.rows.list, r)
-	return customers
 }
 
 // appendExtents appends the distinct subjects as extents in ascending order.

@@ -8,6 +8,7 @@ package trace
 
 import (
 	"cmp"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -40,9 +41,10 @@ type Trace struct {
 	alerts  []alert
 	files   []file
 
-	recent recent
-	subs   subscribers
-	dims   dimCache
+	// What each incident asks about, as last stated.
+	incidents map[uint64]*sekisho.IncidentRevised
+
+	dims dimCache
 
 	accumulators sync.Pool // of *[]uint64, cleared: see counting
 }
@@ -59,10 +61,6 @@ type session struct {
 	at   sekisho.Time
 	end  *terminal
 	body *sekisho.SessionOpened
-	// The latest access of this session: its number, and the row of the live
-	// page that shows it.
-	number uint64
-	live   uint64
 }
 
 type shape struct {
@@ -76,6 +74,7 @@ type terminal struct {
 	index   uint32
 	unknown bool // nobody proved which terminal it is
 	used    bool // a session came from it; false for one that only a sensor saw
+	client  bool // a client of the gate came from it, or a sensor saw it
 	pages   []*page
 	anyRow  []anyRow
 	egress  []egress
@@ -130,6 +129,7 @@ func New() *Trace {
 		shapeOf:   map[uint64]uint32{},
 		endpoints: map[string]*terminal{},
 		spaces:    map[string]*space{},
+		incidents: map[uint64]*sekisho.IncidentRevised{},
 		openDay:   -1,
 	}
 }
@@ -160,6 +160,7 @@ func (t *Trace) Apply(e *sekisho.Entry) {
 		t.sessionOf[e.ID.Seq] = uint32(len(t.sessions))
 		end := t.endpoint(b.Endpoint)
 		end.used = true
+		end.client = end.client || b.Door == sekisho.DoorGate
 		t.sessions = append(t.sessions, session{seq: e.ID.Seq, at: e.Time, end: end, body: b})
 	case *sekisho.Shape:
 		t.shapeOf[e.ID.Seq] = uint32(len(t.shapes))
@@ -173,6 +174,7 @@ func (t *Trace) Apply(e *sekisho.Entry) {
 			t.unnamed = append(t.unnamed, g)
 		} else {
 			end := t.endpoint(b.Endpoint)
+			end.client = true
 			end.egress = append(end.egress, g)
 		}
 	case *sekisho.SensorRead:
@@ -183,6 +185,10 @@ func (t *Trace) Apply(e *sekisho.Entry) {
 		t.alerts = append(t.alerts, alert{e.ID.Seq, b})
 	case *sekisho.FileMatched:
 		t.files = append(t.files, file{e.ID.Seq, b})
+	case *sekisho.IncidentOpened:
+		t.incidents[e.ID.Seq] = &sekisho.IncidentRevised{Incident: e.ID.Seq, Endpoints: b.Endpoints, Until: math.MaxInt64}
+	case *sekisho.IncidentRevised:
+		t.incidents[b.Incident] = b
 	case *sekisho.RosterRead:
 		t.space(b.Space).roster = b
 	case *sekisho.Assigned:
@@ -231,13 +237,12 @@ func (t *Trace) access(e *sekisho.Entry, b *sekisho.Access) {
 		s.end.anyRow = append(s.end.anyRow, anyRow{e.ID.Seq, e.Time, hi, b.Number, b.Least, si, b.Reach, false})
 	}
 	p := t.page(s.end, name, int64(e.Time)/microsPerDay)
-	customers := p.add(row{at: e.Time, seq: e.ID.Seq, number: uint32(b.Number), session: si, shape: hi,
+	p.add(row{at: e.Time, seq: e.ID.Seq, number: uint32(b.Number), session: si, shape: hi,
 		purpose: b.Purpose, least: b.Least, class: b.Class}, b.Subjects)
 	if len(b.Subjects) > 0 {
 		sp := t.space(name)
 		sp.assigned = max(sp.assigned, slices.Max(b.Subjects))
 	}
-	t.tell(t.recent.add(s, si, hi, e, b, customers))
 }
 
 // page finds the page of an endpoint's day, or begins it.
@@ -294,10 +299,6 @@ func (t *Trace) narrow(b *sekisho.AccessClosed) {
 			stop = s.end.pages[i].day
 		}
 	}
-	if a := t.recent.find(s, b.Number); a != nil {
-		a.open, a.outcome = false, b.Outcome
-		t.tell(a)
-	}
 }
 
 // Endpoints lists every endpoint that a session came from or a sensor saw, by
@@ -311,6 +312,12 @@ func (t *Trace) Endpoints() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Terminals lists those of Endpoints from which somebody came to the gate, or
+// which a sensor saw: not sekisho's own consoles.
+func (t *Trace) Terminals() []string {
+	return slices.DeleteFunc(t.Endpoints(), func(n string) bool { return !t.endpoints[n].client })
 }
 
 // Spaces lists the spaces whose customers were accessed, by name.

@@ -140,33 +140,75 @@ func TestAnEndpointNeverSeenIsAnErrorWithTheNearestNames(t *testing.T) {
 	}
 }
 
-func TestTheLivePageSeesAStatementGrowAndEnd(t *testing.T) {
+// TestOwnConsolesAreNoTerminals: who mistypes a terminal's name is not sent to
+// the console.
+func TestOwnConsolesAreNoTerminals(t *testing.T) {
+	book := script(t, `session a 7 clerk pc-0417`)
+	book.Put(&sekisho.SessionOpened{Door: sekisho.DoorConsole, Endpoint: "console@127.0.0.1"})
+	book.Put(&sekisho.SessionOpened{Door: sekisho.DoorCommand, Endpoint: "sekisho", Verified: true})
+	tr := fold(book.Entries)
+	_, err := tr.Impact(trace.Question{Endpoints: []string{"pc-0418"}, Until: 1}, nil)
+	var unknown *trace.UnknownEndpoint
+	if !errors.As(err, &unknown) || !slices.Equal(unknown.Nearest, []string{"pc-0417"}) {
+		t.Errorf("got %v", err)
+	}
+	if got := tr.Endpoints(); len(got) != 3 {
+		t.Errorf("the endpoints are %v", got)
+	}
+}
+
+// TestFilesOfWhichIncident: a question that names neither a file nor an
+// incident counts the files of incidents about its endpoints in its window,
+// and says how many others there are.
+func TestFilesOfWhichIncident(t *testing.T) {
 	book := script(t, `
 		shape m member members identity
-		session s 7 clerk pc-0417
-		read s m 5
-		read s m 1..30 chunks=3
-		close s 2`)
-	tr := trace.New()
-	sub, slow := tr.Subscribe(10), tr.Subscribe(1)
-	for i := range book.Entries {
-		tr.Apply(&book.Entries[i])
+		session a 7 clerk pc-0417
+		session b 7 clerk pc-0533
+		read a m 1..20
+		read b m 1..20`)
+	now := book.Now
+	opened := func(endpoint string) uint64 {
+		return book.Put(&sekisho.IncidentOpened{Endpoints: []string{endpoint}})
 	}
-	var got []string
-	for len(sub.C) > 0 {
-		a := <-sub.C
-		got = append(got, fmt.Sprintf("%d.%d %d %v %v", a.Session, a.Number, a.Customers, a.Open, a.Outcome))
+	matched := func(incident uint64, hash byte, subjects ...uint32) {
+		book.Put(&sekisho.FileMatched{Incident: incident, SHA256: [32]byte{hash}, Rows: 9, Space: "member", Subjects: subjects})
 	}
-	want := "3.1 1 false completed|3.2 10 true open|3.2 20 true open|3.2 30 false completed|3.2 30 false client gone"
-	if strings.Join(got, "|") != want {
-		t.Errorf("got  %s\nwant %s", strings.Join(got, "|"), want)
-	}
-	if slow.Dropped() != 4 {
-		t.Errorf("%d dropped for the slow reader, want 4", slow.Dropped())
-	}
-	sub.Close()
-	live := tr.Live(10)
-	if len(live) != 2 || live[0].Number != 2 || live[0].Outcome != sekisho.ClientGone || live[1].Endpoint != "pc-0417" || live[1].Principal != 7 {
-		t.Errorf("live: %+v", live)
+	of0417, of0533 := opened("pc-0417"), opened("pc-0533")
+	matched(of0417, 1, 3, 4)
+	matched(of0533, 2, 5)
+	matched(0, 3, 6)
+	book.Put(&sekisho.IncidentRevised{Incident: of0533, Endpoints: []string{"pc-0533"}, Since: now - 2*day, Until: now + day})
+
+	for _, c := range []struct {
+		what      string
+		q         trace.Question
+		confirmed []uint32
+		code      string
+		elsewhere uint64
+	}{
+		{"one endpoint", trace.Question{Endpoints: []string{"pc-0417"}}, []uint32{3, 4}, "confirmed", 2},
+		{"both", trace.Question{Endpoints: []string{"pc-0417", "pc-0533"}}, []uint32{3, 4, 5}, "confirmed", 1},
+		{"an incident", trace.Question{Endpoints: []string{"pc-0417"}, Incident: of0533}, []uint32{5}, "confirmed", 0},
+		{"a window after the incident's", trace.Question{Endpoints: []string{"pc-0533"}, Since: now + day, Until: now + 2*day}, nil, "no_file", 3},
+		{"a file", trace.Question{Endpoints: []string{"pc-0417"}, File: &sekisho.FileMatched{Space: "member", Subjects: []uint32{9}}}, []uint32{9}, "confirmed", 0},
+	} {
+		if c.q.Until == 0 {
+			c.q.Since, c.q.Until = now-day, now+day
+		}
+		c.q.Lists = true
+		a, err := fold(book.Entries).Impact(c.q, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		elsewhere := uint64(0)
+		for _, n := range a.NotObserved {
+			if n.Code == "files_elsewhere" {
+				elsewhere = n.Count
+			}
+		}
+		if !slices.Equal(a.Lists.Confirmed, c.confirmed) || a.Numbers.Confirmed.Formula.Code != c.code || elsewhere != c.elsewhere {
+			t.Errorf("%s: confirmed %v by %q, %d files elsewhere; want %v, %q, %d", c.what, a.Lists.Confirmed, a.Numbers.Confirmed.Formula.Code, elsewhere, c.confirmed, c.code, c.elsewhere)
+		}
 	}
 }

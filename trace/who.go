@@ -7,6 +7,45 @@ import (
 	"sekisho"
 )
 
+// Access is one statement's effect on customers' data, with the facts of its
+// session: a line of a page.
+type Access struct {
+	ID          string             `json:"id"`  // of its first entry
+	Seq         uint64             `json:"seq"` // of its first entry
+	At          sekisho.Time       `json:"at"`
+	Session     uint64             `json:"session"`
+	Number      uint64             `json:"number"`
+	Endpoint    string             `json:"endpoint"`
+	Verified    bool               `json:"verified"`
+	Principal   uint32             `json:"principal"`   // ordinal in "staff"
+	Role        string             `json:"role"`        //
+	Application uint32             `json:"application"` // ordinal in "application"
+	Door        sekisho.Door       `json:"door"`
+	Purpose     uint32             `json:"purpose"`   // ordinal in "purpose"
+	Statement   uint32             `json:"statement"` // ordinal in "statement"
+	Verb        sekisho.Verb       `json:"verb"`
+	Class       sekisho.Class      `json:"class"`
+	Space       string             `json:"space"`
+	Tables      []string           `json:"tables"`
+	Columns     []string           `json:"columns"`
+	Categories  sekisho.Categories `json:"categories"`
+	Customers   uint64             `json:"customers"` // distinct within each chunk, added up over the chunks
+	Rows        uint64             `json:"rows"`
+	Reach       uint64             `json:"reach"`   // with AnyRow
+	Open        bool               `json:"open"`    // more may follow
+	Outcome     sekisho.Outcome    `json:"outcome"` // 0 while open
+}
+
+// facts fills in what a session and a shape say.
+func (t *Trace) facts(session, shape uint32) Access {
+	s, h := &t.sessions[session], t.shapes[shape].body
+	return Access{
+		Session: s.seq, Endpoint: s.end.name, Verified: s.body.Verified, Principal: s.body.Principal, Role: s.body.Role,
+		Application: s.body.Application, Door: s.body.Door, Statement: h.Statement, Verb: h.Verb, Space: h.Space,
+		Tables: h.Tables, Columns: h.Columns, Categories: h.Categories,
+	}
+}
+
 // WhoRead gives the accesses that name a customer, the newest first, no more
 // than limit (0: all). Each is one entry, that is one chunk of its statement.
 // Any-row accesses, which may have read anybody, are not among them.

@@ -52,7 +52,7 @@ func formulaText(code string) string {
 	case "confirmed":
 		return "{customers} distinct customers recognised among {rows} rows of {files} files ({damaged} rows match nobody) = {result}"
 	case "no_file":
-		return "no file was recovered or captured = {result}"
+		return "no recovered or captured file was compared for this question = {result}"
 	}
 	return ""
 }
@@ -133,6 +133,8 @@ func (n Note) English() string {
 		return "Some any-row accesses do not say how many customers they could reach, and no roster says how many there are."
 	case "no_roster":
 		return "No roster was read: nothing is broken down by its dimensions, and the population is not known."
+	case "files_elsewhere":
+		return fmt.Sprintf("Recovered or captured files that were compared for other incidents, or for none: %s. Whom they name is not counted here.", count)
 	case "confirmed_outside":
 		return fmt.Sprintf("Accounting gap: %s customers of the file are in no access that was counted. They were read another way, at another time, or from another endpoint.", count)
 	}
