@@ -24,7 +24,8 @@ func WithPeer(ctx context.Context, name string) context.Context {
 
 // Control serves the commands of this machine on a socket that only the
 // owner's account can open; whoever is there is a local administrator. Every
-// request must carry WithPeer. Each is a session of its own in the ledger.
+// request must carry WithPeer. Each is a session of its own in the ledger. Each
+// answer has the header Sekisho-Time-Zone: the zone that dates were read in.
 //
 //	POST /api/impact              a question as JSON → the answer as JSON
 //	POST /api/impact (multipart)  "question", then "file": the file is compared first
@@ -37,6 +38,7 @@ func (c *Console) Control() http.Handler {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			v := c.visit(w, r)
 			r.Body = http.MaxBytesReader(w, r.Body, limit)
+			w.Header().Set("Sekisho-Time-Zone", c.cfg.Zone.String())
 			answer, err := c.asPeer(v, do)
 			if err == errDone {
 				return

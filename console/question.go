@@ -99,11 +99,7 @@ func shownQuestion(q trace.Question, zone *time.Location) question {
 	out := question{Space: q.Space, Endpoints: q.Endpoints, Since: q.Since.Go().In(zone).Format("2006-01-02T15:04:05"),
 		Until: q.Until.Go().In(zone).Format("2006-01-02T15:04:05"), Compression: q.Compression, Incident: q.Incident}
 	for _, p := range q.Hostile {
-		if p.IsSingleIP() {
-			out.Hostile = append(out.Hostile, p.Addr().String())
-		} else {
-			out.Hostile = append(out.Hostile, p.String())
-		}
+		out.Hostile = append(out.Hostile, prefixText(p))
 	}
 	return out
 }

@@ -132,11 +132,15 @@ type Question struct {
 var ErrNotRunning = errors.New("no sekisho is running on this data directory")
 
 // A Caller reaches the house that runs on a data directory.
-type Caller struct{ http http.Client }
+type Caller struct {
+	http http.Client
+	// Zone is the house's, in which it read dates; nil before its first answer.
+	Zone *time.Location
+}
 
 // Call finds the running house.
 func Call(ctx context.Context, data string) (*Caller, error) {
-	c := &Caller{http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	c := &Caller{http: http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return dialControl(ctx, data)
 	}}}}
 	conn, err := dialControl(ctx, data)
@@ -216,6 +220,11 @@ func (c *Caller) post(ctx context.Context, path, kind string, body io.Reader, an
 		return fmt.Errorf("asking the running sekisho: %w", err)
 	}
 	defer resp.Body.Close()
+	if name := resp.Header.Get("Sekisho-Time-Zone"); name != "" {
+		if zone, err := time.LoadLocation(name); err == nil {
+			c.Zone = zone
+		}
+	}
 	if resp.StatusCode == http.StatusOK {
 		return answer(resp.Body)
 	}

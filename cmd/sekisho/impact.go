@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sekisho/console"
 	"sekisho/house"
 	"sekisho/trace"
 )
@@ -22,6 +23,7 @@ func impactCommand() *cobra.Command {
 		path, data string
 		file, list string
 		zoneName   string
+		lang       string
 		asJSON     bool
 	)
 	cmd := &cobra.Command{
@@ -48,6 +50,9 @@ so is every list of people (--list) that is given out.`,
 			zone, err := time.LoadLocation(zoneName)
 			if err != nil {
 				return usage{fmt.Errorf("--time-zone %s is unknown: use a name such as Asia/Tokyo", zoneName)}
+			}
+			if lang, err = language(lang); err != nil {
+				return err
 			}
 			tq, err := settle(q, zone)
 			if err != nil {
@@ -84,6 +89,9 @@ so is every list of people (--list) that is given out.`,
 						return c.List(ctx, list, q, recovered, out)
 					}
 					a, err = c.Impact(ctx, q, recovered)
+					if c.Zone != nil {
+						zone = c.Zone
+					}
 					return err
 				})
 				if err != nil || list != "" {
@@ -95,7 +103,11 @@ so is every list of people (--list) that is given out.`,
 				e.SetIndent("", "  ")
 				return e.Encode(a)
 			}
-			printAnswer(out, a)
+			words, err := console.NewTeller(lang, zone)
+			if err != nil {
+				return err
+			}
+			printAnswer(out, a, words)
 			return nil
 		},
 	}
@@ -109,6 +121,7 @@ so is every list of people (--list) that is given out.`,
 	flags.StringVar(&list, "list", "", "print who they are, as CSV: confirmed, suspected or worst-case")
 	flags.StringVar(&q.Space, "space", "", "whose data, if the ledger knows several kinds of people")
 	flags.StringVar(&zoneName, "time-zone", "Asia/Tokyo", "of the dates above, for a stopped ledger; a running sekisho has its own")
+	flags.StringVar(&lang, "lang", "", "language: en or ja; default by LANG")
 	flags.BoolVar(&asJSON, "json", false, "print the answer as JSON")
 	where(cmd, &path, &data)
 	for _, f := range []string{"endpoint", "since", "until"} {

@@ -109,9 +109,18 @@ func (l *lookAt) run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// speak chooses the language: what was asked for, else what the environment
-// says, as other programs read it (locale(7)).
+// speak is the survey's words in the language that language chooses.
 func speak(asked string) (*survey.Words, error) {
+	lang, err := language(asked)
+	if err != nil {
+		return nil, err
+	}
+	return survey.Speak(lang)
+}
+
+// language chooses one: what was asked for, else what the environment says, as
+// other programs read it (locale(7)).
+func language(asked string) (string, error) {
 	switch asked {
 	case "":
 		for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
@@ -121,9 +130,12 @@ func speak(asked string) (*survey.Words, error) {
 		}
 	case "en", "ja":
 	default:
-		return nil, usage{fmt.Errorf("--lang %s: use en or ja", asked)}
+		return "", usage{fmt.Errorf("--lang %s: use en or ja", asked)}
 	}
-	return survey.Speak(asked)
+	if asked == "ja" || strings.HasPrefix(asked, "ja_") || strings.HasPrefix(asked, "ja.") {
+		return "ja", nil
+	}
+	return "en", nil
 }
 
 // writeNew writes a file that is not there, or with force replaces it whole.

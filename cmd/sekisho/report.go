@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/term"
 
+	"sekisho/console"
 	"sekisho/ledger"
 	"sekisho/trace"
 )
@@ -24,59 +25,44 @@ func thousands(n uint64) string {
 	return s
 }
 
-func printAnswer(w io.Writer, a *trace.Answer) {
-	fmt.Fprintf(w, "whose        %s\nendpoints    %s\nwindow       %s until %s\n", a.Space, strings.Join(a.Endpoints, ", "), a.Since, a.Until)
+// printAnswer tells the four numbers, with the times of the zone that the
+// question was asked in.
+func printAnswer(out io.Writer, a *trace.Answer, w *console.Teller) {
+	head := func(key, text string) { fmt.Fprintf(out, "%s%s\n", console.Pad(w.Say(key), 13), text) }
+	head("answer.whose", a.Space)
+	head("answer.endpoints", strings.Join(a.Endpoints, ", "))
+	head("answer.window_is", w.Window(a))
 	if len(a.Hostile) > 0 {
-		fmt.Fprintf(w, "hostile      %v\n", a.Hostile)
+		head("answer.hostile", w.Hostile(a.Hostile))
 	}
-	fmt.Fprintf(w, "ledger       through entry %s\n\n", thousands(a.Through))
+	head("answer.ledger", w.Say("answer.through", thousands(a.Through)))
+	fmt.Fprintln(out)
 	top := max(a.WorstCase, 1)
 	for _, n := range []struct {
-		name string
+		key string
 		trace.Number
-	}{{"worst case", a.Numbers.WorstCase}, {"suspected", a.Numbers.Suspected}, {"sent at most", a.Numbers.SentAtMost}, {"confirmed", a.Numbers.Confirmed}} {
-		fmt.Fprintf(w, "%-13s%12s  %s\n", n.name, thousands(n.Value), strings.Repeat("█", int(n.Value*40/top)))
-		fmt.Fprintf(w, "  = %s\n", n.Formula.Text)
+	}{{"answer.worst_case", a.Numbers.WorstCase}, {"answer.suspected", a.Numbers.Suspected}, {"answer.sent_at_most", a.Numbers.SentAtMost}, {"answer.confirmed", a.Numbers.Confirmed}} {
+		fmt.Fprintf(out, "%s%12s  %s\n", console.Pad(w.Say(n.key), 13), thousands(n.Value), strings.Repeat("█", int(n.Value*40/top)))
+		fmt.Fprintf(out, "  = %s\n", w.Formula(n.Formula))
 		if e := n.Evidence; e.Entries > 0 {
-			fmt.Fprintf(w, "  stands on %s entries, %s to %s\n", thousands(e.Entries), e.First, e.Last)
+			fmt.Fprintf(out, "  %s\n", w.Say("answer.stands", w.Count("answer.entries", e.Entries), e.First, e.Last))
 		}
-		for _, line := range parts(n.Breakdown) {
-			fmt.Fprintf(w, "  %s\n", line)
+		for _, line := range w.Parts(n.Breakdown) {
+			fmt.Fprintf(out, "  %s\n", line)
 		}
-		fmt.Fprintln(w)
+		fmt.Fprintln(out)
 	}
-	fmt.Fprintln(w, "observed")
+	fmt.Fprintln(out, w.Say("answer.observed"))
 	for _, s := range a.Observed {
-		fmt.Fprintf(w, "  %-9s by %s, %s to %s\n", s.How, s.By, s.From, s.To)
+		fmt.Fprintf(out, "  %s %s\n", console.Pad(w.Code("how", s.How), 9), w.Say("answer.span", s.By, w.When(s.From), w.When(s.To)))
 	}
-	fmt.Fprintln(w, "not observed, or weakening the numbers")
+	fmt.Fprintln(out, w.Say("answer.notseen"))
 	if len(a.NotObserved) == 0 {
-		fmt.Fprintln(w, "  nothing known")
+		fmt.Fprintf(out, "  %s\n", w.Say("answer.nothing"))
 	}
 	for _, n := range a.NotObserved {
-		fmt.Fprintf(w, "  - %s\n", n.Text)
+		fmt.Fprintf(out, "  - %s\n", w.Note(n))
 	}
-}
-
-// parts writes a breakdown as one line for each dimension.
-func parts(list []trace.Part) (lines []string) {
-	var order []string
-	by := map[string][]string{}
-	for _, p := range list {
-		k := p.Dimension
-		if _, ok := by[k]; !ok {
-			order = append(order, k)
-		}
-		v := p.Value
-		if v == "" {
-			v = "(none)"
-		}
-		by[k] = append(by[k], v+" "+thousands(p.Count))
-	}
-	for _, k := range order {
-		lines = append(lines, "by "+k+": "+strings.Join(by[k], ", "))
-	}
-	return lines
 }
 
 func printReport(w io.Writer, r ledger.Report) {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -133,6 +134,14 @@ func TestUp(t *testing.T) {
 	if err != nil || !strings.Contains(out, "worst case              1") {
 		t.Errorf("%v: %s", err, out)
 	}
+	if !strings.Contains(out, "2020-01-01 until 2100-01-01 (JST, UTC+09:00)") {
+		t.Errorf("the window is not told as it was given: %s", out)
+	}
+	unknown := slices.Replace(slices.Clone(ask), 4, 5, "pc-0102")
+	said, err := r.sekisho(unknown...)
+	if err == nil || !strings.Contains(said, "never seen") || !strings.Contains(said, "nearest names are "+demoEndpoint+"\n") {
+		t.Errorf("an endpoint that was never seen: %v: %s", err, said)
+	}
 	out, err = r.sekisho(list...)
 	if err != nil || !strings.Contains(out, fmt.Sprint(member)) {
 		t.Errorf("%v: %s", err, out)
@@ -147,6 +156,9 @@ func TestUp(t *testing.T) {
 
 	// Stopped and started again it knows what it knew; killed, too.
 	r.stop()
+	if out, err := r.sekisho(unknown...); err == nil || out != said {
+		t.Errorf("a stopped ledger says %q, a running one %q", out, said)
+	}
 	if out, err = r.sekisho(ask...); err != nil || !strings.Contains(out, "worst case              1") {
 		t.Errorf("stopped: %v: %s", err, out)
 	}
