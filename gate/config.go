@@ -46,6 +46,10 @@ type TLS struct {
 	// ClientCA is a PEM file with the authority of the terminals' certificates.
 	// The endpoint's name is the certificate's common name.
 	ClientCA string `yaml:"client_ca"`
+	// ClientCRL is a PEM file with the revocation lists of that authority and of
+	// those under it. It is read again when it changes. Without it no certificate
+	// is ever revoked.
+	ClientCRL string `yaml:"client_crl"`
 	// Require refuses clients without TLS.
 	Require bool `yaml:"require"`
 }
@@ -164,6 +168,8 @@ func (c *Config) Check() error {
 		return errors.New("gate: tls: cert and key come together")
 	case c.TLS.Cert == "" && (c.TLS.Require || c.TLS.ClientCA != ""):
 		return errors.New("gate: tls: client_ca and require need cert and key")
+	case c.TLS.ClientCA == "" && c.TLS.ClientCRL != "":
+		return errors.New("gate: tls: client_crl needs client_ca: the authority whose lists they are")
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Roles)) {
 		r := c.Roles[name]
@@ -253,6 +259,9 @@ func (t *TLS) server() (*tls.Config, []byte, error) {
 			return nil, nil, fmt.Errorf("reading the authority of client certificates: %s holds no PEM certificate", t.ClientCA)
 		}
 		conf.ClientAuth = tls.VerifyClientCertIfGiven
+		if conf.VerifyConnection, err = t.admits(); err != nil {
+			return nil, nil, err
+		}
 	}
 	return conf, endPoint(cert.Leaf), nil
 }
