@@ -14,18 +14,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"sekisho"
 	"sekisho/disk"
 )
 
-// faulty is the machine's own disk, which can be full or broken.
+// faulty is the machine's own disk, which can be full or broken, or hang.
 type faulty struct {
 	disk.OS
 	full   atomic.Bool
 	broken atomic.Bool
-	grace  atomic.Int64 // syncs that still succeed on a broken disk
+	grace  atomic.Int64                  // syncs that still succeed on a broken disk
+	hangs  atomic.Pointer[chan struct{}] // syncs do not return before it is closed
+	quick  atomic.Bool                   // syncs do nothing, at once
+	kept   atomic.Int64                  // how many of them there were
 }
 
 func (d *faulty) OpenFile(name string, flag int, perm uint32) (disk.File, error) {
@@ -48,6 +52,13 @@ func (f *faultyFile) Allocate(size int64) error {
 func (f *faultyFile) Sync() error {
 	if f.d.broken.Load() && f.d.grace.Add(-1) < 0 {
 		return fmt.Errorf("sync: %w", syscall.EIO)
+	}
+	if until := f.d.hangs.Load(); until != nil {
+		f.d.kept.Add(1)
+		<-*until
+	}
+	if f.d.quick.Load() {
+		return nil
 	}
 	return f.File.Sync()
 }
@@ -177,6 +188,54 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// A disk that does not answer keeps those who must be recorded, and nobody
+// else: not those who come after, and not those whom the same loop serves.
+func TestADiskThatHangs(t *testing.T) {
+	d := &faulty{}
+	d.quick.Store(true) // so that the loop commits by itself
+	h := newHouse(t, withDisk(d, 8<<20))
+	ctx := context.Background()
+	waits, goesOn := h.connect("sato"), h.connect("sato")
+	const lookup = "select name from crm.member where member_no = 1001"
+	var name string
+	for range 50 { // long enough to know the disk for a quick one
+		if err := waits.QueryRow(ctx, lookup).Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	free := func(conn *pgx.Conn) {
+		t.Helper()
+		var n int
+		if err := conn.QueryRow(ctx, "select count(*) from crm.airport").Scan(&n); err != nil || n != 3 {
+			t.Errorf("an unprotected statement: %d, %v", n, err)
+		}
+	}
+	free(goesOn)
+	again := make(chan struct{})
+	d.hangs.Store(&again)
+	got := make(chan error, 1)
+	go func() { got <- waits.QueryRow(ctx, lookup).Scan(&name) }()
+	eventually(t, "the lookup hangs", func() bool { return d.kept.Load() > 0 })
+	for range 5 {
+		free(goesOn)
+	}
+	select {
+	case err := <-got:
+		t.Errorf("it was answered before it was recorded: %v", err)
+	default:
+	}
+	d.hangs.Store(nil)
+	close(again)
+	if err := <-got; err != nil {
+		t.Error(err)
+	}
+	free(waits)
+	if err := waits.QueryRow(ctx, lookup).Scan(&name); err != nil {
+		t.Error(err)
+	}
+	free(h.connect("sato"))
+}
+
 // The disk ends while a long result is on its way.
 func TestFullDiskInTheMiddleOfAResult(t *testing.T) {
 	d := &faulty{}
@@ -220,7 +279,7 @@ func TestBrokenDisk(t *testing.T) {
 		{"a long one", "Q " + long, ""},
 	} {
 		d := &faulty{}
-		h := newHouse(t, withDisk(d, 1<<20))
+		h := newHouse(t, withDisk(d, 8<<20))
 		r := h.raw("sato")
 		r.run(c.script + "\nQ rollback") // their shapes are in the ledger
 		d.grace.Store(2)

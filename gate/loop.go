@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -169,8 +170,15 @@ func (l *loop) resume(t *strand) {
 // rounds is how often the loop looks for more before it commits.
 const rounds = 4
 
+// hangs is how long a commit may keep the loop. A disk that took longer than a
+// quick one until now has the committer; this is for one that stops answering.
+const hangs = 50 * time.Millisecond
+
+// run serves until the loop ends, or until another has taken over because a
+// commit did not return.
 func (l *loop) run() {
-	defer close(l.stopped)
+	relief := time.AfterFunc(time.Hour, l.run)
+	relief.Stop()
 	busy := false
 	for !l.ends {
 		busy = l.round(l.patience(busy))
@@ -186,8 +194,13 @@ func (l *loop) run() {
 			}
 		}
 		l.owed = false
+		relief.Reset(hangs)
 		l.ledger.Commit()
+		if !relief.Stop() {
+			return // the loop is another's, and nothing of it may be touched
+		}
 	}
+	close(l.stopped)
 }
 
 // How long a round may wait.
