@@ -31,6 +31,7 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	POST /api/impact (multipart)  "question", then "file": the file is compared first
 //	POST /api/list?list=NAME      the same bodies → the list as CSV, recorded before its first byte
 //	POST /api/users/NAME/reset    → {"password": …}
+//	POST /api/certificates        what the authority did as JSON → {"entry": …}
 //	GET  /api/status              → the status page's JSON
 func (c *Console) Control() http.Handler {
 	mux := http.NewServeMux()
@@ -89,6 +90,7 @@ func (c *Console) Control() http.Handler {
 		}
 		return map[string]string{"name": v.r.PathValue("name"), "password": password}, nil
 	})
+	handle("POST /api/certificates", maxForm, func(v *visit) (any, error) { return c.certified(v) })
 	handle("GET /api/status", maxForm, func(v *visit) (any, error) { return c.facts(), nil })
 	return mux
 }

@@ -36,6 +36,14 @@ func (w *Teller) Code(group, word string) string { return w.t.code(group, word) 
 // Count is so many of something.
 func (w *Teller) Count(noun string, n uint64) string { return w.t.count(noun, n) }
 
+// Join joins a list with the words called key, in which _ is a space.
+func (w *Teller) Join(list []string, key string) string {
+	return strings.Join(list, strings.ReplaceAll(w.t.say(key), "_", " "))
+}
+
+// Duration is a length of time in seconds, with its two largest units.
+func (w *Teller) Duration(seconds float64) string { return w.t.duration(seconds) }
+
 // Formula says how a number came about.
 func (w *Teller) Formula(f trace.Formula) string { return w.t.formula(f) }
 
@@ -103,7 +111,7 @@ func (w *Teller) Parts(parts []trace.Part) (lines []string) {
 		}
 		switch {
 		case v == "":
-			v = "(" + w.t.say("none") + ")"
+			v = "(" + strings.ToLower(w.t.say("none")) + ")"
 		case w.t.Lang != "en" && p.Kind != "label":
 			v = w.t.code(group, v)
 		}
@@ -114,7 +122,7 @@ func (w *Teller) Parts(parts []trace.Part) (lines []string) {
 		if w.t.Lang != "en" {
 			name = w.t.code("dimension", d)
 		}
-		lines = append(lines, w.t.say("answer.by", name, strings.Join(by[d], strings.ReplaceAll(w.t.say("answer.comma"), "_", " "))))
+		lines = append(lines, w.t.say("answer.by", name, w.Join(by[d], "answer.comma")))
 	}
 	return lines
 }

@@ -137,7 +137,7 @@ func oneOfEach() []sekisho.Body {
 	return []sekisho.Body{&sekisho.LedgerOpened{}, &sekisho.LedgerClosed{}, &sekisho.Assigned{}, &sekisho.SessionOpened{},
 		&sekisho.SessionClosed{}, &sekisho.SessionRefused{}, &sekisho.Shape{}, &sekisho.Access{}, &sekisho.AccessClosed{},
 		&sekisho.Refused{}, &sekisho.RosterRead{}, &sekisho.SensorRead{}, &sekisho.Egress{}, &sekisho.Alert{},
-		&sekisho.IncidentOpened{}, &sekisho.IncidentRevised{}, &sekisho.FileMatched{}, &sekisho.UserChanged{}, &sekisho.SignedIn{}}
+		&sekisho.IncidentOpened{}, &sekisho.IncidentRevised{}, &sekisho.FileMatched{}, &sekisho.UserChanged{}, &sekisho.SignedIn{}, &sekisho.Certified{}}
 }
 
 // No template holds a word of its own: text between tags, and attributes that

@@ -158,9 +158,24 @@ func TestTheAnswersHoldAgainstTheTruth(t *testing.T) {
 			t.Errorf("another file moved other numbers: %d, %d, %d", a.WorstCase, a.Suspected, a.SentAtMost)
 		}
 	})
+	t.Run("the alerts add up", func(t *testing.T) {
+		a := r.Alerts
+		inIncidents := 0
+		for _, i := range a.Incidents {
+			inIncidents += i.Alerts
+		}
+		if a.Before+a.Judging+a.Sent+a.Other != a.All || inIncidents != a.All-a.Before || a.Before != r.Learning {
+			t.Errorf("%+v, %d while learning", a, r.Learning)
+		}
+		for _, term := range r.Answer.Numbers.Suspected.Formula.Terms {
+			if term.Name == "alerts" && int(term.Value) != a.Judging {
+				t.Errorf("the formula speaks of %v alerts, the report of %d", term.Value, a.Judging)
+			}
+		}
+	})
 	t.Run("the report", func(t *testing.T) {
 		var text strings.Builder
-		r.Text(&text)
+		r.Text(&text, teller(t, "en"))
 		for _, want := range []string{thousands(r.WorstCase), thousands(r.SentAtMost), "No credentials and no payment data", "precision"} {
 			if !strings.Contains(text.String(), want) {
 				t.Errorf("the report does not say %q:\n%s", want, text.String())
@@ -294,7 +309,7 @@ func TestShippedPlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Text(t.Output())
+	r.Text(t.Output(), teller(t, "en"))
 	if r.WorstCase != 750_000 || r.Suspected < 189_500 || r.Suspected >= 190_500 || r.SentAtMost > 21_000 || r.SentAtMost < 20_500 || r.Confirmed != 4131 {
 		t.Errorf("worst case %d, suspected %d, sent at most %d, confirmed %d", r.WorstCase, r.Suspected, r.SentAtMost, r.Confirmed)
 	}

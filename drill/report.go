@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sekisho"
+	"sekisho/console"
 	"sekisho/disk"
 	"sekisho/incident"
 	"sekisho/ledger"
@@ -44,6 +45,24 @@ type Report struct {
 	Spared   Spared             `json:"spared"`
 	Incident uint64             `json:"incident"`              // number of the incident that the bursts belong to; 0 if none was opened
 	Learning int                `json:"alerts_while_learning"` // before the case began
+	Alerts   Alerts             `json:"alerts"`
+}
+
+// Alerts is what became of every alert: Before + Judging + Sent + Other is all
+// of them, and all but Before are spread over the incidents.
+type Alerts struct {
+	All       int        `json:"all"`
+	Before    int        `json:"before"`  // recorded before the first infection
+	Judging   int        `json:"judging"` // the suspected: what was read at the infected terminals in the window
+	Sent      int        `json:"sent"`    // what was sent from them
+	Other     int        `json:"other"`   // at another terminal, or outside the window
+	Incidents []Incident `json:"incidents"`
+}
+
+// Incident is one that holds alerts of the case.
+type Incident struct {
+	Number uint64 `json:"number"`
+	Alerts int    `json:"alerts"`
 }
 
 // Truth is what the actors did, by their own account.
@@ -91,6 +110,9 @@ type Event struct {
 	At   time.Time `json:"at"`
 	Code string    `json:"code"` // "infected", "trial", "burst", "sent", "alert", "incident", "recovered"
 	What string    `json:"what"`
+	// Facts are the figures of What, in order, so that it can be told in another
+	// language.
+	Facts []string `json:"facts,omitempty"`
 	// Seen is when sekisho recorded an alert about it; zero if never. Delay is
 	// how long that took, in the drill's seconds.
 	Seen  time.Time `json:"seen,omitzero"`
@@ -154,7 +176,10 @@ func (s *stage) ask(ctx context.Context, p *Played) error {
 	r.WorstCase, r.Suspected, r.SentAtMost, r.Confirmed = a.WorstCase, a.Suspected, a.SentAtMost, a.Confirmed
 	s.compareWithTruth(r)
 	s.spared(r)
-	s.timeline(r, alerts)
+	if err := s.timeline(r, alerts); err != nil {
+		return err
+	}
+	s.count(r, alerts)
 	s.Progress("comparing with the truth", 1, 1)
 	return nil
 }
@@ -292,9 +317,16 @@ func (s *stage) spared(r *Report) {
 }
 
 // timeline tells what happened, and when sekisho saw it.
-func (s *stage) timeline(r *Report, alerts []sekisho.Entry) {
-	add := func(e Event) { r.Timeline = append(r.Timeline, e) }
-	add(Event{At: beaconOn, Code: "infected", What: fmt.Sprintf("%s, %s and %s begin to call %s, which nobody knows yet", firstPC, deskPC, marketingPC, relay)})
+func (s *stage) timeline(r *Report, alerts []sekisho.Entry) error {
+	words, err := console.NewTeller("en", japan)
+	if err != nil {
+		return err
+	}
+	add := func(e Event) {
+		e.What = e.tell(words)
+		r.Timeline = append(r.Timeline, e)
+	}
+	add(Event{At: beaconOn, Code: "infected", Facts: []string{firstPC, deskPC, marketingPC, relay}})
 	for i := range alerts {
 		if alerts[i].Time < sekisho.At(beaconOn) && alerts[i].Body.(*sekisho.Alert).Learning {
 			r.Learning++
@@ -323,21 +355,60 @@ func (s *stage) timeline(r *Report, alerts []sekisho.Entry) {
 		}
 		return e
 	}
-	add(seen(Event{At: trialOn, Code: "trial", What: fmt.Sprintf("the attacker tries the accounts %s and %s: %d people until %s, a few an evening", supervisor, marketer, r.Truth.TrialRead, trialOff.Format("2 January"))},
+	add(seen(Event{At: trialOn, Code: "trial", Facts: []string{supervisor, marketer, thousands(r.Truth.TrialRead), trialOff.Format(time.DateOnly)}},
 		trialOff.AddDate(0, 0, 1), "sweep", infected[:]...))
 	for _, b := range bursts {
-		add(seen(Event{At: b.from, Code: "burst", What: fmt.Sprintf("mass reading until %s from %s and %s", b.until.Format("15:04"), deskPC, marketingPC)}, b.until, "sweep", infected[:]...))
+		add(seen(Event{At: b.from, Code: "burst", Facts: []string{b.until.Format("15:04"), deskPC, marketingPC}}, b.until, "sweep", infected[:]...))
 		for _, p := range b.send {
-			add(seen(Event{At: p.at, Code: "sent", What: fmt.Sprintf("%s sends what it packed to %s", p.endpoint, dropSite)}, p.at.Add(24*time.Hour), "egress", p.endpoint))
+			add(seen(Event{At: p.at, Code: "sent", Facts: []string{p.endpoint, dropSite}}, p.at.Add(24*time.Hour), "egress", p.endpoint))
 		}
 	}
 	if r.Incident != 0 {
 		s.house.Views.Read(func() {
 			if i := s.house.Incidents.Get(r.Incident); i != nil {
-				add(Event{At: i.Opened.Go().In(japan), Code: "incident", What: fmt.Sprintf("sekisho opened incident %d; %d alerts belong to it", i.Number, len(i.Alerts))})
+				add(Event{At: i.Opened.Go().In(japan), Code: "incident", Facts: []string{fmt.Sprint(i.Number)}})
 			}
 		})
 	}
-	add(Event{At: askedAt, Code: "recovered", What: fmt.Sprintf("a file is found at %s; %d of its %d rows are recognised", deskPC, r.File.Matched, r.File.Rows)})
+	add(Event{At: askedAt, Code: "recovered", Facts: []string{deskPC, thousands(uint64(r.File.Matched)), thousands(uint64(r.File.Rows))}})
 	slices.SortStableFunc(r.Timeline, func(a, b Event) int { return cmp.Compare(a.At.UnixNano(), b.At.UnixNano()) })
+	return nil
+}
+
+// count says what became of every alert.
+func (s *stage) count(r *Report, alerts []sekisho.Entry) {
+	a := &r.Alerts
+	of := map[uint64]bool{}
+	for i := range alerts {
+		b := alerts[i].Body.(*sekisho.Alert)
+		at := slices.Contains(infected[:], b.Endpoint) && b.Until > sekisho.At(windowOn) && b.From < sekisho.At(windowOff)
+		a.All++
+		if alerts[i].Time < sekisho.At(beaconOn) {
+			a.Before++
+			continue
+		}
+		of[alerts[i].ID.Seq] = true
+		switch {
+		case at && b.Detector == "egress":
+			a.Sent++
+		case at:
+			a.Judging++
+		default:
+			a.Other++
+		}
+	}
+	s.house.Views.Read(func() {
+		for _, i := range s.house.Incidents.List() {
+			n := 0
+			for _, one := range i.Alerts {
+				if of[one.Seq] {
+					n++
+				}
+			}
+			if n > 0 {
+				a.Incidents = append(a.Incidents, Incident{i.Number, n})
+			}
+		}
+	})
+	slices.SortFunc(a.Incidents, func(x, y Incident) int { return cmp.Compare(x.Number, y.Number) })
 }

@@ -6,113 +6,133 @@ import (
 	"strings"
 	"time"
 
+	"sekisho/console"
 	"sekisho/trace"
 )
 
 // Text writes the report for people to read.
-func (r *Report) Text(w io.Writer) {
-	fmt.Fprintf(w, "DRILL %s: %s members, seed %d. The people are invented; the connections, statements and files were real.\n\n", r.Scenario, thousands(uint64(r.Members)), r.Seed)
-	fmt.Fprintln(w, "What happened, and when sekisho saw it")
+func (r *Report) Text(out io.Writer, w *console.Teller) {
+	line := func(key string, args ...any) { fmt.Fprintln(out, w.Say("report."+key, args...)) }
+	line("head", r.Scenario, thousands(uint64(r.Members)), r.Seed)
+	fmt.Fprintln(out)
+	line("happened")
 	for _, e := range r.Timeline {
-		fmt.Fprintf(w, "  %s  %s", e.At.Format("2006-01-02 15:04"), e.What)
-		switch {
-		case e.Delay != nil && *e.Delay < 1:
-			fmt.Fprintf(w, "  → seen by %q as it happened", e.By)
-		case e.Delay != nil:
-			fmt.Fprintf(w, "  → seen by %q after %v", e.By, time.Duration(*e.Delay*float64(time.Second)).Round(time.Second))
-		case e.Code == "trial":
-			fmt.Fprint(w, "  → not seen: below every hourly limit")
-		case e.Code == "burst" || e.Code == "sent":
-			fmt.Fprint(w, "  → not seen")
+		fmt.Fprintf(out, "  %s  %s", e.At.Format("2006-01-02 15:04"), e.tell(w))
+		if seen := e.tellSeen(w); seen != "" {
+			fmt.Fprintf(out, "  → %s", seen)
 		}
-		fmt.Fprintln(w)
+		fmt.Fprintln(out)
 	}
-	if r.Learning > 0 {
-		fmt.Fprintf(w, "  %d alerts came before that, about approved bulk jobs in their first weeks, which sekisho was still learning.\n", r.Learning)
-	}
+	r.alerts(out, w)
 
 	a := r.Answer
-	fmt.Fprintf(w, "\nThe four numbers, for %s from %s until %s, hostile %v\n", strings.Join(a.Endpoints, " and "), since, until, a.Hostile)
+	fmt.Fprintln(out)
+	line("numbers", strings.Join(a.Endpoints, ", "), w.Window(a), w.Hostile(a.Hostile))
 	for _, n := range []struct {
-		name string
+		key string
 		trace.Number
-	}{{"worst case", a.Numbers.WorstCase}, {"suspected", a.Numbers.Suspected}, {"sent at most", a.Numbers.SentAtMost}, {"confirmed", a.Numbers.Confirmed}} {
-		fmt.Fprintf(w, "\n  %-13s%10s  %s\n", n.name, thousands(n.Value), strings.Repeat("█", int(n.Value*40/max(a.WorstCase, 1))))
-		fmt.Fprintf(w, "    = %s\n", n.Formula.Text)
-		for _, line := range breakdown(n.Breakdown) {
-			fmt.Fprintf(w, "    %s\n", line)
+	}{{"answer.worst_case", a.Numbers.WorstCase}, {"answer.suspected", a.Numbers.Suspected}, {"answer.sent_at_most", a.Numbers.SentAtMost}, {"answer.confirmed", a.Numbers.Confirmed}} {
+		fmt.Fprintf(out, "\n  %s%10s  %s\n", console.Pad(w.Say(n.key), 13), thousands(n.Value), strings.Repeat("█", int(n.Value*40/max(a.WorstCase, 1))))
+		fmt.Fprintf(out, "    = %s\n", w.Formula(n.Formula))
+		for _, part := range w.Parts(n.Breakdown) {
+			fmt.Fprintf(out, "    %s\n", part)
 		}
 	}
-	fmt.Fprintln(w)
-	fmt.Fprintln(w, "  "+r.Spared.English())
+	fmt.Fprintf(out, "\n  %s\n\n", r.Spared.tell(w))
 
-	fmt.Fprintln(w, "\nNot observed, or weakening the numbers")
+	line("notseen")
 	if len(a.NotObserved) == 0 {
-		fmt.Fprintln(w, "  nothing known")
+		fmt.Fprintf(out, "  %s\n", w.Say("answer.nothing"))
 	}
 	for _, n := range a.NotObserved {
-		fmt.Fprintf(w, "  - %s\n", n.Text)
+		fmt.Fprintf(out, "  - %s\n", w.Note(n))
 	}
 
 	t := r.Truth
-	fmt.Fprintln(w, "\nThe truth, which only the actors knew")
-	fmt.Fprintf(w, "  %10s people were read at the infected terminals in the window; %s of them by the attacker\n", thousands(t.Read), thousands(t.AttackRead))
-	fmt.Fprintf(w, "  %10s people were read in the two bursts\n", thousands(t.BurstRead))
-	fmt.Fprintf(w, "  %10s people's data arrived at the drop site, in %s bytes\n", thousands(t.Taken), thousands(uint64(t.SentBytes)))
-	fmt.Fprintf(w, "  %10s people stand in the recovered file, %s of them undamaged\n", thousands(t.Recovered), thousands(t.Undamaged))
-	fmt.Fprintln(w, "\n  list          people      true  precision    recall")
+	fmt.Fprintln(out)
+	line("truth")
+	fact := func(n uint64, key string, args ...any) {
+		fmt.Fprintf(out, "  %10s %s\n", thousands(n), w.Say("report."+key, args...))
+	}
+	fact(t.Read, "read", thousands(t.AttackRead))
+	fact(t.BurstRead, "burst_read")
+	fact(t.Taken, "taken", thousands(uint64(t.SentBytes)))
+	fact(t.Recovered, "in_file", thousands(t.Undamaged))
+	fmt.Fprintf(out, "\n  %s%s%s%s%s\n", console.Pad(w.Say("report.list"), 13), console.Pad(w.Say("report.listed"), -9), console.Pad(w.Say("report.true"), -10),
+		console.Pad(w.Say("report.precision"), -11), console.Pad(w.Say("report.recall"), -10))
 	for _, l := range []struct {
-		name string
+		key string
 		Agreement
-	}{{"worst case", r.Lists.WorstCase}, {"suspected", r.Lists.Suspected}, {"confirmed", r.Lists.Confirmed}} {
-		fmt.Fprintf(w, "  %-11s%9s %9s  %9.4f %9.4f\n", l.name, thousands(l.Listed), thousands(l.True), l.Precision, l.Recall)
+	}{{"answer.worst_case", r.Lists.WorstCase}, {"answer.suspected", r.Lists.Suspected}, {"answer.confirmed", r.Lists.Confirmed}} {
+		fmt.Fprintf(out, "  %s%9s%10s%11.4f%10.4f\n", console.Pad(w.Say(l.key), 13), thousands(l.Listed), thousands(l.True), l.Precision, l.Recall)
 	}
 	if len(r.Violations) == 0 {
-		fmt.Fprintf(w, "\n  confirmed %s ≤ taken %s ≤ sent at most %s ≤ worst case %s, and everybody who was read is in the list.\n",
-			thousands(r.Confirmed), thousands(t.Taken), thousands(r.SentAtMost), thousands(r.WorstCase))
+		fmt.Fprintf(out, "\n  %s\n", w.Say("report.holds", thousands(r.Confirmed), thousands(t.Taken), thousands(r.SentAtMost), thousands(r.WorstCase)))
 	}
 	for _, v := range r.Violations {
-		fmt.Fprintf(w, "\n  VIOLATION: %s\n", v)
+		fmt.Fprintf(out, "\n  %s\n", w.Say("report.violation", v))
 	}
-	fmt.Fprintf(w, "\n%s of the case were played in %.0f s.\n", days(), r.Elapsed)
+	fmt.Fprintln(out)
+	line("played", int(askedAt.Sub(firstDay)/(24*time.Hour))+1, fmt.Sprintf("%.0f", r.Elapsed))
 }
 
-func days() string {
-	return fmt.Sprintf("%d days", int(askedAt.Sub(firstDay)/(24*time.Hour))+1)
+// alerts lays out what became of every alert, so that the reader can add up.
+func (r *Report) alerts(out io.Writer, w *console.Teller) {
+	a := r.Alerts
+	fmt.Fprintf(out, "\n%s\n", w.Say("report.alerts", thousands(uint64(a.All))))
+	for _, l := range []struct {
+		n   int
+		key string
+	}{{a.Before, "alerts_before"}, {a.Judging, "alerts_judging"}, {a.Sent, "alerts_sent"}, {a.Other, "alerts_other"}} {
+		if l.n > 0 {
+			fmt.Fprintf(out, "  %4d  %s\n", l.n, w.Say("report."+l.key))
+		}
+	}
+	var parts []string
+	for _, i := range a.Incidents {
+		parts = append(parts, w.Say("report.alerts_in", i.Number, i.Alerts))
+	}
+	if len(parts) > 0 {
+		fmt.Fprintf(out, "  %s\n", w.Say("report.alerts_of", a.All-a.Before, w.Join(parts, "report.and")))
+	}
 }
 
-// English tells what the ledger shows about the two tables that no role at an
+// tell says what happened.
+func (e Event) tell(w *console.Teller) string {
+	args := make([]any, len(e.Facts))
+	for i, f := range e.Facts {
+		args[i] = f
+	}
+	return w.Say("report.event."+e.Code, args...)
+}
+
+// tellSeen says when sekisho saw it; empty if there was nothing to be seen.
+func (e Event) tellSeen(w *console.Teller) string {
+	switch {
+	case e.Delay != nil && *e.Delay < 1:
+		return w.Say("report.seen_at_once", w.Code("report.by", e.By))
+	case e.Delay != nil:
+		return w.Say("report.seen_after", w.Code("report.by", e.By), w.Duration(*e.Delay))
+	case e.Code == "trial":
+		return w.Say("report.seen_below")
+	case e.Code == "burst" || e.Code == "sent":
+		return w.Say("report.unseen")
+	}
+	return ""
+}
+
+// tell says what the ledger shows about the two tables that no role at an
 // infected terminal needed.
-func (s Spared) English() string {
+func (s Spared) tell(w *console.Teller) string {
 	switch {
 	case s.Credentials && s.Payment:
-		return "No credentials and no payment data: no access at these terminals in the window gave any out."
+		return w.Say("report.spared_both")
 	case s.Credentials:
-		return "No credentials: no access at these terminals in the window gave any out. Payment data was given out."
+		return w.Say("report.spared_credentials")
 	case s.Payment:
-		return "No payment data: no access at these terminals in the window gave any out. Credentials were given out."
+		return w.Say("report.spared_payment")
 	}
-	return "That no credentials and no payment data were given out is not shown."
-}
-
-// breakdown writes the parts of a number, one line for each dimension.
-func breakdown(parts []trace.Part) (lines []string) {
-	var order []string
-	by := map[string][]string{}
-	for _, p := range parts {
-		if _, ok := by[p.Dimension]; !ok {
-			order = append(order, p.Dimension)
-		}
-		v := p.Value
-		if v == "" {
-			v = "(none)"
-		}
-		by[p.Dimension] = append(by[p.Dimension], v+" "+thousands(p.Count))
-	}
-	for _, d := range order {
-		lines = append(lines, "by "+d+": "+strings.Join(by[d], ", "))
-	}
-	return lines
+	return w.Say("report.spared_unknown")
 }
 
 // thousands writes 1234567 as 1,234,567.

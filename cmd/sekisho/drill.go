@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"sekisho/console"
 	"sekisho/demo"
 	"sekisho/drill"
 	"sekisho/house"
@@ -22,6 +24,7 @@ func drillCommand() *cobra.Command {
 		dir     string
 		seed    uint64
 		members int
+		lang    string
 		asJSON  bool
 	)
 	cmd := &cobra.Command{
@@ -37,6 +40,10 @@ Scenarios: jal-2014.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if args[0] != drill.Jal2014 {
 				return usage{fmt.Errorf("there is no drill called %q: there is %s", args[0], drill.Jal2014)}
+			}
+			words, err := reportWords(lang)
+			if err != nil {
+				return err
 			}
 			base, err := filepath.Abs(dir)
 			if err != nil {
@@ -62,7 +69,7 @@ Scenarios: jal-2014.`,
 				e.SetIndent("", "  ")
 				err = errors.Join(err, e.Encode(p.Report))
 			} else {
-				p.Report.Text(cmd.OutOrStdout())
+				p.Report.Text(cmd.OutOrStdout(), words)
 			}
 			return errors.Join(err, p.Close())
 		},
@@ -70,8 +77,22 @@ Scenarios: jal-2014.`,
 	cmd.Flags().StringVar(&dir, "dir", filepath.Join("var", "drills"), "where the drill keeps its own database and ledger")
 	cmd.Flags().Uint64Var(&seed, "seed", drill.DefaultSeed, "another number tells another story about other people")
 	cmd.Flags().IntVar(&members, "members", 1_000_000, "how many members the store has")
+	cmd.Flags().StringVar(&lang, "lang", "", "language of the report: en or ja; default by LANG")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	return cmd
+}
+
+// reportWords are the words of a report about Japan.
+func reportWords(lang string) (*console.Teller, error) {
+	lang, err := language(lang)
+	if err != nil {
+		return nil, err
+	}
+	zone, err := time.LoadLocation("Asia/Tokyo")
+	if err != nil {
+		return nil, err
+	}
+	return console.NewTeller(lang, zone)
 }
 
 // play plays jal-2014 into dir, in place of what was played there before. If
@@ -110,20 +131,32 @@ type record struct {
 	People   uint64
 	Members  int
 	Incident uint64
-	Text     string
+	En, Ja   string // the report
+}
+
+// text is the report in the language of w.
+func (r *record) text(w *console.Teller) string {
+	if w.Lang() == "ja" {
+		return r.Ja
+	}
+	return r.En
 }
 
 // perform plays jal-2014, or opens it as it was played before.
 func perform(ctx context.Context, dir string, cluster *demo.Cluster, people uint64, members int) (*performance, error) {
+	words, err := reportWords("")
+	if err != nil {
+		return nil, err
+	}
 	file := filepath.Join(dir, "played.json")
 	want := record{Software: house.Software, Seed: drill.DefaultSeed, People: people, Members: members}
 	var have record
 	if b, err := os.ReadFile(file); err == nil && json.Unmarshal(b, &have) == nil {
-		want.Text, want.Incident = have.Text, have.Incident
+		want.En, want.Ja, want.Incident = have.En, have.Ja, have.Incident
 		if have == want {
 			h, err := house.Reopen(ctx, dir, "Asia/Tokyo", house.Options{Log: logger(slog.LevelWarn)})
 			if err == nil {
-				return &performance{doors: doorsOf(ctx, h, h.Close), dir: dir, text: have.Text, incident: have.Incident}, nil
+				return &performance{doors: doorsOf(ctx, h, h.Close), dir: dir, text: have.text(words), incident: have.Incident}, nil
 			}
 			logger(slog.LevelWarn).Warn("the drill of an earlier run cannot be opened, so it is played again", "error", err)
 		}
@@ -131,14 +164,21 @@ func perform(ctx context.Context, dir string, cluster *demo.Cluster, people uint
 	p, err := play(ctx, dir, cluster, drill.DefaultSeed, people, members)
 	if err != nil {
 		if p != nil {
-			p.Report.Text(os.Stdout)
+			p.Report.Text(os.Stdout, words)
 			err = errors.Join(err, p.Close())
 		}
 		return nil, err
 	}
-	var text strings.Builder
-	p.Report.Text(&text)
-	want.Text, want.Incident = text.String(), p.Report.Incident
+	want.Incident = p.Report.Incident
+	for lang, into := range map[string]*string{"en": &want.En, "ja": &want.Ja} {
+		var text strings.Builder
+		w, err := reportWords(lang)
+		if err != nil {
+			return nil, errors.Join(err, p.Close())
+		}
+		p.Report.Text(&text, w)
+		*into = text.String()
+	}
 	b, err := json.Marshal(want)
 	if err == nil {
 		err = os.WriteFile(file, b, 0o600)
@@ -146,7 +186,7 @@ func perform(ctx context.Context, dir string, cluster *demo.Cluster, people uint
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("keeping the drill's report: %w", err), p.Close())
 	}
-	return &performance{doors: doorsOf(ctx, p.House, p.Close), dir: dir, text: want.Text, incident: want.Incident}, nil
+	return &performance{doors: doorsOf(ctx, p.House, p.Close), dir: dir, text: want.text(words), incident: want.Incident}, nil
 }
 
 // show opens the drill's console, with the users of another, and its control
