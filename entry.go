@@ -57,6 +57,7 @@ const (
 	KindFileMatched     Kind = 17
 	KindUserChanged     Kind = 18
 	KindSignedIn        Kind = 19
+	KindCertified       Kind = 20
 )
 
 // Body is what an entry says. The set of kinds is closed: only this package
@@ -108,6 +109,8 @@ func newBody(k Kind) Body {
 		return new(UserChanged)
 	case KindSignedIn:
 		return new(SignedIn)
+	case KindCertified:
+		return new(Certified)
 	}
 	return nil
 }

@@ -51,6 +51,7 @@ func specimens() []Entry {
 		&FileMatched{Incident: 15, By: 1, SHA256: hash(96), Rows: 4200, Damaged: 69, Space: "member", Subjects: []uint32{1, 5, 200}},
 		&UserChanged{User: 1, By: 2, Action: "created"},
 		&SignedIn{User: 1, Address: netip.MustParseAddr("127.0.0.1"), OK: true},
+		&Certified{Action: "login", Endpoint: "pc-0417", Serial: "5f3a0c66d1e84b7792ab34cd56ef7801", Until: 1_411_128_123_000_000, Principal: 3, By: 1},
 	}
 	var entries []Entry
 	for i, b := range bodies {

@@ -249,6 +249,8 @@ func (h *house) describe(b sekisho.Body) string {
 		return "nobody"
 	}
 	switch b := b.(type) {
+	case *sekisho.Certified:
+		return fmt.Sprintf("Certified %s of %s for %s by %s", b.Action, b.Endpoint, name("staff", b.Principal), name("staff", b.By))
 	case *sekisho.SignedIn:
 		return fmt.Sprintf("SignedIn %s ok=%v", name("staff", b.User), b.OK)
 	case *sekisho.SessionOpened:
