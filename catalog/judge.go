@@ -87,6 +87,12 @@ type Judgement struct {
 	// which keys the protected table has. True of Free judgements too.
 	Ties bool
 
+	// LeavesOut: it reads a view that is declared unprotected and leaves out
+	// rows of protected tables. The server may evaluate the statement's own
+	// conditions before the view's, so errors and notices can hold values of the
+	// rows left out, or tell of them by coming. True of Free judgements too.
+	LeavesOut bool
+
 	catalog  *Catalog
 	targets  []stmt.Target
 	mentions []mention
@@ -115,6 +121,8 @@ func (c *Catalog) Judge(s *stmt.Statement) Judgement {
 		if len(found) == 0 && !r.Maybe && !r.CTE && !creates(s) {
 			unknown = true
 		}
+		// It may be a materialized view that has just been made.
+		j.LeavesOut = j.LeavesOut || len(found) == 0 && s.Kind == stmt.Maintain
 		for _, rel := range found {
 			if s.Kind == stmt.Lock && rel.kind != 'v' {
 				continue // holds rows still, and shows none
@@ -133,6 +141,11 @@ func (c *Catalog) Judge(s *stmt.Statement) Judgement {
 				}
 			}
 			j.Ties = j.Ties || r.Written && rel.ties
+			j.LeavesOut = j.LeavesOut || rel.leavesOut
+			if rel.leavesOut && creates(s) && s.Kind != stmt.CreateTableAs && s.Kind != stmt.Maintain && !r.Maybe && opaque == "" {
+				// A view over it may be read before the next snapshot knows of it.
+				opaque = "create_view"
+			}
 			if r.Written && !r.Added {
 				for t := range rel.cascades {
 					touched[t] = true
@@ -271,6 +284,9 @@ func (c *Catalog) denied(s *stmt.Statement) string {
 	for _, f := range s.Functions {
 		if never(f.Name.Name) {
 			return "server_files_or_replication"
+		}
+		if others(f.Name.Name) {
+			return "other_sessions"
 		}
 	}
 	for _, r := range s.Relations {
@@ -604,7 +620,7 @@ func qualified(mentions []mention, qualifier []string) *relation {
 
 // plainCopy is COPY TO STDOUT of a protected table, or of a plain SELECT.
 func (c *Catalog) plainCopy(s *stmt.Statement, j *Judgement) string {
-	if s.Copy.Odd || s.Copy.Format != "text" && s.Copy.Format != "csv" || s.Copy.Encoding != "" && !safeEncoding(s.Copy.Encoding) {
+	if s.Copy.Odd || s.Copy.Format != "text" && s.Copy.Format != "csv" || s.Copy.Encoding != "" && !SafeEncoding(s.Copy.Encoding) {
 		return "copy_format"
 	}
 	if inner := s.Copy.Query; inner != nil {

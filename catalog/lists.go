@@ -64,6 +64,17 @@ func never(name string) bool {
 	return strings.HasSuffix(name, "_replication_slot")
 }
 
+// others says whether a function reaches into other sessions. Everybody of a
+// role shares one login upstream, so that the server would let each end
+// everybody else's.
+func others(name string) bool {
+	switch name {
+	case "pg_terminate_backend", "pg_cancel_backend", "pg_log_backend_memory_contexts":
+		return true
+	}
+	return false
+}
+
 // hidden are functions of PostgreSQL itself, and of extensions that come with
 // it, that read what their arguments do not show: SQL in strings, tables by
 // name, large objects, others' statements, other databases.
@@ -104,11 +115,11 @@ var stateful = map[string]bool{
 // serial are names that only look like types, where a column is defined.
 var serial = map[string]bool{"serial": true, "serial2": true, "serial4": true, "serial8": true, "smallserial": true, "bigserial": true}
 
-// safeEncodings are client encodings in which no byte of a longer character
+// SafeEncoding says whether a client encoding is one in which no byte of a longer character
 // can be read as an ASCII character, so that the server and this program agree
-// where a string ends. SJIS, BIG5, GBK, UHC, JOHAB, GB18030 and SHIFT_JIS_2004
+// where a string ends. Names are compared as the server does. SJIS, BIG5, GBK, UHC, JOHAB, GB18030 and SHIFT_JIS_2004
 // are not among them, and what is not known is not either.
-func safeEncoding(name string) bool {
+func SafeEncoding(name string) bool {
 	var b strings.Builder
 	for _, c := range strings.ToLower(name) {
 		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
@@ -142,7 +153,7 @@ func Setting(name string, values ...string) (reason string) {
 			return "unsafe_strings"
 		}
 	case "client_encoding":
-		if !safeEncoding(value) {
+		if !SafeEncoding(value) {
 			return "unsafe_encoding"
 		}
 	case "session_preload_libraries", "local_preload_libraries", "shared_preload_libraries", "dynamic_library_path", "session_replication_role":

@@ -56,6 +56,8 @@ type relation struct {
 	cascades     reach       // protected tables into which a change or deletion here is carried on
 	declared     bool        // listed as unprotected
 	under        []*relation // of a view: what it is made of
+	barrier      bool        // a view with security_barrier: nobody's conditions go before its own
+	leavesOut    bool        // a declared view without it, or a view over one
 	settings     bool        // pg_settings, or a view over it: writing it sets a setting
 	sensitive    bool        // of PostgreSQL itself, and holds values of users' tables or statements
 }
@@ -157,11 +159,12 @@ func first(s string) byte {
 
 func (c *Catalog) loadRelations(ctx context.Context, query Query) error {
 	err := rowsOf(ctx, query, "relations", `
-		SELECT c.oid, n.nspname, c.relname, c.relkind, (c.relpersistence = 't')::pg_catalog.text
+		SELECT c.oid, n.nspname, c.relname, c.relkind, (c.relpersistence = 't')::pg_catalog.text,
+			COALESCE(c.reloptions && ARRAY['security_barrier=true', 'security_barrier=on'], false)::pg_catalog.text
 		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 't', 'c')`,
 		func(v []string) error {
-			r := &relation{oid: oidOf(v[0]), schema: v[1], name: v[2], kind: first(v[3]), temporary: v[4] == "true", reaches: reach{}, cascades: reach{}}
+			r := &relation{oid: oidOf(v[0]), schema: v[1], name: v[2], kind: first(v[3]), temporary: v[4] == "true", barrier: v[5] == "true", reaches: reach{}, cascades: reach{}}
 			r.settings = r.schema == "pg_catalog" && r.name == "pg_settings"
 			r.sensitive = r.schema == "pg_toast" || r.schema == "pg_catalog" && sensitive[r.name] || r.name == "pg_stat_statements"
 			c.byOID[r.oid] = r
@@ -447,6 +450,9 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 				}
 				if guarded[view] && len(r.reaches) > 0 {
 					view.policy = true
+				}
+				if (r.leavesOut || view.declared && !view.barrier && view.kind == 'v' && r.concerning()) && !view.leavesOut {
+					view.leavesOut, changed = true, true
 				}
 				if r.settings && !view.settings {
 					view.settings, changed = true, true

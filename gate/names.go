@@ -193,6 +193,13 @@ func (r *replies) guarded(w *want) bool {
 	return sp == nil || sp.kind != planFree
 }
 
+// tells: errors and notices that come now may hold customers' values, or tell
+// of them by coming, though the rows do not: a declared view leaves some out.
+func (r *replies) tells(w *want) bool {
+	sp := w.statement()
+	return r.guarded(w) || sp != nil && sp.judgement.LeavesOut && w.typ != 'P'
+}
+
 // confirmed: the portal that the server runs is the one that the client side
 // took it for.
 func (r *replies) confirmed(w *want) bool {

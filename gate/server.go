@@ -307,7 +307,7 @@ func (r *replies) message(typ byte, from, to int) error {
 		channel, _, _ := cut0(body[4:])
 		return r.insert(appendMessage(nil, 'A', string(body[:4])+channel+"\x00\x00"))
 	case 'N':
-		if w := s.wants.first(); w != nil && r.guarded(w) {
+		if w := s.wants.first(); w != nil && r.tells(w) {
 			if !s.role.observes() {
 				return nil // that it came, and how often, can tell as much as its words
 			}
@@ -558,7 +558,7 @@ func (r *replies) errorReply(w *want, from, to int) error {
 	body := append([]byte(nil), r.c.buf[from+5:to]...)
 	if isFatal(body) { // the server ends the session; what was under way stays open until then
 		s.saidWhy = true
-		if w != nil && r.guarded(w) {
+		if w != nil && r.tells(w) {
 			return r.insert(redact(nil, 'E', body, 0, 0))
 		}
 		r.keep(from, to)
@@ -574,7 +574,7 @@ func (r *replies) errorReply(w *want, from, to int) error {
 		if w.late {
 			s.refused(w.refuse, s.number.Add(1), w.plan.statement, r.t)
 		}
-	case r.guarded(w):
+	case r.tells(w):
 		at, shift := 0, 0
 		if sp := w.statement(); sp != nil {
 			at, shift = sp.insertAt, sp.insertLen

@@ -10,6 +10,8 @@ import (
 	"maps"
 	"net"
 	"strings"
+
+	"sekisho/catalog"
 )
 
 // The first bytes of a connection: protocol section 55.2.1 (Start-up) and
@@ -211,26 +213,6 @@ var startupSettings = map[string]bool{
 	"sekisho.purpose": true,
 }
 
-// unsafeEncodings can hide a quote or a backslash inside a character, so that
-// the gate and the server would read a statement differently.
-var unsafeEncodings = map[string]bool{
-	"sjis": true, "shiftjis": true, "mskanji": true, "win932": true, "windows932": true, "shiftjis2004": true,
-	"big5": true, "win950": true, "windows950": true, "gbk": true, "win936": true, "windows936": true,
-	"gb18030": true, "uhc": true, "win949": true, "windows949": true, "johab": true,
-}
-
-func encodingKey(name string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'A' && r <= 'Z':
-			return r + 'a' - 'A'
-		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
-			return r
-		}
-		return -1
-	}, name)
-}
-
 // settings are the run-time parameters to ask the server for, out of the
 // startup packet's pairs and its "options".
 func (h *hello) settings() (map[string]string, error) {
@@ -255,7 +237,7 @@ func (h *hello) settings() (map[string]string, error) {
 			return nil, &startupError{"0A000", fmt.Sprintf("unsupported startup parameter: %q", clip(k)), "The gate passes on a short list of settings only; see the manual's page on the gate."}
 		}
 	}
-	if enc := out["client_encoding"]; unsafeEncodings[encodingKey(enc)] {
+	if enc := out["client_encoding"]; enc != "" && !catalog.SafeEncoding(enc) {
 		return nil, &startupError{"0A000", fmt.Sprintf("client encoding %q is not safe to read SQL in", clip(enc)), "Use UTF8 or EUC_JP; the client can convert its own files."}
 	}
 	return out, nil

@@ -12,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"sekisho/catalog"
 )
 
 // Connections to the server behind the gate.
@@ -59,7 +61,7 @@ func safeSetting(name, value string) bool {
 	case "standard_conforming_strings":
 		return value == "on"
 	case "client_encoding":
-		return !unsafeEncodings[encodingKey(value)]
+		return catalog.SafeEncoding(value)
 	}
 	return true
 }

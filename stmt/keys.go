@@ -31,7 +31,7 @@ var ErrRewrite = errors.New("the statement cannot be given hidden key columns")
 type Rewrite struct {
 	Text   string // the whole statement
 	At     int    // byte offset in the statement as written where Insert was put
-	Cut    int    // bytes of the statement as written that Insert replaces; only of COPY of a relation
+	Cut    int    // bytes of the statement as written that Insert replaces; only of TABLE t, and of COPY of a relation
 	Insert string
 
 	cut   int    // characters in the bytes that Insert replaces
@@ -81,11 +81,14 @@ func (s *Statement) WithKeys(keys []KeyRef) (Rewrite, error) {
 	if strings.Contains(lower(s.Text), Hidden) {
 		return Rewrite{}, fmt.Errorf("%w: it uses a name that begins with %s", ErrRewrite, Hidden)
 	}
-	at, err := topFrom(s.Text, from, to)
+	at, table, err := topFrom(s.Text, from, to)
 	if err != nil {
 		return Rewrite{}, err
 	}
 	var insert strings.Builder
+	if table > 0 { // TABLE t is SELECT * FROM t
+		insert.WriteString("SELECT *")
+	}
 	for i, k := range keys {
 		if i > 0 || len(of.Targets) > 0 {
 			insert.WriteString(", ")
@@ -97,11 +100,14 @@ func (s *Statement) WithKeys(keys []KeyRef) (Rewrite, error) {
 		fmt.Fprintf(&insert, "%s AS %s%d", quoteAll(ref), Hidden, i+1)
 	}
 	insert.WriteString(" ")
-	r := Rewrite{Text: s.Text[:at] + insert.String() + s.Text[at:], At: at, Insert: insert.String()}
+	if table > 0 {
+		insert.WriteString("FROM")
+	}
+	r := Rewrite{Text: s.Text[:at] + insert.String() + s.Text[at+table:], At: at, Cut: table, Insert: insert.String(), cut: table}
 	if err := s.prove(of, r.Text, keys); err != nil {
 		return Rewrite{}, err
 	}
-	if key, first, ok := shapeKey(s.Text); ok && s.Start == 0 && at <= first && len(of.Settings) == 0 {
+	if key, first, ok := shapeKey(s.Text); ok && s.Start == 0 && at <= first && table == 0 && len(of.Settings) == 0 {
 		r.shape = key
 	}
 	return r, nil
@@ -177,12 +183,13 @@ func unplace(m protoreflect.Message) {
 }
 
 // topFrom is the byte offset in text of the FROM that belongs to the first
-// SELECT in text[from:to]. It may be mistaken in statements that nobody has
+// SELECT in text[from:to], or of the word TABLE, whose length is table then, if
+// that is what it begins with. It may be mistaken in statements that nobody has
 // thought of yet; prove is what makes that harmless.
-func topFrom(text string, from, to int) (int, error) {
+func topFrom(text string, from, to int) (at, table int, err error) {
 	scan, err := pg.Scan(text)
 	if err != nil {
-		return 0, ErrRewrite
+		return 0, 0, ErrRewrite
 	}
 	depth, home := 0, -1
 	var before, last pg.Token // the two tokens before
@@ -206,16 +213,20 @@ func topFrom(text string, from, to int) (int, error) {
 			distinct := last == pg.Token_DISTINCT && (before == pg.Token_IS || before == pg.Token_NOT)
 			label := last == pg.Token_AS || last == pg.Token_ASCII_46 // AS from, x.from
 			if depth == home && !distinct && !label {
-				return int(t.Start), nil
+				return int(t.Start), 0, nil
+			}
+		case pg.Token_TABLE:
+			if home < 0 {
+				return int(t.Start), int(t.End - t.Start), nil
 			}
 		default:
-			if home < 0 { // TABLE t
-				return 0, ErrRewrite
+			if home < 0 {
+				return 0, 0, ErrRewrite
 			}
 		}
 		before, last = last, t.Token
 	}
-	return 0, ErrRewrite
+	return 0, 0, ErrRewrite
 }
 
 func quoteAll(fields []string) string {

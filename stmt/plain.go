@@ -174,15 +174,15 @@ func joinedOn(join *pg.JoinExpr) []Column {
 		return []Column{{Fields: using}}
 	}
 	e := join.Quals.GetAExpr()
-	if e == nil {
+	if e == nil || e.Lexpr.GetColumnRef() == nil || e.Rexpr.GetColumnRef() == nil {
 		return nil
 	}
 	return []Column{{Fields: fieldsOf(e.Lexpr.GetColumnRef().GetFields())}, {Fields: fieldsOf(e.Rexpr.GetColumnRef().GetFields())}}
 }
 
-// equalities says whether a join's condition is nothing but column = column,
-// once or several times with AND. USING and NATURAL leave none, and are just
-// that.
+// equalities says whether a join's condition is nothing but column = column, or
+// column = constant or parameter, once or several times with AND. USING and
+// NATURAL leave none, and are just that.
 func equalities(n *pg.Node) bool {
 	if n == nil {
 		return true
@@ -192,7 +192,18 @@ func equalities(n *pg.Node) bool {
 	}
 	e := n.GetAExpr()
 	return e != nil && e.Kind == pg.A_Expr_Kind_AEXPR_OP && nameOf(e.Name).Name == "=" &&
-		e.Lexpr.GetColumnRef() != nil && e.Rexpr.GetColumnRef() != nil
+		(e.Lexpr.GetColumnRef() != nil && comparable(e.Rexpr) || comparable(e.Lexpr) && e.Rexpr.GetColumnRef() != nil)
+}
+
+// comparable is a column, a constant or a parameter, perhaps with a type.
+func comparable(n *pg.Node) bool {
+	if cast := n.GetTypeCast(); cast != nil {
+		n = cast.Arg
+		if n.GetColumnRef() != nil {
+			return false
+		}
+	}
+	return n.GetColumnRef() != nil || n.GetAConst() != nil || n.GetParamRef() != nil
 }
 
 // expressions says whether everything below n is a node that is known to be

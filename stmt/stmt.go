@@ -79,16 +79,17 @@ type Relation struct {
 	Taken bool // CREATE TABLE takes over its columns, and may take over defaults, checks and indexes: LIKE, INHERITS, PARTITION OF
 
 	// Tried: it stands on the side of an outer join that may be missing, and
-	// is joined by more than equalities of columns. A row in which it is
+	// is joined by more than equalities of a column with a column, a constant or
+	// a parameter. A row in which it is
 	// missing then tells what its rows do not hold, and names none of them.
 	Tried bool
 
 	Locked bool // Top, and FOR UPDATE or the like locks its rows
 
 	// Missing: it stands on the side of an outer join that may be missing, and
-	// is joined by equalities of columns only. On are the two sides of the
-	// equality if there is but one and nothing else is joined on its side; of
-	// USING, the one column. Else On is empty.
+	// is joined by such equalities only. On are the two columns of the equality
+	// if there is but one and nothing else is joined on its side; of USING, the
+	// one column. Else On is empty.
 	Missing bool
 	On      []Column
 

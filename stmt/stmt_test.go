@@ -132,6 +132,9 @@ func TestWithKeys(t *testing.T) {
 		{`((select a from t)) limit 3`, `((select a , "t"."k" AS __sekisho_1 from t)) limit 3`},
 		{`select U&"\0061" from t`, `select U&"\0061" , "t"."k" AS __sekisho_1 from t`},
 		{`select a[1], row(1, 2), array[a, b] from t where x = 'y' for update`, `select a[1], row(1, 2), array[a, b] , "t"."k" AS __sekisho_1 from t where x = 'y' for update`},
+		{`table t`, `SELECT *, "t"."k" AS __sekisho_1 FROM t`},
+		{`/* table */ table only s.t order by 1`, `/* table */ SELECT *, "s"."t"."k" AS __sekisho_1 FROM only s.t order by 1`},
+		{`copy (table"t")to stdout`, `copy (SELECT *, "t"."k" AS __sekisho_1 FROM"t")to stdout`},
 		{`copy (select a from t) to stdout (format csv)`, `copy (select a , "t"."k" AS __sekisho_1 from t) to stdout (format csv)`},
 		{`COPY/* ( */(select (a) from t where (b) > 1)to stdout`, `COPY/* ( */(select (a) , "t"."k" AS __sekisho_1 from t where (b) > 1)to stdout`},
 	} {
@@ -141,7 +144,7 @@ func TestWithKeys(t *testing.T) {
 			t.Errorf("%s\n got %s, %v\nwant %s", c.text, r.Text, err, c.want)
 			continue
 		}
-		if got := r.Text[:r.At] + r.Text[r.At+len(r.Insert):]; got != s.Text {
+		if got := r.Text[:r.At] + s.Text[r.At:r.At+r.Cut] + r.Text[r.At+len(r.Insert):]; got != s.Text {
 			t.Errorf("without the insertion it is %s", got)
 		}
 	}
@@ -150,7 +153,7 @@ func TestWithKeys(t *testing.T) {
 		t.Errorf("a long name is %s", got)
 	}
 	for _, refused := range []string{
-		`table t`, `select 1`, `select distinct a from t`, `select a from t union select a from t`,
+		`select 1`, `select distinct a from t`, `select a from t union select a from t`,
 		`select __sekisho_1 from t`, `select a from t order by "__SEKISHO_1"`, `select a from (select 1) t`, `values (1)`,
 		`insert into t select a from t`, `copy t to stdout`, `copy (select distinct a from t) to stdout`, `select a into b from t`,
 	} {
