@@ -1,0 +1,263 @@
+package catalog
+
+import (
+	"context"
+	"strings"
+
+	"sekisho/stmt"
+)
+
+// What is not in a statement's text: what views read, and what writes set off.
+
+// loadViews carries protection through views, materialized views and rules, by
+// what the server says that they depend on and by what their text says: the
+// server notes no dependency on what is its own, such as pg_stats.
+func (c *Catalog) loadViews(ctx context.Context, query Query) error {
+	reviewed := c.reviewedOID()
+	depends := map[*relation][]*relation{}
+	err := rowsOf(ctx, query, "views", `
+		SELECT r.ev_class, d.refclassid::pg_catalog.regclass::pg_catalog.text, d.refobjid
+		FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend d
+			ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
+		WHERE r.ev_class >= 16384 AND d.refobjid >= 16384 AND d.refobjid <> r.ev_class`,
+		func(v []string) error {
+			view := c.byOID[oidOf(v[0])]
+			if view == nil || view.kind != 'v' && view.kind != 'm' { // a rule on writes: see loadEffects
+				return nil
+			}
+			switch strings.TrimPrefix(v[1], "pg_catalog.") {
+			case "pg_class":
+				if r := c.byOID[oidOf(v[2])]; r != nil {
+					depends[view] = append(depends[view], r)
+				}
+			case "pg_proc":
+				if !reviewed[v[2]] && !view.declared {
+					view.opaque = "it calls a function that nobody reviewed"
+				}
+			}
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	// Views that are locked now are not understood until they are free again.
+	err = rowsOf(ctx, query, "view definitions", `
+		WITH shut AS MATERIALIZED (`+shut+`)
+		SELECT c.oid, CASE WHEN c.oid IN (SELECT t.oid FROM shut t) THEN '' ELSE pg_catalog.pg_get_viewdef(c.oid) END FROM pg_catalog.pg_class c
+		WHERE c.relkind IN ('v', 'm') AND c.oid >= 16384`,
+		func(v []string) error {
+			view := c.byOID[oidOf(v[0])]
+			if view == nil {
+				return nil
+			}
+			if v[1] == "" && strings.HasSuffix(c.version, unlocked) {
+				c.version += " locked since" // so that it is read again
+			}
+			parsed, err := stmt.Analyse(v[1])
+			if err != nil || len(parsed) != 1 {
+				if !view.protected() && !view.declared {
+					view.opaque = "its definition is not understood"
+				}
+				return nil
+			}
+			for _, r := range parsed[0].Relations {
+				depends[view] = append(depends[view], c.find(r)...)
+			}
+			if view.protected() || view.declared {
+				return nil
+			}
+			view.sensitive = view.sensitive || counts(&parsed[0])
+			for _, f := range parsed[0].Functions {
+				if why := c.functionTrouble(f, false); why != "" {
+					view.opaque = why
+				}
+			}
+			for _, o := range parsed[0].Operators {
+				if c.operators[o.Name] {
+					view.opaque = "it uses an operator that nobody reviewed"
+				}
+			}
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	for view, on := range depends {
+		view.under = on
+	}
+	guarded := map[*relation]bool{} // by policies that read other relations
+	err = rowsOf(ctx, query, "policies", `
+		SELECT p.polrelid, d.refobjid FROM pg_catalog.pg_depend d
+		JOIN pg_catalog.pg_policy p ON p.oid = d.objid JOIN pg_catalog.pg_class c ON c.oid = p.polrelid
+		WHERE d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+			AND d.refobjid <> p.polrelid AND c.relrowsecurity`,
+		func(v []string) error {
+			if table, r := c.byOID[oidOf(v[0])], c.byOID[oidOf(v[1])]; table != nil && r != nil {
+				depends[table] = append(depends[table], r)
+				guarded[table] = true
+			}
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	// Views may depend on each other in a circle, so: until nothing changes.
+	for changed := true; changed; {
+		changed = false
+		for view, on := range depends {
+			for _, r := range on {
+				if r == view {
+					continue
+				}
+				if guarded[view] && len(r.reaches) > 0 {
+					view.policy = true
+				}
+				if (r.leavesOut || view.declared && !view.barrier && view.kind == 'v' && r.concerning()) && !view.leavesOut {
+					view.leavesOut, changed = true, true
+				}
+				if r.settings && !view.settings {
+					view.settings, changed = true, true
+				}
+				if view.protected() || view.declared {
+					continue
+				}
+				for t := range r.reaches {
+					if !view.reaches[t] {
+						view.reaches[t], changed = true, true
+					}
+				}
+				if r.sensitive && !view.sensitive {
+					view.sensitive, changed = true, true
+				}
+				if r.opaque != "" && view.opaque == "" {
+					view.opaque, changed = r.opaque, true
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// shut are the views that nobody can read the definition of, because somebody
+// holds, or waits for, a lock on them or on what they are made of. The server
+// would wait, and whoever holds such a lock could keep everything else that
+// has changed from being seen.
+const shut = `
+	SELECT c.oid FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation
+	WHERE l.mode = 'AccessExclusiveLock' AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+		AND c.oid >= 16384 AND c.relkind IN ('v', 'm')
+	UNION SELECT r.ev_class FROM pg_catalog.pg_locks l
+	JOIN pg_catalog.pg_depend d ON d.refobjid = l.relation AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+		AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+	JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
+	WHERE l.mode = 'AccessExclusiveLock' AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())`
+
+// unlocked ends a version in which no view is locked.
+const unlocked = " 0:0"
+
+// loadEffects finds what a write sets off: triggers, rules, and foreign keys
+// that carry it on into a protected table.
+func (c *Catalog) loadEffects(ctx context.Context, query Query) error {
+	reviewed := c.reviewedOID()
+	err := rowsOf(ctx, query, "triggers", `
+		SELECT t.tgrelid, t.tgfoid FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal`,
+		func(v []string) error {
+			if r := c.byOID[oidOf(v[0])]; r != nil && !reviewed[v[1]] && oidOf(v[1]) >= firstUserOID {
+				r.writes = "a trigger runs a function that nobody reviewed"
+			}
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	err = rowsOf(ctx, query, "rules", `
+		SELECT r.ev_class FROM pg_catalog.pg_rewrite r WHERE r.rulename <> '_RETURN'`,
+		func(v []string) error {
+			if rel := c.byOID[oidOf(v[0])]; rel != nil {
+				rel.writes = "a rule rewrites the statement"
+			}
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	// A write to a table may be one to its partitions and heirs.
+	for changed := true; changed; {
+		changed = false
+		for oid, list := range c.children {
+			for _, child := range list {
+				parent, r := c.byOID[oid], c.byOID[child]
+				if parent != nil && r != nil && r.writes != "" && parent.writes == "" {
+					parent.writes, changed = r.writes, true
+				}
+			}
+		}
+	}
+	carries := map[*relation][]*relation{}
+	err = rowsOf(ctx, query, "foreign keys", `
+		SELECT k.confrelid, k.conrelid, (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd'))::pg_catalog.text
+		FROM pg_catalog.pg_constraint k WHERE k.contype = 'f'`,
+		func(v []string) error {
+			from, to := c.byOID[oidOf(v[0])], c.byOID[oidOf(v[1])]
+			if from == nil || to == nil {
+				return nil
+			}
+			from.ties = from.ties || to.concerning()
+			to.ties = to.ties || from.concerning()
+			if v[2] == "true" {
+				carries[from] = append(carries[from], to)
+			}
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	for from := range carries {
+		seen := map[*relation]bool{from: true}
+		for next := carries[from]; len(next) > 0; {
+			to := next[0]
+			next = next[1:]
+			if seen[to] {
+				continue
+			}
+			seen[to] = true
+			for t := range to.reaches {
+				from.cascades[t] = true
+			}
+			if to.writes != "" {
+				from.writes = to.writes
+			}
+			from.ties = from.ties || to.ties // the deletion may fail there
+			next = append(next, carries[to]...)
+		}
+	}
+	// A write to a view may be one to the tables under it, and one to a table
+	// may fail in a partition of it.
+	for changed := true; changed; {
+		changed = false
+		for oid, list := range c.children {
+			for _, child := range list {
+				parent, r := c.byOID[oid], c.byOID[child]
+				if parent != nil && r != nil && r.ties && !parent.ties {
+					parent.ties, changed = true, true
+				}
+			}
+		}
+		for _, view := range c.byOID {
+			for _, r := range view.under {
+				if r.writes != "" && view.writes == "" {
+					view.writes, changed = r.writes, true
+				}
+				if r.ties && !view.ties {
+					view.ties, changed = true, true
+				}
+				for t := range r.cascades {
+					if !view.cascades[t] {
+						view.cascades[t], changed = true, true
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
