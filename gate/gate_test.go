@@ -176,6 +176,10 @@ func newHouse(t testing.TB, opts ...option) *house {
 	must(err)
 	h.gate, err = New(ctx, o.gate, o.catalog, h.ledger, h.vault, slog.New(slog.NewTextHandler(o.log, nil)))
 	must(err)
+	if withoutTheLoop {
+		h.gate.loop.end()
+		h.gate.loop = nil
+	}
 	l, err := net.Listen("tcp", conf.Listen)
 	must(err)
 	h.addr = l.Addr().String()
