@@ -74,6 +74,7 @@ type Console struct {
 	streams  turnstile
 	presses  map[string]*press // by language
 	closing  chan struct{}     // closed by Close: streams hang up
+	well     lastHealth
 	closed   sync.Once
 
 	shapesMu sync.Mutex

@@ -2,12 +2,17 @@ package console
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
+	"sync"
+	"time"
 
 	"sekisho"
+	"sekisho/ledger"
 )
 
 // statusPage is what there is, and what was not observed.
@@ -53,8 +58,8 @@ type rosterLine struct {
 
 func (c *Console) facts() *statusPage {
 	trouble := ""
-	if c.cfg.Views.Err() != nil {
-		trouble = "status.trouble"
+	if code := c.health(); code != "" {
+		trouble = "status.trouble." + code
 	}
 	l := c.cfg.Live
 	l.mu.Lock()
@@ -80,17 +85,61 @@ func (c *Console) facts() *statusPage {
 
 func (c *Console) status(v *visit) (page, error) { return c.facts(), nil }
 
-// healthz answers 200 while entries can be read and written as far as is
-// known, else 503. It tells strangers nothing more.
+// lastHealth is what was found a moment ago, so that strangers who ask often do
+// not keep the ledger busy.
+type lastHealth struct {
+	mu   sync.Mutex
+	at   time.Time
+	code string
+}
+
+const (
+	healthKept     = time.Second
+	healthPatience = 2 * time.Second
+)
+
+// health is empty while entries can be written and the pages follow, as far as
+// is known; else a code.
+func (c *Console) health() string {
+	h := &c.well
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.at.IsZero() || time.Since(h.at) > healthKept {
+		h.code = c.lookAtHealth()
+		h.at = time.Now()
+	}
+	return h.code
+}
+
+func (c *Console) lookAtHealth() string {
+	ctx, stop := context.WithTimeout(context.Background(), healthPatience)
+	defer stop()
+	err := c.cfg.Ledger.Health(ctx)
+	switch {
+	case err == nil && c.cfg.Views.Err() != nil:
+		return "views"
+	case err == nil:
+		return ""
+	case errors.Is(err, ledger.ErrFull):
+		return "ledger_full"
+	case errors.Is(err, ledger.ErrBusy):
+		return "ledger_busy"
+	}
+	return "ledger_failed"
+}
+
+// healthz answers 200 while entries can be written and the pages follow, else
+// 503 with the reason. It tells strangers nothing more.
 func (c *Console) healthz(v *visit) (page, error) {
-	v.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	v.w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	v.w.Header().Set("Cache-Control", "no-store")
-	if c.facts().Trouble != "" {
-		v.w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprintln(v.w, "unwell")
+	code := c.health()
+	if code == "" {
+		fmt.Fprintln(v.w, `{"status":"ok"}`)
 		return nil, errDone
 	}
-	fmt.Fprintln(v.w, "ok")
+	v.w.WriteHeader(http.StatusServiceUnavailable)
+	fmt.Fprintf(v.w, "{\"status\":\"unwell\",\"reason\":%q,\"what\":%q}\n", code, c.presses["en"].say("status.trouble."+code))
 	return nil, errDone
 }
 
@@ -105,6 +154,11 @@ func (c *Console) metrics(v *visit) (page, error) {
 	}
 	gauge("ledger_last_entry", "Sequence number of the last durable entry.", p.Last)
 	gauge("ledger_epoch", "How often the ledger was opened.", p.Epoch)
+	accepts := uint64(1)
+	if code := c.health(); code != "" && code != "views" {
+		accepts = 0
+	}
+	gauge("ledger_accepts", "1 while the ledger takes entries; 0 when it is full, has failed or waits for its disk.", accepts)
 	gauge("views_applied_entry", "Sequence number that the views stand at.", p.Applied)
 	gauge("gate_sessions_open", "Client sessions open at the gate.", p.Sessions)
 	gauge("alerts", "Alerts in the ledger.", p.Alerts)
