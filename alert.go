@@ -6,12 +6,12 @@ import "net/netip"
 // access by Principal at Endpoint from From (inclusive) until Until
 // (exclusive) is judged by it.
 type Alert struct {
-	Detector  string // "sweep", "egress"
+	Detector  string // "sweep", "egress", "outside"
 	Principal uint32 // ordinal in "staff"; 0 for any
 	Endpoint  string
 	From      Time
 	Until     Time
-	Observed  uint64     // distinct customers, or bytes out
+	Observed  uint64     // distinct customers, or bytes out; outside: rows, 0 if only a connection was seen
 	Limit     uint64     // what would still have been quiet
 	Learning  bool       // too little past to know this principal: judged by its peers and the floor alone
 	Target    netip.Addr // egress: the hostile destination

@@ -50,6 +50,10 @@ type Config struct {
 	// files cannot be compared here.
 	MatchFile func(ctx context.Context, file io.Reader, space string) (*sekisho.FileMatched, error)
 
+	// Outside says how the last search for ways round the gate went. nil: there
+	// is no gate.
+	Outside func() Outside
+
 	Name     string // the ledger's name
 	Drill    string // the scenario, if the ledger is a drill: every page says so, loudly
 	Software string // the version

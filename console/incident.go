@@ -349,6 +349,12 @@ func (c *Console) timeline(v *visit, one *incident.Incident, p *incidentPage, q 
 			add(b.From, a.Seq, "alert_egress", true, b.Endpoint, b.Target.String(), v.bytes(b.Observed))
 		case "sweep":
 			add(b.From, a.Seq, "alert_sweep", true, b.Endpoint, cmp.Or(c.named("staff", b.Principal), "–"), number(b.Observed), number(b.Limit))
+		case "outside":
+			kind := "alert_outside"
+			if b.Observed == 0 {
+				kind = "alert_outside_session"
+			}
+			add(b.From, a.Seq, kind, true, cmp.Or(c.named("staff", b.Principal), "–"), b.Endpoint, number(b.Observed))
 		default:
 			add(b.From, a.Seq, "alert", true, v.code("reason", b.Detector), b.Endpoint)
 		}

@@ -36,10 +36,22 @@ type statusPage struct {
 	Kinds    []kindCount  `json:"kinds"`
 	Sensors  []sensorLine `json:"sensors"`
 	Rosters  []rosterLine `json:"rosters"`
+	Outside  *Outside     `json:"outside,omitempty"`
 	Trouble  string       `json:"trouble,omitempty"` // a key of words: why something stands still
 }
 
 func (*statusPage) file() string { return "status" }
+
+// Outside is how the search for what passes the gate by stands.
+type Outside struct {
+	At   sekisho.Time `json:"at"`   // of the last look that succeeded; 0 if none did
+	Code string       `json:"code"` // "off", "waiting", "failed" or "looked"
+	// Missing says what a look that succeeded could not see: "sessions" (some are
+	// hidden from the reader), "statements" (some are), "no_statistics"
+	// (pg_stat_statements is not there), "logins" (whose sessions with the gate's
+	// logins are cannot be told).
+	Missing []string `json:"not_observed"`
+}
 
 type kindCount struct {
 	Kind  string `json:"kind"`
@@ -61,13 +73,18 @@ func (c *Console) facts() *statusPage {
 	if code := c.health(); code != "" {
 		trouble = "status.trouble." + code
 	}
+	var outside *Outside
+	if c.cfg.Outside != nil && c.cfg.Mode != "" {
+		o := c.cfg.Outside()
+		outside = &o
+	}
 	l := c.cfg.Live
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := &l.facts
 	p := &statusPage{Ledger: c.cfg.Name, Drill: c.cfg.Drill, Software: c.cfg.Software, Mode: c.cfg.Mode, Gate: f.gate,
 		Epoch: f.epoch, Entries: f.total, Last: c.cfg.Ledger.Last(), Applied: f.last, LastAt: f.lastAt, OpenedAt: f.openedAt,
-		Dropped: f.opened.Dropped, Sessions: f.gateOpen, Alerts: f.alerts, AnyRow: f.anyRow, NoName: f.noName, Trouble: trouble}
+		Dropped: f.opened.Dropped, Sessions: f.gateOpen, Alerts: f.alerts, AnyRow: f.anyRow, NoName: f.noName, Outside: outside, Trouble: trouble}
 	for k, n := range f.kinds {
 		p.Kinds = append(p.Kinds, kindCount{kindName(k), n})
 	}
@@ -163,6 +180,10 @@ func (c *Console) metrics(v *visit) (page, error) {
 	gauge("gate_sessions_open", "Client sessions open at the gate.", p.Sessions)
 	gauge("alerts", "Alerts in the ledger.", p.Alerts)
 	gauge("any_row_accesses", "Accesses that could be every customer of their tables.", p.AnyRow)
+	if o := p.Outside; o != nil {
+		gauge("outside_looked_seconds", "Unix time of the last search for ways round the gate that succeeded.", uint64(max(0, o.At))/1e6)
+		gauge("outside_not_observed", "Kinds of things that it could not see.", uint64(len(o.Missing)))
+	}
 	fmt.Fprint(v.w, "# HELP sekisho_entries Entries in the ledger.\n# TYPE sekisho_entries gauge\n")
 	for _, k := range p.Kinds {
 		fmt.Fprintf(v.w, "sekisho_entries{kind=%q} %d\n", k.Kind, k.Count)

@@ -15,7 +15,10 @@ import (
 // A reader is sekisho's own connection to the database, for the catalog and
 // the roster. Its search path holds nothing that a user could have made, and
 // its transactions cannot write.
-type reader struct{ conn *pgconn.PgConn }
+type reader struct {
+	conn *pgconn.PgConn
+	over func() // to be called when it is closed
+}
 
 func (g *Gate) reader(ctx context.Context) (*reader, error) {
 	conf, err := g.upstreamConfig(g.conf.Upstream.Reader)
@@ -29,17 +32,18 @@ func (g *Gate) reader(ctx context.Context) (*reader, error) {
 	} {
 		conf.RuntimeParams[k] = v
 	}
-	conn, err := pgconn.ConnectConfig(ctx, conf)
+	conn, err := g.dial(ctx, conf)
 	if err != nil {
 		return nil, fmt.Errorf("connecting upstream as the reader %s: %w", g.conf.Upstream.Reader.User, err)
 	}
-	return &reader{conn}, nil
+	return &reader{conn, func() { g.backends.over(conn.PID()) }}, nil
 }
 
 func (r *reader) close() {
 	ctx, stop := context.WithTimeout(context.Background(), 2*time.Second)
 	defer stop()
 	r.conn.Close(ctx)
+	r.over()
 }
 
 // query is a catalog.Query.

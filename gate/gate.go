@@ -45,6 +45,7 @@ type Gate struct {
 	sick       atomic.Bool // the ledger refused the last entry
 	loop       *loop       // of the sessions without TLS; nil: they have goroutines
 	closing    atomic.Bool
+	backends   backends
 	tries      tries
 
 	mu       sync.Mutex
@@ -206,6 +207,7 @@ func (g *Gate) handle(ctx context.Context, conn net.Conn) {
 		return
 	}
 	conn.SetDeadline(time.Time{})
+	defer g.backends.over(s.upstream.PID)
 	defer s.hangUp()
 	s.ride(g.loop)
 	g.mu.Lock()

@@ -19,7 +19,7 @@ import (
 // Connections to the server behind the gate.
 
 // connect opens a connection upstream as one role's login.
-func (g *Gate) connect(ctx context.Context, login Login, settings map[string]string) (*pgconn.HijackedConn, error) {
+func (g *Gate) connect(ctx context.Context, login Login, settings map[string]string) (_ *pgconn.HijackedConn, err error) {
 	conf, err := g.upstreamConfig(login)
 	if err != nil {
 		return nil, err
@@ -33,10 +33,15 @@ func (g *Gate) connect(ctx context.Context, login Login, settings map[string]str
 	if conf.RuntimeParams["client_encoding"] == "" {
 		conf.RuntimeParams["client_encoding"] = "UTF8"
 	}
-	conn, err := pgconn.ConnectConfig(ctx, conf)
+	conn, err := g.dial(ctx, conf)
 	if err != nil {
 		return nil, fmt.Errorf("connecting upstream as %s: %w", login.User, err)
 	}
+	defer func() {
+		if err != nil {
+			g.backends.over(conn.PID())
+		}
+	}()
 	up, err := conn.Hijack()
 	if err != nil {
 		return nil, fmt.Errorf("connecting upstream as %s: %w", login.User, err)

@@ -54,6 +54,9 @@ type Config struct {
 
 	// Roster is how often the list of everybody is read anew. Default 24h.
 	Roster time.Duration `yaml:"roster"`
+
+	// Outside is the search for what passes the gate by.
+	Outside Outside `yaml:"outside"`
 }
 
 // Console says where the pages are.

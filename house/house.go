@@ -54,6 +54,7 @@ type House struct {
 	now     func() time.Time
 	drill   string
 	past    past
+	outside lookout
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
@@ -122,10 +123,12 @@ func Open(ctx context.Context, c Config, base string, o Options) (h *House, err 
 }
 
 // past is a fold of what the house itself must know to begin: how far the
-// ledger knows each vault space, and when the rosters were last read.
+// ledger knows each vault space, when the rosters were last read, and what was
+// told of ways round the gate.
 type past struct {
 	highest map[string]uint32
 	roster  sekisho.Time
+	told    told
 }
 
 func (*past) Name() string { return "house-past" }
@@ -136,6 +139,8 @@ func (p *past) Apply(e *sekisho.Entry) {
 		p.highest[b.Space] = max(p.highest[b.Space], b.First+b.Count-1)
 	case *sekisho.RosterRead:
 		p.roster = e.Time
+	case *sekisho.Alert:
+		p.told.apply(b)
 	}
 }
 
@@ -157,7 +162,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	if quiet {
 		reactions, views = nil, append(views, h.Incidents) // folded all the same
 	}
-	h.past.highest = map[string]uint32{}
+	h.past.highest, h.past.told = map[string]uint32{}, newTold()
 	h.Views = view.New(view.Config{
 		Follow: h.Ledger.Follow, Last: h.Ledger.Last, Append: h.append, Log: h.Log,
 		Views: views, Reactions: reactions,

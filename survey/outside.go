@@ -156,6 +156,7 @@ func ReadSessions(ctx context.Context, query catalog.Query, protected []string) 
 			`+readableBy("a.usesysid")+`
 		FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid
 		WHERE a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid()
+			AND a.leader_pid IS NULL -- a parallel worker is its leader's session
 		ORDER BY a.pid`, []string{arrayOf(protected)}, func(v []string) {
 		s := Session{Backend: int32(number(v[0])), Role: v[1], Hidden: v[3] == "t", Superuser: v[5] == "t", Tables: lines(v[6])}
 		s.Address, _ = netip.ParseAddr(v[2])

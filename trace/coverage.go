@@ -75,7 +75,23 @@ func (t *Trace) notObserved(q Question, a *Answer, s *scope, c *counts, roster b
 	if c.outside > 0 {
 		add(Note{Code: "confirmed_outside", Count: c.outside})
 	}
+	if n, rows := t.passedBy(q); n > 0 {
+		add(Note{Code: "passed_by", Count: n, Reach: rows})
+	}
 	return list
+}
+
+// passedBy counts what the database itself reported of the window that did not
+// come through the gate: alerts, and the rows of protected tables in them. At
+// which terminal it was is not known, so that it concerns every question.
+func (t *Trace) passedBy(q Question) (alerts, rows uint64) {
+	for _, a := range t.alerts {
+		if b := a.body; b.Detector == "outside" && b.From < q.Until && b.Until > q.Since {
+			alerts++
+			rows += b.Observed
+		}
+	}
+	return alerts, rows
 }
 
 func (t *Trace) gateGaps(q Question, add func(Note)) {

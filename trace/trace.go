@@ -183,6 +183,9 @@ func (t *Trace) Apply(e *sekisho.Entry) {
 		t.epochs = append(t.epochs, epoch{e.ID.Gate, e.ID.Epoch, e.ID.Seq, e.Time, e.Time})
 	case *sekisho.Alert:
 		t.alerts = append(t.alerts, alert{e.ID.Seq, b})
+		if b.Detector == "outside" {
+			t.endpoint(b.Endpoint) // no session speaks of it
+		}
 	case *sekisho.FileMatched:
 		t.files = append(t.files, file{e.ID.Seq, b})
 	case *sekisho.IncidentOpened:

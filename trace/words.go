@@ -137,6 +137,8 @@ func (n Note) English() string {
 		return fmt.Sprintf("Recovered or captured files that were compared for other incidents, or for none: %s. Whom they name is not counted here.", count)
 	case "confirmed_outside":
 		return fmt.Sprintf("Accounting gap: %s customers of the file are in no access that was counted. They were read another way, at another time, or from another endpoint.", count)
+	case "passed_by":
+		return fmt.Sprintf("The database reported what did not come through the gate: %s alerts, with %s rows of protected tables. Whose they are is not known, and no number holds them.", count, figure(float64(n.Reach)))
 	}
 	return n.Code
 }

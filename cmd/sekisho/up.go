@@ -79,6 +79,7 @@ func stand(ctx context.Context, c house.Config, base string, level slog.Level) (
 	h.FollowZeek(d.ctx)
 	d.running.Go(func() { h.KeepRosters(d.ctx) })
 	d.running.Go(func() { h.KeepRevised(d.ctx) })
+	d.running.Go(func() { h.KeepOutside(d.ctx) })
 	return d, nil
 }
 
