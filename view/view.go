@@ -323,7 +323,7 @@ func Fold(entries iter.Seq2[sekisho.Entry, error], views ...View) (uint64, error
 	var n uint64
 	for e, err := range entries {
 		if err != nil {
-			return n, fmt.Errorf("folding the ledger after %d entries: %w", n, err)
+			return n, fmt.Errorf("folding the ledger beyond entry %d: %w", n, err)
 		}
 		n++
 		if e.Body == nil {

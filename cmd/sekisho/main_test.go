@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -30,7 +31,7 @@ func TestCommands(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("SEKISHO_LOG", "error")
-			return makeLedger(filepath.Join(e.WorkDir, "data"))
+			return errors.Join(makeLedger(filepath.Join(e.WorkDir, "data")), makeLedger(filepath.Join(e.WorkDir, "other")))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"flip": flip},
 	})

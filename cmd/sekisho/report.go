@@ -16,6 +16,14 @@ import (
 
 // How answers look on a terminal. Nothing here decides anything.
 
+// counted is "1 segment" or "2 segments".
+func counted[N int | int64 | uint64](n N, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return thousands(uint64(n)) + " " + what
+}
+
 // thousands writes 1234567 as 1,234,567.
 func thousands(n uint64) string {
 	s := fmt.Sprint(n)
@@ -66,7 +74,7 @@ func printAnswer(out io.Writer, a *trace.Answer, w *console.Teller) {
 }
 
 func printReport(w io.Writer, r ledger.Report) {
-	fmt.Fprintf(w, "entries   %s in %s groups, %d segments, %d epochs\n", thousands(r.Entries), thousands(r.Groups), r.Segments, r.Epochs)
+	fmt.Fprintf(w, "entries   %s in %s, %s, %s\n", thousands(r.Entries), counted(r.Groups, "group"), counted(r.Segments, "segment"), counted(r.Epochs, "epoch"))
 	fmt.Fprintf(w, "from      %v at %v\nto        %v at %v\nchain     %x\n", r.First, r.From, r.Last, r.Until, r.Chain)
 	if r.Torn > 0 {
 		fmt.Fprintf(w, "torn      %d bytes of a write that was never acknowledged\n", r.Torn)
@@ -82,6 +90,16 @@ func printReport(w io.Writer, r ledger.Report) {
 	}
 	if r.OK() {
 		fmt.Fprintln(w, "every entry is as it was written")
+	}
+}
+
+func (r *nameReport) print(w io.Writer) {
+	fmt.Fprintf(w, "vault     %s in %s compared\n", counted(r.Keys, "key"), counted(r.Commitments, "commitment"))
+	for _, p := range r.Problems {
+		fmt.Fprintf(w, "PROBLEM   %s\n", p)
+	}
+	if len(r.Problems) == 0 {
+		fmt.Fprintln(w, "every name is the one that was recorded")
 	}
 }
 
