@@ -210,6 +210,9 @@ func open(dir string) (a *Authority, err error) {
 // Root is the file that the gate is to trust, as tls.client_ca.
 func (a *Authority) Root() string { return filepath.Join(a.dir, rootCert) }
 
+// Issuer is the certificate of the issuing key.
+func (a *Authority) Issuer() *x509.Certificate { return a.issuer }
+
 // Lists is the file that the gate is to read as tls.client_crl.
 func (a *Authority) Lists() string { return filepath.Join(a.dir, listFile) }
 
