@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"sekisho"
+	"sekisho/trace"
 	"sekisho/vault"
 )
 
@@ -428,22 +429,5 @@ func near(a, b string) bool {
 	if len(b)-len(a) > 2 || len(b) > 64 {
 		return false
 	}
-	// The edit distance, row by row.
-	var row [65]int
-	for j := range len(b) + 1 {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)] <= 2
+	return trace.EditDistance(a, b) <= 2
 }
