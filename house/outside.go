@@ -78,8 +78,8 @@ type told struct {
 	rows     map[uint32]sekisho.Time // of a role: until when they were last told
 }
 
-// passing is a session that did not come through the gate. Two that began in
-// the same second are one.
+// passing is a session that did not come through the gate. Two of one role from
+// one place that began in the same microsecond are one.
 type passing struct {
 	role     uint32 // ordinal in "staff"
 	endpoint string

@@ -152,7 +152,7 @@ func (own Own) holds(s Session) bool {
 func ReadSessions(ctx context.Context, query catalog.Query, protected []string) (list []Session, err error) {
 	err = each(ctx, query, `
 		SELECT a.pid, a.usename, pg_catalog.host(a.client_addr), a.backend_start IS NULL,
-			pg_catalog.date_part('epoch', a.backend_start)::pg_catalog.int8, r.rolsuper,
+			(pg_catalog.date_part('epoch', a.backend_start) * 1000000)::pg_catalog.int8, r.rolsuper,
 			`+readableBy("a.usesysid")+`
 		FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid
 		WHERE a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid()
@@ -161,7 +161,7 @@ func ReadSessions(ctx context.Context, query catalog.Query, protected []string) 
 		s := Session{Backend: int32(number(v[0])), Role: v[1], Hidden: v[3] == "t", Superuser: v[5] == "t", Tables: lines(v[6])}
 		s.Address, _ = netip.ParseAddr(v[2])
 		if !s.Hidden {
-			s.Since = time.Unix(number(v[4]), 0)
+			s.Since = time.UnixMicro(number(v[4]))
 		}
 		list = append(list, s)
 	})
