@@ -119,6 +119,9 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 	case string:
 		if name == "Reason" || name == "Action" || name == "Detector" {
 			f.Group = "reason"
+			if _, refused := body.(*sekisho.Refused); refused {
+				f.Group = "refusal"
+			}
 		}
 	case uint32:
 		if space := ordinalSpaces[name]; space != "" {

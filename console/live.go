@@ -10,7 +10,8 @@ import (
 
 const (
 	livePast    = 2000 // statements kept for the live page
-	livePage1   = 100  // statements on the page at first, and in one event at most
+	liveFirst   = 25   // statements on the page, unless more are asked for
+	livePage1   = 300  // statements on the page, and in one event, at most
 	liveMinutes = 60
 	liveOpen    = 50_000 // statements and sessions followed at a time
 	liveBatch   = 250 * time.Millisecond

@@ -14,11 +14,15 @@ type liveFilter struct {
 	Principal string `json:"principal"`
 	Category  string `json:"category"`
 	category  sekisho.Categories
+	rows      int // how many at most; 0 is liveFirst
 }
 
 func readLiveFilter(r *http.Request) (liveFilter, error) {
 	q := r.URL.Query()
-	f := liveFilter{Endpoint: strings.TrimSpace(q.Get("endpoint")), Principal: strings.TrimSpace(q.Get("principal")), Category: q.Get("category")}
+	f := liveFilter{rows: liveFirst, Endpoint: strings.TrimSpace(q.Get("endpoint")), Principal: strings.TrimSpace(q.Get("principal")), Category: q.Get("category")}
+	if q.Get("rows") == "more" {
+		f.rows = livePage1
+	}
 	if f.Category != "" {
 		c, err := sekisho.ParseCategory(f.Category)
 		if err != nil {
@@ -61,6 +65,8 @@ type livePage struct {
 	Open     uint64       `json:"sessions_open"`
 	Any      []string     `json:"-"` // every category, for the filter
 	Query    string       `json:"-"`
+	Rows     int          `json:"-"`       // how many at most
+	More     string       `json:"-"`       // the query that shows more; empty if this one does
 	Partial  bool         `json:"partial"` // there were more than the page shows
 	Alarm    *alarmLine   `json:"alert,omitempty"`
 }
@@ -99,12 +105,21 @@ func (c *Console) live(v *visit) (page, error) {
 	for _, one := range sekisho.AllCategories() {
 		p.Any = append(p.Any, one.Names()...)
 	}
-	p.Query = v.r.URL.RawQuery
+	p.Query, p.Rows = v.r.URL.RawQuery, filter.rows
+	if filter.rows < livePage1 {
+		q := v.r.URL.Query()
+		q.Set("rows", "more")
+		p.More = q.Encode()
+	}
 	return p, nil
 }
 
 // liveSince is what changed after the cursor, newest first.
 func (c *Console) liveSince(f liveFilter, cursor uint64) *livePage {
+	most := f.rows
+	if most == 0 {
+		most = liveFirst
+	}
 	rows, alarm, p := c.cfg.Live.since(cursor, c.cfg.Now())
 	p.Filter = f
 	if alarm != nil {
@@ -115,7 +130,7 @@ func (c *Console) liveSince(f liveFilter, cursor uint64) *livePage {
 		if !f.match(&a, rows[i].shape) {
 			continue
 		}
-		if len(p.Accesses) == livePage1 {
+		if len(p.Accesses) == most {
 			p.Partial = true
 			break
 		}

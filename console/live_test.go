@@ -145,8 +145,11 @@ func TestSlowBrowserHoldsNobodyUp(t *testing.T) {
 		must(t, err)
 	}
 	h.settle()
-	if a := b.get("/"); a.status != http.StatusOK || !strings.Contains(a.body, "The newest 100 are shown") {
+	if a := b.get("/"); a.status != http.StatusOK || !strings.Contains(a.body, "The newest 25 are shown") {
 		t.Errorf("beside it the page is %d", a.status)
+	}
+	if a := b.get("/?rows=more&endpoint=pc"); a.status != http.StatusOK || !strings.Contains(a.body, "The newest 300 are shown") || strings.Contains(a.body, "rows=more\">") {
+		t.Errorf("asked for more, the page is %d", a.status)
 	}
 }
 

@@ -133,6 +133,39 @@ func TestEveryWordOfTheLedgerHasAText(t *testing.T) {
 	}
 }
 
+// Every reason for a refusal that the manual lists has a text, and every text
+// is of a reason that the manual lists.
+func TestEveryReasonOfTheManualHasAText(t *testing.T) {
+	manual := readFile(t, "../docs/gate.md")
+	_, list, ok := strings.Cut(manual, "\n| reason | what | instead |\n")
+	if !ok {
+		t.Fatal("docs/gate.md has no table of reasons any more")
+	}
+	list, _, _ = strings.Cut(list, "\n\n")
+	known := map[string]bool{}
+	for line := range strings.Lines(list) {
+		if cells := strings.Split(line, "|"); len(cells) > 1 {
+			for _, m := range regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(cells[1], -1) {
+				known["refusal."+m[1]] = true
+			}
+		}
+	}
+	if len(known) < 60 {
+		t.Fatalf("only %d reasons were found", len(known))
+	}
+	en := tongueOf(t, "en")
+	for key := range known {
+		if !en.has(key) {
+			t.Errorf("no text for %q", key)
+		}
+	}
+	for key := range en.words {
+		if strings.HasPrefix(key, "refusal.") && !known[key] {
+			t.Errorf("%q is no reason of docs/gate.md", key)
+		}
+	}
+}
+
 func oneOfEach() []sekisho.Body {
 	return []sekisho.Body{&sekisho.LedgerOpened{}, &sekisho.LedgerClosed{}, &sekisho.Assigned{}, &sekisho.SessionOpened{},
 		&sekisho.SessionClosed{}, &sekisho.SessionRefused{}, &sekisho.Shape{}, &sekisho.Access{}, &sekisho.AccessClosed{},

@@ -8,7 +8,7 @@
   const alarm = document.getElementById("live-alert");
   const empty = document.getElementById("live-empty");
   const state = document.getElementById("live-state");
-  const most = 300;
+  const most = Number(table.dataset.rows);
   const show = (kind) => {
     state.textContent = state.dataset[kind];
     state.className = "state " + kind;
