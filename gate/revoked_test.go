@@ -36,8 +36,8 @@ func TestRevokedWhileRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := newHouse(t, func(o *options) { o.gate.TLS.ClientCA, o.gate.TLS.ClientCRL = ca.Root(), ca.Lists() })
-	issue := func(name string, from time.Time, life time.Duration) string {
-		key, err := identity.NewKey(identity.P256)
+	issue := func(name string, kind identity.Algorithm, from time.Time, life time.Duration) string {
+		key, err := identity.NewKey(kind)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,8 +56,8 @@ func TestRevokedWhileRunning(t *testing.T) {
 		return path
 	}
 	now := time.Now()
-	first, second := issue("pc-0417", now, time.Hour), issue("pc-0533", now, time.Hour)
-	ended := issue("pc-0600", now.Add(-2*time.Hour), time.Hour)
+	first, second := issue("pc-0417", identity.P256, now, time.Hour), issue("pc-0533", identity.Ed25519, now, time.Hour)
+	ended := issue("pc-0600", identity.P256, now.Add(-2*time.Hour), time.Hour)
 	for _, path := range []string{first, second} {
 		if got := asks(h, path); got != "name1\n" {
 			t.Fatalf("%s: %q", filepath.Base(path), got)

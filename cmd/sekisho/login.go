@@ -207,6 +207,7 @@ func howToConnect(name, path, root, address, database string, cert *x509.Certifi
 	}
 	dsn := fmt.Sprintf("host=%s port=%s dbname=%s user=%s sslmode=verify-full sslrootcert=%s sslcert=%s sslkey=%s",
 		host, port, quote(database), quote(name), trust, quote(path+".crt"), quote(path+".key"))
+	shell := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`") // within double quotes
 	return fmt.Sprintf(`%s is at %s, until %s.
 
   psql "%s"
@@ -216,6 +217,6 @@ DBeaver: a PostgreSQL connection to %s, database %s, user %s; under SSL
   client certificate   %s
   client private key   %s, which this makes:
     (umask 077; openssl pkcs8 -topk8 -nocrypt -outform DER -in %s -out %s)
-`, name, cert.Subject.CommonName, cert.NotAfter.Local().Format("2006-01-02 15:04 MST"), dsn, net.JoinHostPort(host, port), database, name,
+`, name, cert.Subject.CommonName, cert.NotAfter.Local().Format("2006-01-02 15:04 MST"), shell.Replace(dsn), net.JoinHostPort(host, port), database, name,
 		where, path+".crt", path+".pk8", path+".key", path+".pk8")
 }

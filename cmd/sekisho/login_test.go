@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"sekisho"
 	"sekisho/disk"
@@ -179,4 +183,30 @@ func certified(t *testing.T, data string) string {
 		}
 	}
 	return strings.Join(done, ", ") + fmt.Sprint("; sessions at jump01: ", sessions)
+}
+
+// The printed line is pasted into a shell: nothing in a name may run there, or
+// end the quotes of a connection string.
+func TestLoginLineIsSafeToPaste(t *testing.T) {
+	name := "o'brien \\ \"$(touch evil)\" `touch evil`"
+	text := howToConnect(name, "/home/x/.sekisho/n", "/root.crt", "[::1]:6543", "it's", &x509.Certificate{Subject: pkix.Name{CommonName: "jump01"}})
+	line := strings.Split(text, "\n")[2]
+	dir := t.TempDir()
+	cmd := exec.Command("sh", "-c", strings.Replace(line, "psql", "printf %s", 1))
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, _, _ := strings.Cut(string(out), " sslmode=") // what follows names files, which would be read
+	conf, err := pgconn.ParseConfig(who + " sslmode=disable")
+	if err != nil {
+		t.Fatalf("%s: %v", out, err)
+	}
+	if conf.User != name || conf.Database != "it's" || conf.Host != "::1" || conf.Port != 6543 {
+		t.Errorf("%s is read as user %q, database %q at %s:%d", out, conf.User, conf.Database, conf.Host, conf.Port)
+	}
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Error("a name ran in the shell")
+	}
 }
