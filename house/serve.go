@@ -106,6 +106,7 @@ func (h *House) FollowZeek(ctx context.Context) {
 			for ctx.Err() == nil {
 				opt := sensor.FollowOptions{
 					ConnOptions: sensor.ConnOptions{Sensor: z.Name, Inside: inside, Bindings: h.Bindings, Seen: h.Seen},
+					Every:       time.Minute, // so that lines that cannot be read are told soon
 					State:       filepath.Join(h.Config.Data, fmt.Sprintf("zeek-%d.state", i+1)), Log: h.Log.With("sensor", z.Name),
 				}
 				err := sensor.Follow(ctx, z.Path, opt, h.Take)

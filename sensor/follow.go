@@ -435,7 +435,7 @@ func (f *follower) report() error {
 
 func (f *follower) told(res *Result) {
 	if res.Read.Rejected > 0 {
-		f.opt.Log.Warn("lines of a sensor could not be read", "sensor", res.Read.Sensor, "rejected", res.Read.Rejected, "accepted", res.Read.Accepted)
+		f.opt.Log.Warn("lines of a sensor could not be read", "rejected", res.Read.Rejected, "accepted", res.Read.Accepted)
 	}
 	if f.opt.Read != nil {
 		f.opt.Read(res)
