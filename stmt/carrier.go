@@ -1,0 +1,674 @@
+package stmt
+
+import (
+	"slices"
+	"strconv"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// Names that stand in the queries for names, and in nothing else.
+const (
+	keyName    = Hidden + "k"
+	valuesName = Hidden + "v"
+	innerName  = Hidden + "x"
+	prefixName = Hidden + "p"
+	onceName   = Hidden + "o"
+	rowsName   = Hidden + "c"
+	stepsName  = Hidden + "r"
+)
+
+// A part is one SELECT of a carrier, or of the names.
+//
+// A carrier stands for a query in FROM. It has the query's columns, of which
+// those that are not local are NULL, and the key: at least one row for each row
+// of the query's J, and one for each person behind it.
+type part struct {
+	targets []*pg.Node // nil: not local
+	with    *pg.WithClause
+	from    []*pg.Node
+	where   *pg.Node
+	key     *pg.Node // nil: none
+}
+
+// names are the parts that name the persons behind a query.
+func (p *pass) names(sel *pg.SelectStmt, e *env, outer *scope) []part {
+	parts, _, _ := p.parts(sel, e, outer, false)
+	return parts
+}
+
+// parts takes a query apart. Always says that it has a row even if there is
+// nothing to read. To carry is to give a row also where there is no key.
+func (p *pass) parts(sel *pg.SelectStmt, e *env, outer *scope, carry bool) (parts []part, cols []column, always bool) {
+	e = enter(sel, e, outer)
+	switch {
+	case hasSublink(sel.LimitCount) || hasSublink(sel.LimitOffset):
+		giveUp("a sub-select in LIMIT")
+	case sel.Op != pg.SetOperation_SETOP_NONE:
+		left, lcols, lalways := p.parts(sel.Larg, e, outer, carry)
+		right, rcols, ralways := p.parts(sel.Rarg, e, outer, carry)
+		if len(lcols) != len(rcols) {
+			giveUp("a set operation of different columns")
+		}
+		for i := range lcols {
+			lcols[i].local = lcols[i].local && rcols[i].local && sel.LimitCount == nil && sel.LimitOffset == nil
+		}
+		return append(left, right...), lcols, lalways || ralways
+	case len(sel.ValuesLists) > 0:
+		for i := range sel.ValuesLists[0].GetList().GetItems() {
+			cols = append(cols, column{"column" + strconv.Itoa(i+1), sel.LimitCount == nil && sel.LimitOffset == nil})
+		}
+		for _, row := range sel.ValuesLists {
+			one := part{}
+			for i, v := range row.GetList().GetItems() {
+				if hasSublink(v) {
+					giveUp("a sub-select in VALUES")
+				}
+				cols[i].local = cols[i].local && outer.certain(v)
+				one.targets = append(one.targets, v)
+			}
+			if carry {
+				parts = append(parts, one)
+			}
+		}
+		return parts, cols, false
+	}
+	return p.block(sel, e, outer, carry)
+}
+
+// enter takes in a WITH clause.
+func enter(sel *pg.SelectStmt, e *env, outer *scope) *env {
+	if sel.WithClause == nil {
+		return e
+	}
+	in := &env{map[string]*cte{}, e}
+	for _, n := range sel.WithClause.Ctes {
+		c := n.GetCommonTableExpr()
+		def := c.GetCtequery().GetSelectStmt()
+		if def == nil || c.SearchClause != nil || c.CycleClause != nil {
+			giveUp("a WITH query of an unknown kind")
+		}
+		if in.ctes[c.Ctename] != nil {
+			giveUp("two WITH queries of one name")
+		}
+		if outer.could(def) {
+			giveUp("a WITH query that may mean columns from around it")
+		}
+		one := &cte{def: def, env: &env{clone(in.ctes), e}}
+		if len(c.Aliascolnames) > 0 {
+			one.names = &pg.Alias{Colnames: c.Aliascolnames}
+		}
+		if sel.WithClause.Recursive {
+			mentions := func(name string) (yes bool) {
+				all(def.ProtoReflect(), func(m protoreflect.Message) {
+					r, ok := m.Interface().(*pg.RangeVar)
+					yes = yes || ok && r.Schemaname == "" && r.Relname == name
+				})
+				return yes
+			}
+			one.recursive = mentions(c.Ctename)
+			for _, other := range sel.WithClause.Ctes {
+				if name := other.GetCommonTableExpr().GetCtename(); in.ctes[name] == nil && name != c.Ctename && mentions(name) {
+					giveUp("a WITH query that stands before the one it reads")
+				}
+			}
+		}
+		in.ctes[c.Ctename] = one
+	}
+	return in
+}
+
+func clone(m map[string]*cte) map[string]*cte {
+	c := make(map[string]*cte, len(m))
+	for k, v := range m {
+		c[k] = v
+	}
+	return c
+}
+
+// could says whether a reference below could mean something in the scope or
+// around it, by its name alone.
+func (sc *scope) could(sel *pg.SelectStmt) (yes bool) {
+	if sc == nil {
+		return false
+	}
+	all(sel.ProtoReflect(), func(m protoreflect.Message) {
+		if c, ok := m.Interface().(*pg.ColumnRef); ok {
+			yes = yes || sc.may(fieldsOf(c.Fields))
+		}
+	})
+	return yes
+}
+
+func (sc *scope) may(fields []string) bool {
+	for ; sc != nil; sc = sc.outer {
+		for _, i := range sc.items {
+			if len(fields) > 1 && (i.name == fields[0] || i.name == fields[len(fields)-2]) ||
+				len(fields) == 1 && (i.doubt || i.name == fields[0] || i.column(fields[0]) != nil) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// block takes one SELECT level apart: those whose rows stand in its J, and
+// those behind each of its sub-selects.
+func (p *pass) block(sel *pg.SelectStmt, e *env, outer *scope, carry bool) (parts []part, cols []column, always bool) {
+	f := p.from(sel.FromClause, e, outer)
+	sc := &scope{f.items, f.merged, outer}
+	targets := p.expand(sel.TargetList, f)
+	sets := slices.ContainsFunc(sel.GroupClause, func(g *pg.Node) bool { return g.GetGroupingSet() != nil })
+	after := behind(sel)
+	grouped := len(sel.GroupClause) > 0 || sel.HavingClause != nil || slices.ContainsFunc(after, mayAggregate)
+	always = grouped && (sets || len(sel.GroupClause) == 0)
+	p.ofItsOwn(after, sc)
+
+	// The conditions that a context keeps, and those that tell whether a row of
+	// its own tables is in J now.
+	var context, own []*pg.Node
+	complete := f.plain
+	for _, c := range conjuncts(sel.WhereClause) {
+		switch {
+		case sc.certain(c):
+			context, own = append(context, c), append(own, c)
+		case f.plain && p.steady(c, e, sc):
+			own = append(own, c)
+		default:
+			complete = false
+		}
+	}
+	if !f.plain {
+		own = context
+	}
+
+	once := len(sel.DistinctClause) > 0 && sel.DistinctClause[0].GetNode() != nil || sel.LimitCount != nil || sel.LimitOffset != nil ||
+		slices.ContainsFunc(after, hasWindow)
+	list := make([]*pg.Node, len(targets))
+	for i, t := range targets {
+		local := carry && !once && sc.certain(t.val) && (!grouped || !sets && slices.ContainsFunc(sel.GroupClause, func(g *pg.Node) bool { return groups(g, t, i, sc) }))
+		cols = append(cols, column{t.name, local})
+		if local {
+			list[i] = t.val
+		}
+	}
+
+	if mine := (part{targets: list, from: f.list, where: and(own)}); len(f.keys) > 0 || carry {
+		keys := f.keys
+		if count := p.first(sel, sc, targets, after, complete && !grouped); count != nil {
+			mine, keys = prefix(sel, mine, keys, targets, count, nil)
+		}
+		p.grow(len(f.items) + 1)
+		parts = append(parts, keyed(mine, keys))
+	}
+	links := func(nodes []*pg.Node, free bool) {
+		for _, l := range sublinks(nodes) {
+			in := l.Subselect.GetSelectStmt()
+			if in == nil {
+				giveUp("a sub-select of an unknown kind")
+			}
+			if free && p.escapes(in, e, nil, sc) {
+				giveUp("a sub-select within an aggregate")
+			}
+			scope := sc
+			if free {
+				scope = outer
+			}
+			of := p.names(in, e, scope)
+			if len(of) == 0 {
+				continue
+			}
+			one := part{targets: list, key: columnRef([]string{innerName, keyName})}
+			if !free {
+				one.from, one.where = slices.Clone(f.list), and(context)
+			}
+			one.from = append(one.from, lateral(p.union(of, nil), innerName, keyName))
+			p.grow(len(f.items) + len(of))
+			parts = append(parts, one)
+		}
+	}
+	if sets && len(sublinks(after)) > 0 {
+		giveUp("a sub-select beside grouping sets")
+	}
+	links([]*pg.Node{sel.WhereClause}, false)
+	links(f.conditions, false)
+	links(append(after, sel.GroupClause...), always)
+	return parts, cols, always
+}
+
+// behind is all of a level that is a function of its J, but grouping.
+func behind(sel *pg.SelectStmt) []*pg.Node {
+	list := slices.Concat(sel.TargetList, sel.SortClause, sel.WindowClause)
+	for _, d := range sel.DistinctClause {
+		if d.GetNode() != nil {
+			list = append(list, d)
+		}
+	}
+	if sel.HavingClause != nil {
+		list = append(list, sel.HavingClause)
+	}
+	return list
+}
+
+// level visits what belongs to this level: not what is in its sub-selects.
+func level(n *pg.Node, visit func(protoreflect.Message)) {
+	var walk func(m protoreflect.Message)
+	walk = func(m protoreflect.Message) {
+		visit(m)
+		if l, ok := m.Interface().(*pg.SubLink); ok {
+			if l.Testexpr != nil {
+				walk(l.Testexpr.ProtoReflect())
+			}
+			return
+		}
+		if _, ok := m.Interface().(*pg.SelectStmt); !ok {
+			children(m, walk)
+		}
+	}
+	if n != nil {
+		walk(n.ProtoReflect())
+	}
+}
+
+func sublinks(nodes []*pg.Node) (links []*pg.SubLink) {
+	for _, n := range nodes {
+		level(n, func(m protoreflect.Message) {
+			if l, ok := m.Interface().(*pg.SubLink); ok {
+				links = append(links, l)
+			}
+		})
+	}
+	return links
+}
+
+func mayAggregate(n *pg.Node) (yes bool) {
+	level(n, func(m protoreflect.Message) {
+		switch f := m.Interface().(type) {
+		case *pg.FuncCall:
+			name := builtin(f.Funcname)
+			yes = yes || f.Over == nil && (aggregates(f) || !harmless[name] && !settled[name])
+		case *pg.JsonObjectAgg, *pg.JsonArrayAgg, *pg.GroupingFunc:
+			yes = true
+		}
+	})
+	return yes
+}
+
+func hasWindow(n *pg.Node) (yes bool) {
+	level(n, func(m protoreflect.Message) {
+		switch f := m.Interface().(type) {
+		case *pg.FuncCall:
+			yes = yes || f.Over != nil
+		case *pg.WindowDef:
+			yes = true
+		}
+	})
+	return yes
+}
+
+// ofItsOwn refuses an aggregate of columns from around its level only: it is
+// then an aggregate of that level.
+func (p *pass) ofItsOwn(after []*pg.Node, sc *scope) {
+	if sc.outer == nil {
+		return
+	}
+	for _, n := range after {
+		level(n, func(m protoreflect.Message) {
+			f, ok := m.Interface().(*pg.FuncCall)
+			if !ok || f.Over != nil || !mayAggregate(&pg.Node{Node: &pg.Node_FuncCall{FuncCall: f}}) {
+				return
+			}
+			refs, own := 0, 0
+			all(m, func(m protoreflect.Message) {
+				if c, ok := m.Interface().(*pg.ColumnRef); ok {
+					refs++
+					if found, _ := sc.here(fieldsOf(c.Fields)); found {
+						own++
+					}
+				}
+			})
+			if refs > 0 && own == 0 {
+				giveUp("an aggregate of an outer query's columns")
+			}
+		})
+	}
+}
+
+// escapes says whether a sub-select means columns of a scope around it.
+func (p *pass) escapes(sel *pg.SelectStmt, e *env, inner, target *scope) (yes bool) {
+	e = enter(sel, e, nil)
+	if sel.Op != pg.SetOperation_SETOP_NONE {
+		return p.escapes(sel.Larg, e, inner, target) || p.escapes(sel.Rarg, e, inner, target)
+	}
+	f := p.from(sel.FromClause, e, inner)
+	own := &scope{f.items, f.merged, inner}
+	only := &scope{items: target.items}
+	var walk func(m protoreflect.Message)
+	walk = func(m protoreflect.Message) {
+		switch n := m.Interface().(type) {
+		case *pg.WithClause:
+			return
+		case *pg.SelectStmt:
+			if n != sel {
+				yes = yes || p.escapes(n, e, own, target)
+				return
+			}
+		case *pg.ColumnRef:
+			fields := fieldsOf(n.Fields)
+			for sc := own; sc != nil; sc = sc.outer {
+				if found, _ := sc.here(fields); found {
+					return
+				}
+			}
+			yes = yes || only.may(fields)
+		}
+		children(m, walk)
+	}
+	walk(sel.ProtoReflect())
+	return yes
+}
+
+// groups says whether a target is what GROUP BY groups by.
+func groups(g *pg.Node, t output, i int, sc *scope) bool {
+	if c := g.GetAConst(); c != nil {
+		return c.GetIval() != nil && int(c.GetIval().Ival) == i+1
+	}
+	if f := fieldsOf(g.GetColumnRef().GetFields()); len(f) == 1 && f[0] == t.name {
+		if found, _ := sc.here(f); !found {
+			return true
+		}
+	}
+	return alike(g, t.val)
+}
+
+func alike(a, b *pg.Node) bool {
+	a, b = proto.Clone(a).(*pg.Node), proto.Clone(b).(*pg.Node)
+	unplace(a.ProtoReflect())
+	unplace(b.ProtoReflect())
+	return proto.Equal(a, b)
+}
+
+// first is the number of rows from the beginning of J that decide the answer,
+// if there is such a number: the level shows them one by one, in an order that
+// is the row's own. Ties are for the prefix to take in: the server may take any
+// of them.
+func (p *pass) first(sel *pg.SelectStmt, sc *scope, targets []output, after []*pg.Node, complete bool) *pg.Node {
+	if !complete || sel.LimitCount == nil || len(sel.SortClause) == 0 || len(sel.DistinctClause) > 0 || slices.ContainsFunc(after, hasWindow) {
+		return nil
+	}
+	for _, t := range targets { // no function may give several rows, or none
+		ok := true
+		level(t.val, func(m protoreflect.Message) {
+			if f, is := m.Interface().(*pg.FuncCall); is {
+				ok = ok && (harmless[builtin(f.Funcname)] || settled[builtin(f.Funcname)])
+			}
+		})
+		if !ok {
+			return nil
+		}
+	}
+	for _, s := range sel.SortClause {
+		if !sc.certain(by(s, targets)) {
+			return nil
+		}
+	}
+	number := func(n *pg.Node) (int64, bool) {
+		if n == nil {
+			return 0, true
+		}
+		c := n.GetAConst()
+		return int64(c.GetIval().GetIval()), c != nil && !c.Isnull && c.GetSval() == nil && c.GetFval() == nil && c.GetBoolval() == nil
+	}
+	limit, ok1 := number(sel.LimitCount)
+	offset, ok2 := number(sel.LimitOffset)
+	if ok1 && ok2 {
+		return template("SELECT " + strconv.FormatInt(limit+offset, 10)).TargetList[0].GetResTarget().Val
+	}
+	value := func(n *pg.Node) (*pg.Node, bool) {
+		if n == nil {
+			n = template("SELECT 0").TargetList[0].GetResTarget().Val
+		}
+		return n, n.GetParamRef() != nil || n.GetAConst() != nil && !n.GetAConst().Isnull
+	}
+	l, ok1 := value(sel.LimitCount)
+	o, ok2 := value(sel.LimitOffset)
+	if !ok1 || !ok2 {
+		return nil
+	}
+	// Neither a NULL, which means no limit, nor a sum too large is an error.
+	sum := template("SELECT LEAST(COALESCE($1::pg_catalog.int8::pg_catalog.numeric OPERATOR(pg_catalog.+) $2::pg_catalog.int8::pg_catalog.numeric, 9223372036854775807), 9223372036854775807)")
+	n := sum.TargetList[0].GetResTarget().Val
+	all(n.ProtoReflect(), func(m protoreflect.Message) {
+		if c, ok := m.Interface().(*pg.TypeCast); ok && c.Arg.GetParamRef() != nil {
+			if c.Arg.GetParamRef().Number == 1 {
+				c.Arg = l
+			} else {
+				c.Arg = o
+			}
+		}
+	})
+	return n
+}
+
+// by is what an item of ORDER BY orders by.
+func by(s *pg.Node, targets []output) *pg.Node {
+	n := s.GetSortBy().GetNode()
+	if c := n.GetAConst(); c.GetIval() != nil {
+		if i := int(c.GetIval().Ival); i >= 1 && i <= len(targets) {
+			return targets[i-1].val
+		}
+	}
+	if f := fieldsOf(n.GetColumnRef().GetFields()); len(f) == 1 {
+		for _, t := range targets {
+			if t.name == f[0] {
+				return t.val
+			}
+		}
+	}
+	return n
+}
+
+// prefix puts the first rows of J in the place of its FROM.
+func prefix(sel *pg.SelectStmt, of part, keys []*pg.Node, targets []output, count, offset *pg.Node) (part, []*pg.Node) {
+	in := fresh()
+	in.FromClause, in.WhereClause = of.from, of.where
+	in.LimitCount, in.LimitOffset, in.LimitOption = count, offset, pg.LimitOption_LIMIT_OPTION_WITH_TIES
+	for _, s := range sel.SortClause {
+		s = proto.Clone(s).(*pg.Node)
+		s.GetSortBy().Node = by(s, targets)
+		in.SortClause = append(in.SortClause, s)
+	}
+	var out []*pg.Node
+	for i, k := range keys {
+		name := keyName + strconv.Itoa(i+1)
+		in.TargetList = append(in.TargetList, pg.MakeResTargetNodeWithNameAndVal(name, k, 0))
+		out = append(out, columnRef([]string{prefixName, name}))
+	}
+	of.from = []*pg.Node{derivedTable(in, prefixName, false)}
+	of.where = nil
+	return of, out
+}
+
+// keyed gives a part all of these keys, each in a row of its own.
+func keyed(of part, keys []*pg.Node) part {
+	switch len(keys) {
+	case 0:
+	case 1:
+		of.key = keys[0]
+	default:
+		v := fresh()
+		for _, k := range keys {
+			v.ValuesLists = append(v.ValuesLists, pg.MakeListNode([]*pg.Node{k}))
+		}
+		of.from = append(slices.Clone(of.from), lateral(v, valuesName, keyName))
+		of.key = columnRef([]string{valuesName, keyName})
+	}
+	return of
+}
+
+// union is the query of all parts. With cols it is a carrier.
+func (p *pass) union(parts []part, cols []column) *pg.SelectStmt {
+	var sum *pg.SelectStmt
+	for _, one := range parts {
+		s := fresh()
+		s.FromClause, s.WhereClause = one.from, one.where
+		for i, c := range cols {
+			val := template("SELECT NULL").TargetList[0].GetResTarget().Val
+			if c.local {
+				val = one.targets[i]
+			}
+			s.TargetList = append(s.TargetList, pg.MakeResTargetNodeWithNameAndVal(c.name, val, 0))
+		}
+		key := one.key
+		if key == nil {
+			key = p.none()
+		}
+		s.TargetList = append(s.TargetList, pg.MakeResTargetNodeWithNameAndVal(keyName, key, 0))
+		s = proto.Clone(s).(*pg.SelectStmt)
+		if one.with != nil {
+			s.WithClause = one.with
+			in := fresh()
+			in.FromClause = []*pg.Node{derivedTable(s, rowsName, false)}
+			in.TargetList = []*pg.Node{pg.MakeResTargetNodeWithNameAndVal("", columnRef([]string{rowsName, keyName}), 0)}
+			s = in
+		}
+		if sum != nil {
+			s = &pg.SelectStmt{Op: pg.SetOperation_SETOP_UNION, All: true, Larg: sum, Rarg: s, LimitOption: pg.LimitOption_LIMIT_OPTION_DEFAULT}
+		}
+		sum = s
+	}
+	return sum
+}
+
+// none is no key.
+func (p *pass) none() *pg.Node {
+	typ := p.space.typ
+	if p.space.null {
+		typ += "[]"
+	}
+	return template("SELECT NULL::" + typ).TargetList[0].GetResTarget().Val
+}
+
+// carrier is what stands for a query in FROM.
+func (p *pass) carrier(def *pg.SelectStmt, e *env, outer *scope, names *pg.Alias) (*pg.SelectStmt, []column) {
+	parts, cols, always := p.parts(def, e, outer, true)
+	for i, n := range fieldsOf(names.GetColnames()) {
+		if i >= len(cols) {
+			giveUp("more names for columns than columns")
+		}
+		cols[i].name = n
+	}
+	for i, c := range cols {
+		if c.name == "" || slices.ContainsFunc(cols[:i], func(o column) bool { return o.name == c.name }) {
+			// Nobody can refer to it, so it need not be there. But whoever reads
+			// the columns by number must find it.
+			cols[i].local = false
+		}
+	}
+	shown := slices.Clone(cols)
+	for i := range shown {
+		if shown[i].name == "" {
+			shown[i].name = Hidden + "n" + strconv.Itoa(i+1)
+		}
+	}
+	sum := p.union(parts, shown)
+	if always {
+		s := template("SELECT FROM (SELECT 1) " + onceName + " LEFT JOIN (SELECT 1) " + rowsName + " ON true")
+		s.FromClause[0].GetJoinExpr().Rarg.GetRangeSubselect().Subquery = selectNode(sum)
+		for _, c := range append(shown, column{name: keyName}) {
+			s.TargetList = append(s.TargetList, pg.MakeResTargetNodeWithNameAndVal(c.name, columnRef([]string{rowsName, c.name}), 0))
+		}
+		sum = s
+	}
+	return sum, cols
+}
+
+// finish is the query for all parts, each person once where it may be often.
+func (p *pass) finish(parts []part, exact bool) Names {
+	text := "SELECT DISTINCT " + keyName
+	if len(parts) == 1 && len(parts[0].from) == 1 && parts[0].from[0].GetRangeVar() != nil {
+		text = "SELECT " + keyName
+	}
+	if p.space.null {
+		text += "[1]"
+	}
+	q := template(text + " FROM (SELECT 1) " + rowsName + " WHERE " + keyName + " IS NOT NULL LIMIT " + strconv.Itoa(MostNames+1))
+	q.FromClause[0].GetRangeSubselect().Subquery = selectNode(p.union(parts, nil))
+	return Names{p.space.name, exact, deparse(q), q}
+}
+
+// deparse gives the text of a tree, proven by reading it again.
+func deparse(q *pg.SelectStmt) string {
+	tree := &pg.ParseResult{Version: grammarVersion, Stmts: []*pg.RawStmt{{Stmt: selectNode(q)}}}
+	text, err := pg.Deparse(tree)
+	if err != nil {
+		giveUp("a tree that cannot be written")
+	}
+	again, err := parse(text)
+	if err != nil {
+		giveUp("a tree that is not read again as it was written")
+	}
+	want := proto.Clone(tree).(*pg.ParseResult)
+	unplace(want.ProtoReflect())
+	unplace(again.ProtoReflect())
+	if !proto.Equal(want, again) {
+		giveUp("a tree that is not read again as it was written")
+	}
+	return text
+}
+
+// grammarVersion is PostgreSQL's, of the grammar in the library: without it the
+// library does not write a tree.
+const grammarVersion = 170007
+
+func template(sql string) *pg.SelectStmt {
+	tree, err := pg.Parse(sql)
+	if err != nil {
+		giveUp("a name that cannot be written")
+	}
+	return tree.Stmts[0].Stmt.GetSelectStmt()
+}
+
+func fresh() *pg.SelectStmt {
+	return &pg.SelectStmt{LimitOption: pg.LimitOption_LIMIT_OPTION_DEFAULT, Op: pg.SetOperation_SETOP_NONE}
+}
+
+func selectNode(s *pg.SelectStmt) *pg.Node {
+	return &pg.Node{Node: &pg.Node_SelectStmt{SelectStmt: s}}
+}
+
+func derivedTable(s *pg.SelectStmt, alias string, lateral bool) *pg.Node {
+	return &pg.Node{Node: &pg.Node_RangeSubselect{RangeSubselect: &pg.RangeSubselect{Lateral: lateral, Subquery: selectNode(s), Alias: &pg.Alias{Aliasname: alias}}}}
+}
+
+func lateral(s *pg.SelectStmt, alias, col string) *pg.Node {
+	n := derivedTable(s, alias, true)
+	n.GetRangeSubselect().Alias.Colnames = []*pg.Node{pg.MakeStrNode(col)}
+	return n
+}
+
+// conjuncts takes a condition apart at its ANDs.
+func conjuncts(n *pg.Node) (list []*pg.Node) {
+	if b := n.GetBoolExpr(); b != nil && b.Boolop == pg.BoolExprType_AND_EXPR {
+		for _, a := range b.Args {
+			list = append(list, conjuncts(a)...)
+		}
+		return list
+	}
+	if n == nil {
+		return nil
+	}
+	return []*pg.Node{n}
+}
+
+func and(list []*pg.Node) *pg.Node {
+	switch len(list) {
+	case 0:
+		return nil
+	case 1:
+		return list[0]
+	}
+	return &pg.Node{Node: &pg.Node_BoolExpr{BoolExpr: &pg.BoolExpr{Boolop: pg.BoolExprType_AND_EXPR, Args: list}}}
+}
