@@ -52,9 +52,12 @@ func (c *Catalog) loadExpressions(ctx context.Context, query Query) error {
 		unreviewed bool
 	}
 	var all []expression
+	// Before version 15 what a generated column calls was noted with its table.
 	err := rowsOf(ctx, query, "expressions", `
 		SELECT x.what, x.owner, x.domain, d.refclassid::pg_catalog.regclass::pg_catalog.text, d.refobjid FROM pg_catalog.pg_depend d JOIN (
 			SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass::pg_catalog.oid, a.oid, 'default'::pg_catalog.text, a.adrelid, 0::pg_catalog.oid FROM pg_catalog.pg_attrdef a
+			UNION ALL SELECT DISTINCT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, g.attrelid, 'default', g.attrelid, 0::pg_catalog.oid FROM pg_catalog.pg_attribute g
+				WHERE g.attgenerated <> '' AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 < 150000
 			UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, 'check', k.conrelid, k.contypid FROM pg_catalog.pg_constraint k
 			UNION ALL SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass, p.oid, 'policy', p.polrelid, 0 FROM pg_catalog.pg_policy p
 				JOIN pg_catalog.pg_class c ON c.oid = p.polrelid WHERE c.relrowsecurity

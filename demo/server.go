@@ -122,8 +122,7 @@ func (c *Cluster) initialise(ctx context.Context) error {
 	defer dir.Close()
 	var said bytes.Buffer
 	// Whatever the machine speaks, the store is UTF-8 and sorts by bytes.
-	cmd := c.command(dir, "initdb", "--username="+superuser, "--auth=peer", "--encoding=UTF8", "--locale=C.UTF-8",
-		"--no-instructions")
+	cmd := c.command(dir, "initdb", "--username="+superuser, "--auth=peer", "--encoding=UTF8", "--locale=C.UTF-8")
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := run(ctx, cmd); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, strings.TrimSpace(said.String()))
