@@ -71,7 +71,8 @@ type Judgement struct {
 	// Of Plain.
 	Instances []Instance
 	Rewrite   stmt.Rewrite
-	Tested    []string // protected columns outside the target list, sorted: at most the values that could be probed
+	Skip      *stmt.Skip // rows at the beginning that the statement as written does not show; nil: none
+	Tested    []string   // protected columns outside the target list, sorted: at most the values that could be probed
 
 	// Unknown: the statement names something that the snapshot does not know.
 	// Load the catalog again and judge once more; if it is still unknown, the
@@ -184,7 +185,7 @@ func (c *Catalog) Judge(s *stmt.Statement) Judgement {
 	}
 	c.concern(&j, touched)
 	if reason := c.plain(s, &j); reason != "" {
-		j.Instances, j.Rewrite = nil, stmt.Rewrite{}
+		j.Instances, j.Rewrite, j.Skip = nil, stmt.Rewrite{}, nil
 		j.refuse(Opaque, reason)
 		return j
 	}

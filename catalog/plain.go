@@ -30,7 +30,11 @@ func (c *Catalog) plain(s *stmt.Statement, j *Judgement) string {
 		return reason
 	}
 	var err error
+	j.Skip = s.Skip
 	if j.Rewrite, err = s.WithKeys(keys); err != nil {
+		if s.Skip != nil {
+			return "offset"
+		}
 		return "not_understood"
 	}
 	return ""
@@ -194,6 +198,9 @@ func (c *Catalog) plainCopy(s *stmt.Statement, j *Judgement) string {
 		}
 		if inner.Obstacle != "" {
 			return inner.Obstacle
+		}
+		if inner.Skip != nil {
+			return "offset"
 		}
 		keys, reason := c.instances(inner, j)
 		if reason != "" {

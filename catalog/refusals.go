@@ -17,6 +17,7 @@ var refusals = map[string][2]string{
 	"function_in_from":    {"", "Name tables only in FROM."},
 	"values":              {"", "Name tables only in FROM."},
 	"tablesample":         {"", "Leave out TABLESAMPLE."},
+	"offset":              {"", "Give OFFSET as a number or as a parameter, and not in COPY."},
 	"locking":             {"", "Lock the protected tables alone (FOR UPDATE OF …), without OFFSET, WITH TIES and SKIP LOCKED."},
 	"outer_join":          {"", "Join the table by column = column only, and put other conditions into WHERE; or use an inner join."},
 	"column_alias":        {"", "Give the table an alias without a column list."},

@@ -393,6 +393,9 @@ func (q *requests) parse(msg, body []byte) error {
 			p = p.refusedWith(typeRefusal)
 		}
 	}
+	if p.refuse == nil && len(p.stmts) == 1 && !p.stmts[0].offsetTypes(params[2:]) {
+		p = p.refusedWith(offsetRefusal)
+	}
 	if p.refuse != nil {
 		q.poison(&want{typ: 'P', name: name, plan: p, refuse: p.refuse})
 		return nil
@@ -437,7 +440,9 @@ func (q *requests) bind(msg, body []byte) error {
 	if len(rest) < 2+2*n+2 {
 		return malformed('B')
 	}
+	formats := rest[2 : 2+2*n]
 	rest = rest[2+2*n:]
+	before := rest
 	values := int(binary.BigEndian.Uint16(rest))
 	rest = rest[2:]
 	for range values {
@@ -469,7 +474,12 @@ func (q *requests) bind(msg, body []byte) error {
 		return nil
 	}
 	po := &portal{ps: ps}
-	if w.refuse = q.mayBind(ps, po); w.refuse != nil {
+	if w.refuse = q.mayBind(ps, po); w.refuse == nil && ps.stmt.skip != nil {
+		if po.skip, ok = ps.stmt.offset(formats, valuesOf(before)); !ok {
+			w.refuse = offsetRefusal
+		}
+	}
+	if w.refuse != nil {
 		q.poison(w)
 		return nil
 	}
@@ -490,6 +500,21 @@ func (q *requests) bind(msg, body []byte) error {
 	w.portal, w.undo = po, s.setPortal(portalName, po)
 	q.send(w, msg)
 	return nil
+}
+
+// valuesOf are the parameters of a well-formed Bind, nil for NULL. b begins with
+// their number.
+func valuesOf(b []byte) [][]byte {
+	values := make([][]byte, binary.BigEndian.Uint16(b))
+	b = b[2:]
+	for i := range values {
+		size := int32(binary.BigEndian.Uint32(b))
+		b = b[4:]
+		if size >= 0 {
+			values[i], b = b[:size:size], b[size:]
+		}
+	}
+	return values
 }
 
 // mayBind says why a statement must not be bound now. Binding runs code:
@@ -572,6 +597,8 @@ func (q *requests) execute(msg, body []byte) error {
 	if q.copying = po.ps.stmt.copyIn; q.copying {
 		q.data = false
 	}
+	msg = po.asks(msg)
+	po.asked = true
 	q.send(w, msg)
 	return nil
 }

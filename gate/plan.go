@@ -62,6 +62,7 @@ type stmtPlan struct {
 	blind     bool // observe mode: the gate cannot read the text, so what it gives is any-row
 	statement uint32
 	hidden    []catalog.Instance // whose keys were added at the end
+	skip      *stmt.Skip         // of the first rows, which the statement as the client wrote it does not show
 	header    bool               // COPY … HEADER
 	csv       bool               // COPY in CSV, not in text format
 	names     string             // SQL-level PREPARE or DECLARE: the kind and the name
@@ -164,12 +165,14 @@ func (g *Gate) judge(s *session, text string) (p *plan, keep bool) {
 				return p, true
 			}
 			if sp.observe = mode == Observe; sp.observe {
-				if st.Copy != nil {
-					sp.kind = planAnyRow // no description comes, so nothing says where a key is
+				if st.Copy != nil || j.Skip != nil {
+					// No description comes, so nothing says where a key is; or rows are
+					// skipped, and nobody sees their keys.
+					sp.kind = planAnyRow
 				}
 				break
 			}
-			sp.hidden = j.Instances
+			sp.hidden, sp.skip = j.Instances, j.Skip
 			sp.insertAt, sp.insertLen = st.Start+j.Rewrite.At, len(j.Rewrite.Insert)-j.Rewrite.Cut
 			rewritten.WriteString(text[done:st.Start])
 			rewritten.WriteString(j.Rewrite.Text)

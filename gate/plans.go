@@ -131,6 +131,9 @@ func (p *plan) forText(text, shape string) *plan {
 	if p.refuse != nil || p.speak != nil || p.changes || p.purpose != nil || p.encodes || p.refers || len(p.stmts) != 1 {
 		return nil
 	}
+	if p.stmts[0].skip != nil {
+		return nil // its OFFSET is a literal
+	}
 	if p.original == text {
 		return p
 	}

@@ -437,6 +437,9 @@ func (r *replies) message(typ byte, from, to int) error {
 			return nil
 		}
 		r.rows = w
+		if sp.skip != nil {
+			return r.skipping(w, sp, from, to)
+		}
 		return r.row(w, sp, from, to)
 	case 'C', 'I':
 		if w.typ != 'E' && w.typ != 'Q' {
@@ -452,6 +455,14 @@ func (r *replies) message(typ byte, from, to int) error {
 			s.wants.copyEnded()
 		}
 		w.copyOut = false
+		if w.skipped > 0 && typ == 'C' && !r.cutting {
+			tag, err := tagWithout(body, w.skipped)
+			if err != nil {
+				return err
+			}
+			to = from + copy(r.c.buf[from:to], tag)
+			w.skipped = 0
+		}
 		if w.typ == 'E' {
 			s.wants.pop()
 		} else {

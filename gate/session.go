@@ -80,6 +80,8 @@ type portal struct {
 	formats []int16 // of the results, as the client sent them
 	run     *run    // of the server side alone
 	number  uint64  // of the client side alone: recorded as any-row when it was bound, and not executed since; else 0
+	skip    int64   // how many of the first rows OFFSET skips
+	asked   bool    // of the client side alone: it has been executed
 	strange bool    // of the server side alone: bound to another statement than the client side took it for
 }
 

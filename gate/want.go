@@ -23,6 +23,8 @@ type want struct {
 	stated uint32    // E and Q over protected data: the purpose, an ordinal in "purpose"
 	undo   func()    // takes back what sending it changed in the session's names
 
+	skipped int64 // E, Q: rows of the running statement that the client has not been given, because of OFFSET
+
 	own     bool // C: the gate's own
 	copyOut bool // E, Q: the server has begun to send a COPY
 	late    bool // of a poisoned message: the refusal is recorded when the server comes to it

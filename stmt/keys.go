@@ -32,7 +32,7 @@ type Rewrite struct {
 	Text   string // the whole statement
 	At     int    // byte offset in the statement as written where Insert was put
 	Cut    int    // bytes of the statement as written that Insert replaces; only of TABLE t, and of COPY of a relation
-	Insert string
+	Insert string // the keys alone: what Skip changes stands behind them, in Text
 
 	cut   int    // characters in the bytes that Insert replaces
 	shape string // of the statement as written, if the same insertion fits all texts of this shape
@@ -68,8 +68,8 @@ func (r Rewrite) Apply(text, shapeKey string) (string, bool) {
 
 // WithKeys adds the keys to a plain SELECT, or to COPY (plain SELECT) TO, in
 // which case Relation counts in Copy.Query.Relations. Every other byte of the
-// statement stays. The result is parsed again, and proven to be the same tree
-// with exactly these targets more.
+// statement stays, but for what Skip says of LIMIT and OFFSET. The result is
+// parsed again, and proven to be the same tree with exactly these targets more.
 func (s *Statement) WithKeys(keys []KeyRef) (Rewrite, error) {
 	of, from, to := s, 0, len(s.Text)
 	if s.Copy != nil && s.Copy.Query != nil {
@@ -103,11 +103,11 @@ func (s *Statement) WithKeys(keys []KeyRef) (Rewrite, error) {
 	if table > 0 {
 		insert.WriteString("FROM")
 	}
-	r := Rewrite{Text: s.Text[:at] + insert.String() + s.Text[at+table:], At: at, Cut: table, Insert: insert.String(), cut: table}
-	if err := s.prove(of, r.Text, keys); err != nil {
+	r := Rewrite{At: at, Cut: table, Insert: insert.String(), cut: table}
+	if err := s.apply(of, &r, keys); err != nil {
 		return Rewrite{}, err
 	}
-	if key, first, ok := shapeKey(s.Text); ok && s.Start == 0 && at <= first && table == 0 && len(of.Settings) == 0 {
+	if key, first, ok := shapeKey(s.Text); ok && s.Start == 0 && at <= first && table == 0 && of.Skip == nil && len(of.Settings) == 0 {
 		r.shape = key
 	}
 	return r, nil
@@ -125,17 +125,14 @@ func (s *Statement) field(k KeyRef) ([]string, error) {
 	return []string{rel.Ref(), k.Column}, nil
 }
 
-// prove checks that text is the statement with these keys, and nothing else.
-func (s *Statement) prove(of *Statement, text string, keys []KeyRef) error {
+// apply makes the text of a rewriting, and proves that it is the statement with
+// these keys, without OFFSET (see Skip), and nothing else.
+func (s *Statement) apply(of *Statement, r *Rewrite, keys []KeyRef) error {
 	want, err := parse(s.Text)
 	if err != nil {
 		return err
 	}
-	got, err := parse(text)
-	if err != nil {
-		return err
-	}
-	if len(want.Stmts) != 1 || len(got.Stmts) != 1 {
+	if len(want.Stmts) != 1 {
 		return ErrRewrite
 	}
 	sel := want.Stmts[0].Stmt.GetSelectStmt()
@@ -151,6 +148,28 @@ func (s *Statement) prove(of *Statement, text string, keys []KeyRef) error {
 			return err
 		}
 		sel.TargetList = append(sel.TargetList, pg.MakeResTargetNodeWithNameAndVal(fmt.Sprintf("%s%d", Hidden, i+1), columnRef(ref), 0))
+	}
+	edits := []edit{{r.At, r.At + r.Cut, r.Insert}}
+	if of.Skip != nil {
+		more, err := unskip(s.Text, sel)
+		if err != nil {
+			return err
+		}
+		edits = append(edits, more...)
+	}
+	var b strings.Builder
+	done := 0
+	for _, e := range edits {
+		if e.at < done {
+			return ErrRewrite
+		}
+		b.WriteString(s.Text[done:e.at] + e.text)
+		done = e.end
+	}
+	r.Text = b.String() + s.Text[done:]
+	got, err := parse(r.Text)
+	if err != nil || len(got.Stmts) != 1 {
+		return ErrRewrite
 	}
 	unplace(want.ProtoReflect())
 	unplace(got.ProtoReflect())

@@ -19,6 +19,12 @@ func (s *Statement) plain(n *pg.SelectStmt, w *walk) {
 	if s.Obstacle == "" {
 		s.Obstacle = w.locks(n)
 	}
+	if s.Obstacle == "" {
+		var ok bool
+		if s.Skip, ok = skip(n); !ok {
+			s.Obstacle = "offset"
+		}
+	}
 	if s.Obstacle != "" {
 		w.top, s.Tested = nil, nil
 		return

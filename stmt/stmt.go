@@ -181,6 +181,7 @@ type Statement struct {
 	// the reason code of the first thing that is more than that.
 	Obstacle string
 	Targets  []Target // of a plain SELECT
+	Skip     *Skip    // of a plain SELECT, because of its OFFSET; nil if nothing is skipped
 	Tested   []Column // column references outside its target list
 
 	Relations  []Relation

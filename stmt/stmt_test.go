@@ -163,6 +163,50 @@ func TestWithKeys(t *testing.T) {
 	}
 }
 
+// What the server is told in place of OFFSET skips nothing, and LIMIT has room
+// for what the reader skips.
+func TestWithKeysTakesOffsetAway(t *testing.T) {
+	const keyed = `select a , "t"."k" AS __sekisho_1 from t `
+	for _, c := range []struct {
+		end, want string
+		skip      stmt.Skip
+	}{
+		{"limit 20 offset 40", "limit (coalesce((40)::bigint, 0) OPERATOR(pg_catalog.+) 20) offset least((40)::bigint, 0)", stmt.Skip{Rows: 40}},
+		{"offset $2 limit $1", "offset least(($2)::bigint, 0) limit (coalesce(($2)::bigint, 0) OPERATOR(pg_catalog.+) $1)", stmt.Skip{Param: 2}},
+		{"where x = 'あ' order by a offset 5 rows fetch next $1 rows only", "where x = 'あ' order by a offset least((5)::bigint, 0) rows fetch next (coalesce((5)::bigint, 0) OPERATOR(pg_catalog.+) $1) rows only", stmt.Skip{Rows: 5}},
+		{"limit all offset 3", "limit all offset least((3)::bigint, 0)", stmt.Skip{Rows: 3}},
+		{"offset 3 -- limit 1", "offset least((3)::bigint, 0) -- limit 1", stmt.Skip{Rows: 3}},
+		{"limit $1::int offset 3", "limit coalesce((3)::bigint, 0) OPERATOR(pg_catalog.+) $1::int offset least((3)::bigint, 0)", stmt.Skip{Rows: 3}},
+		{"limit 1+1*2-3 offset 1", "limit coalesce((1)::bigint, 0) OPERATOR(pg_catalog.+) 1+1*2-3 offset least((1)::bigint, 0)", stmt.Skip{Rows: 1}},
+		{"limit '7' offset $1", "limit coalesce(($1)::bigint, 0) OPERATOR(pg_catalog.+) '7' offset least(($1)::bigint, 0)", stmt.Skip{Param: 1}},
+	} {
+		s := one(t, "select a from t "+c.end)
+		r, err := s.WithKeys([]stmt.KeyRef{{Relation: 0, Column: "k"}})
+		if err != nil || r.Text != keyed+c.want || s.Skip == nil || *s.Skip != c.skip {
+			t.Errorf("%s\n got %s, %v, %+v\nwant %s", c.end, r.Text, err, s.Skip, keyed+c.want)
+		}
+		if _, ok := r.Apply(s.Text, "select a from t "+c.end); ok {
+			t.Errorf("%s: used for another text, where another number may stand", c.end)
+		}
+	}
+	for _, end := range []string{"", "limit 1", "offset 0", "offset null", "limit 1 offset -1"} {
+		s := one(t, "select a from t "+end)
+		if r, err := s.WithKeys([]stmt.KeyRef{{Relation: 0, Column: "k"}}); err != nil || r.Text != keyed+end || s.Skip != nil {
+			t.Errorf("%s: %s, %v, %+v", end, r.Text, err, s.Skip)
+		}
+	}
+	for _, end := range []string{"offset 1+1", "offset '1'", "offset $1::int", "offset 99999999999", "offset (select 1)", "offset coalesce(1, 2)"} {
+		if s := one(t, "select a from t "+end); s.Obstacle == "" {
+			t.Errorf("%s passes for plain: %+v", end, s.Skip)
+		}
+	}
+	for _, end := range []string{"limit 1 < 2 offset 1", "offset 1 fetch first row only"} {
+		if r, err := one(t, "select a from t "+end).WithKeys([]stmt.KeyRef{{Relation: 0, Column: "k"}}); err == nil {
+			t.Errorf("%s became %s", end, r.Text)
+		}
+	}
+}
+
 func TestCopyWithKeys(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{`copy t to stdout`, `copy (SELECT "a", "b", "k" AS __sekisho_1 FROM ONLY "s"."t") to stdout`},
