@@ -278,6 +278,17 @@ func TestOffsetSkipsNobodyUnseen(t *testing.T) {
 			t.Errorf("the answer tells of 1042, and names %v", all[0].keys)
 		}
 	}
+	for _, user := range []string{"sato", "watched"} {
+		// The second one has the shape of the first.
+		_, anyRow := h.told()
+		before := len(h.accounts())
+		h.raw(user).run("Q select member_no from crm.member where member_no < 1004 offset 0")
+		h.raw(user).run("Q select member_no from crm.member where member_no < 1004 offset 5")
+		all := h.accounts()[before:]
+		if _, now := h.told(); len(all) != 2 || len(all[0].keys) != 3 || len(all[1].keys) != 3 && now == anyRow {
+			t.Errorf("%s: 0 rows and 5 rows skipped: %+v and %+v", user, all[0], all[len(all)-1])
+		}
+	}
 	for _, script := range []string{
 		"Q copy (select member_no from crm.member order by 1 offset 1 limit 1) to stdout",
 		"Q select member_no from crm.member order by 1 offset 1+0 limit 1",

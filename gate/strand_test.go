@@ -38,6 +38,7 @@ func TestWithoutTheLoop(t *testing.T) {
 		TestBindingIsRecordedBeforeItRunsAnything,
 		TestCutWhileTheServerIsNotRead,
 		TestRowWithoutAKeyIsAnybodys,
+		TestOffsetSkipsNobodyUnseen,
 	} {
 		name := runtime.FuncForPC(reflect.ValueOf(test).Pointer()).Name()
 		t.Run(strings.TrimPrefix(name[strings.LastIndexByte(name, '.')+1:], "Test"), test)

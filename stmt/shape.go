@@ -20,7 +20,7 @@ const maxShapeBytes = 64 << 10
 // could depend on a literal, or that it does not know for certain to be one
 // simple SELECT, INSERT, UPDATE or DELETE: comments, dollar quotes, escapes,
 // several statements. Numbers behind ORDER or GROUP, where they may name a
-// column, stay in the key. A semicolon at the end and white space before or
+// column, and behind OFFSET, which skips rows or does not, stay in the key. A semicolon at the end and white space before or
 // behind it are not in the key.
 func ShapeKey(text string) (key string, ok bool) {
 	key, _, ok = shapeKey(text)
@@ -65,7 +65,7 @@ func shapeKey(text string) (key string, first int, ok bool) {
 				return "", 0, false
 			}
 			switch {
-			case isWord(word, "order"), isWord(word, "group"), isWord(word, "partition"), isWord(word, "over"), isWord(word, "distinct"):
+			case isWord(word, "order"), isWord(word, "group"), isWord(word, "partition"), isWord(word, "over"), isWord(word, "distinct"), isWord(word, "offset"):
 				positional = true
 			case isWord(word, "set_config"), isWord(word, "into") && words > 2, isWord(word, "uescape"):
 				return "", 0, false
