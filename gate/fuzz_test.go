@@ -159,6 +159,8 @@ func FuzzSession(f *testing.F) {
 	answer := bytes.Join([][]byte{appendMessage(nil, 'T', string(description)), row(rowText, "1001"), appendMessage(nil, 'C', "SELECT 1\x00"), appendMessage(nil, 'Z', "I")}, nil)
 	f.Add(messages("Q select name from crm.member"), answer, byte(3))
 	f.Add(messages("P \"\" select name from crm.member\nB \"\" \"\" - -\nE \"\" 0\nS"), append(appendMessage(appendMessage(appendMessage(nil, '1', ""), 'T', string(description)), '2', ""), answer[len(appendMessage(nil, 'T', string(description))):]...), byte(1))
+	f.Add(messages("Q select name from crm.member limit 1 offset 1"), answer, byte(7))
+	f.Add(messages("P \"\" select name from crm.member offset $1\nB \"\" \"\" 1 -\nE \"\" 1\nS"), append(appendMessage(appendMessage(appendMessage(nil, '1', ""), 'T', string(description)), '2', ""), answer[len(appendMessage(nil, 'T', string(description))):]...), byte(2))
 	f.Add(messages("Q copy crm.airport from stdin\nd x\nc"), appendMessage(nil, 'G', "\x00\x00\x00"), byte(9))
 	f.Fuzz(func(t *testing.T, said, replied []byte, piece byte) {
 		client, clientEnd := net.Pipe()
