@@ -102,6 +102,30 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 	}
 }
 
+// Two consoles may share the users' file: a password reset at one counts at
+// the other, and neither forgets whom the other made.
+func TestConsolesShareTheirUsers(t *testing.T) {
+	dir := t.TempDir()
+	one, err := openUsers(disk.OS{}, dir, cheap)
+	must(t, err)
+	must(t, one.set("admin", "first"))
+	other, err := openUsers(disk.OS{}, dir, cheap)
+	must(t, err)
+	must(t, one.set("admin", "second"))
+	if other.check("admin", "first") || !other.check("admin", "second") {
+		t.Error("the other console goes by the old password")
+	}
+	must(t, one.set("sato", "third"))
+	must(t, other.set("admin", "fourth"))
+	if !one.check("admin", "fourth") || !other.check("sato", "third") {
+		t.Error("one of the two was forgotten")
+	}
+	must(t, os.WriteFile(filepath.Join(dir, usersFile), []byte("damaged"), 0o600))
+	if !one.check("admin", "fourth") {
+		t.Error("a damaged file locks everybody out")
+	}
+}
+
 func TestStaysEnd(t *testing.T) {
 	h := newHouse(t)
 	idle, busy := h.signedIn("en"), h.signedIn("en")

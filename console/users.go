@@ -62,30 +62,40 @@ const (
 func openUsers(fsys disk.FS, dir string, c cost) (*users, error) {
 	u := &users{fs: fsys, path: filepath.Join(dir, usersFile), cost: c,
 		hashing: make(chan struct{}, 2), byName: map[string]user{}}
-	f, err := fsys.OpenFile(u.path, os.O_RDONLY, 0)
+	if err := u.read(); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// read reads the file anew. Two consoles may share it, as those of the demo do.
+// After an error what was known before stands. u.mu is held, or u is new.
+func (u *users) read() error {
+	f, err := u.fs.OpenFile(u.path, os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return u, nil
+		return nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening the console's users: %w", err)
+		return fmt.Errorf("opening the console's users: %w", err)
 	}
 	defer f.Close()
 	size, err := f.Size()
 	if err != nil || size > maxUsersFile {
-		return nil, fmt.Errorf("reading the console's users: %s has %d bytes, at most %d are read (%v)", u.path, size, maxUsersFile, err)
+		return fmt.Errorf("reading the console's users: %s has %d bytes, at most %d are read (%v)", u.path, size, maxUsersFile, err)
 	}
 	raw := make([]byte, size)
 	if n, err := f.ReadAt(raw, 0); n < len(raw) {
-		return nil, fmt.Errorf("reading the console's users: %w", err)
+		return fmt.Errorf("reading the console's users: %w", err)
 	}
 	list, err := parseUsers(raw)
 	if err != nil {
-		return nil, fmt.Errorf("reading the console's users: %s: %w; put back a copy, or remove the file and start again: a new administrator is then made", u.path, err)
+		return fmt.Errorf("reading the console's users: %s: %w; put back a copy, or remove the file and start again: a new administrator is then made", u.path, err)
 	}
+	clear(u.byName)
 	for _, one := range list {
 		u.byName[one.Name] = one
 	}
-	return u, nil
+	return nil
 }
 
 // parseUsers reads the users file, and refuses parameters that would make a
@@ -134,6 +144,7 @@ func (u *users) empty() bool {
 // check compares a password. It takes as long for a name that is nobody's.
 func (u *users) check(name, password string) bool {
 	u.mu.Lock()
+	_ = u.read() // else the users that were known before
 	one, known := u.byName[name]
 	u.mu.Unlock()
 	if !known {
@@ -159,6 +170,9 @@ func (u *users) set(name, password string) error {
 
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if err := u.read(); err != nil { // nobody whom another console wrote is lost
+		return err
+	}
 	list := []user{one}
 	for n, other := range u.byName {
 		if n != name {
