@@ -46,6 +46,8 @@ func (p *pass) parts(sel *pg.SelectStmt, e *env, outer *scope, carry bool) (part
 	switch {
 	case hasSublink(sel.LimitCount) || hasSublink(sel.LimitOffset):
 		giveUp("a sub-select in LIMIT")
+	case (sel.Op != pg.SetOperation_SETOP_NONE || len(sel.ValuesLists) > 0) && len(sublinks(sel.SortClause)) > 0:
+		giveUp("a sub-select in the order of a set")
 	case sel.Op != pg.SetOperation_SETOP_NONE:
 		left, lcols, lalways := p.parts(sel.Larg, e, outer, carry)
 		right, rcols, ralways := p.parts(sel.Rarg, e, outer, carry)

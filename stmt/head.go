@@ -98,6 +98,9 @@ func Head(s *Statement, names []Names) (Rewrite, error) {
 	const after = "\n) " + Hidden + "i WHERE NOT " + Hidden + "s." + headNames + " OFFSET 0) " + Hidden + "q ON true WHERE " +
 		Hidden + "s." + headNames + " OR " + Hidden + "q." + Hidden + "0"
 	insert := before(arrays(func(i int) string { return names[i].Text }))
+	if from > 0 {
+		insert = " " + insert
+	}
 	r := Rewrite{Text: s.Text[:from] + insert + s.Text[from:to] + after + s.Text[to:], At: from, Insert: insert}
 
 	// The tree that is meant, in which nothing depends on where a text ends.
@@ -117,7 +120,7 @@ func Head(s *Statement, names []Names) (Rewrite, error) {
 	place.Node = &pg.Node_SelectStmt{SelectStmt: head}
 	got, err := parse(r.Text)
 	if err != nil {
-		return Rewrite{}, err
+		return Rewrite{}, fmt.Errorf("%w: %w", ErrRewrite, err)
 	}
 	want = proto.Clone(want).(*pg.ParseResult)
 	unplace(want.ProtoReflect())
