@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"sekisho"
 	"sekisho/disk"
@@ -59,7 +60,7 @@ func (p Problem) String() string {
 	if p.Through > p.Entry.Seq {
 		what = fmt.Sprintf("entries %v to %d", p.Entry, p.Through)
 	}
-	return fmt.Sprintf("%s, byte %d: %s %s: %s", p.Segment, p.Offset, what, p.What, p.Detail)
+	return fmt.Sprintf("%s, byte %d: %s %s: %s", p.Segment, p.Offset, what, p.What, strings.TrimPrefix(p.Detail, fmt.Sprint(p.What)+": "))
 }
 
 const maxProblems = 1000
