@@ -643,6 +643,9 @@ func (r *replies) cut(w *want, why *refusal) error {
 	if r.cutting {
 		return nil
 	}
+	if w == nil { // a message so large that it was not looked at
+		return fmt.Errorf("%w: rows that nobody asked for", errServerProtocol)
+	}
 	number := w.number
 	if u := r.runningFor(w); u != nil {
 		number = u.number
