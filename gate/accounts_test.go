@@ -106,7 +106,7 @@ func TestKeysOfRandomSelects(t *testing.T) {
 		}
 		rest += pick("", fmt.Sprintf(" limit %d", rng.IntN(50)), fmt.Sprintf(" offset %d", rng.IntN(500)), " for share of m")
 		rest = strings.ReplaceAll(rest, " for share of m", "") // needs a right that staff lacks
-		all, _, _ := strings.Cut(rest, " offset ") // who is skipped counts
+		all, _, _ := strings.Cut(rest, " offset ")             // who is skipped counts
 		truth := strings.Fields(strings.ReplaceAll(h.direct("select "+keys+all), "|", " "))
 		rows, err := conn.Query(context.Background(), "select "+strings.Join(columns, ", ")+rest, modes[i%len(modes)])
 		if err != nil {
