@@ -174,7 +174,7 @@ func TestNamesHoldEveryoneTheAnswerIsAbout(t *testing.T) {
 	for _, c := range cases(t) {
 		f.check(t, db, c.sql, "list")
 	}
-	n := number("SEKISHO_NAMES", 220)
+	n := number("SEKISHO_NAMES", 180)
 	for i := range n {
 		f.check(t, db, g.statement(), fmt.Sprintf("seed %d, statement %d", seed, i))
 	}
