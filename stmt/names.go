@@ -410,8 +410,8 @@ func (sc *scope) suspect(fields []string) bool {
 }
 
 // certain says whether the value of an expression for a row is the same
-// whoever else is there, and whether it can be had without an error. Only
-// sums of numbers that are nearly too large are let through.
+// whoever else is there, and whether it can be had without an error. Sums and
+// products are let through: they fail at the edge of their type only.
 func (sc *scope) certain(n *pg.Node) bool {
 	if n == nil {
 		return true

@@ -125,8 +125,12 @@ func connect(t *testing.T) *pgconn.PgConn {
 	return db
 }
 
-func ask(db *pgconn.PgConn, sql string) (*pgconn.Result, string) {
-	reader := db.ExecParams(context.Background(), sql, nil, nil, nil, nil)
+func ask(db *pgconn.PgConn, sql string, args ...string) (*pgconn.Result, string) {
+	var values [][]byte
+	for _, a := range args {
+		values = append(values, []byte(a))
+	}
+	reader := db.ExecParams(context.Background(), sql, values, nil, nil, nil)
 	columns := slices.Clone(reader.FieldDescriptions()) // Read keeps them only if there are rows
 	for i := range columns {
 		columns[i].Name = strings.Clone(columns[i].Name)
@@ -186,6 +190,44 @@ func TestNamesHoldEveryoneTheAnswerIsAbout(t *testing.T) {
 	}
 	if f.tested < n/2 {
 		t.Errorf("of %d statements only %d could be tested", n, f.tested)
+	}
+	t.Run("parameters", func(t *testing.T) { parameters(t, db) })
+}
+
+// parameters: they mean the same to the server with the names in front.
+func parameters(t *testing.T, db *pgconn.PgConn) {
+	for _, c := range []struct {
+		sql  string
+		args []string
+	}{
+		{"select count(*) from air.member where tier = $1", []string{"2"}},
+		{"select distinct name from air.member where tier > $1 and city is distinct from $2", []string{"1", "東京"}},
+		{"select name, city from air.member where joined > $1 order by joined, member_no limit $2 offset $3", []string{"2010-05-01", "3", "2"}},
+		{"select p.code from air.partner p where exists (select 1 from air.member m where m.partner = p.code and m.member_no = $1)", []string{"104"}},
+		{"select sum(fare) from air.booking where flight in ($1, $2) and fare + $3 > 2000", []string{"NH1", "NH2", "500"}},
+	} {
+		names, r, err := rewrite(c.sql)
+		if err != nil {
+			t.Errorf("%s: %v", c.sql, err)
+			continue
+		}
+		ctx := context.Background()
+		plain, err1 := db.Prepare(ctx, "", c.sql, nil)
+		headed, err2 := db.Prepare(ctx, "", r.Text, nil)
+		if err1 != nil || err2 != nil {
+			t.Errorf("%s: %v, %v\n%s", c.sql, err1, err2, r.Text)
+			continue
+		}
+		if !slices.Equal(plain.ParamOIDs, headed.ParamOIDs) {
+			t.Errorf("%s: parameters of types %v became %v", c.sql, plain.ParamOIDs, headed.ParamOIDs)
+		}
+		was, code1 := ask(db, c.sql, c.args...)
+		is, code2 := ask(db, r.Text, c.args...)
+		if code1 != "" || code2 != "" {
+			t.Errorf("%s: %s, %s\n%s", c.sql, code1, code2, r.Text)
+			continue
+		}
+		new(figures).compare(t, was, is, len(names), ordered(c.sql), c.sql)
 	}
 }
 

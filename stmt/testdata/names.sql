@@ -76,6 +76,18 @@ select city from air.turnover where fare > 20000;
 select code from air.partner p where not exists (select 1 from air.member m where m.partner = p.code and tier = 3) and not exists (select 1 from air.member m where m.partner = p.code and city = '東京');
 -- an empty aggregate beside a table
 select m.name, x.n from air.member m, (select count(*) as n from air.booking where fare < 0) x where m.tier = 1;
+-- an empty aggregate beside a table, counted
+select count(*) from air.member m, (select count(*) as n from air.booking where fare < 0) x where m.tier = 1;
+-- a filter above LIMIT
+select count(*) from (select * from air.member order by tier desc, member_no limit 4) t where t.city = '東京';
+-- a filter above DISTINCT ON
+select count(*) from (select distinct on (partner) partner, tier from air.member order by partner, member_no) t where t.tier = 2;
+-- a filter above a window
+select count(*) from (select tier, lag(tier) over (order by member_no) as l from air.member) t where t.tier = 1 and t.l = 0;
+-- a sub-select that reads what another may change
+select count(*) from air.partner p left join (select partner, count(*) as n from air.member where tier > 1 group by partner) x on x.partner = p.code where not exists (select 1 from air.passport d where d.member_no = 100 + x.n);
+-- the latest of each, grouped
+select x.city, count(*) from air.member m, lateral (select n.city from air.member n where n.referred_by = m.member_no order by n.joined desc, n.member_no limit 1) x where m.tier < 3 group by x.city;
 -- LATERAL
 select p.name, x.* from air.partner p, lateral (select name, city from air.member m where m.partner = p.code and m.tier < 2 order by m.member_no limit 2) x;
 -- grouping sets
