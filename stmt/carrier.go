@@ -17,7 +17,6 @@ const (
 	prefixName = Hidden + "p"
 	onceName   = Hidden + "o"
 	rowsName   = Hidden + "c"
-	stepsName  = Hidden + "r"
 )
 
 // A part is one SELECT of a carrier, or of the names.

@@ -13,26 +13,27 @@ import (
 // there of which a protected column is among the targets. They are read as the
 // statement reads them, so nothing here has to be careful: whom it misses, the
 // other names hold.
-func (p *pass) exact(sel *pg.SelectStmt, with *pg.WithClause) []part {
+func (p *pass) exact(sel *pg.SelectStmt, with *pg.WithClause, e *env) []part {
 	if sel.WithClause != nil {
 		if with != nil {
 			return nil
 		}
 		with = sel.WithClause
 	}
+	e = enter(sel, e, nil)
 	if sel.Op == pg.SetOperation_SETOP_UNION && sel.LimitCount == nil && sel.LimitOffset == nil {
-		return append(p.exact(sel.Larg, with), p.exact(sel.Rarg, with)...)
+		return append(p.exact(sel.Larg, with, e), p.exact(sel.Rarg, with, e)...)
 	}
 	if !rowByRow(sel) || len(sel.DistinctClause) > 0 && sel.DistinctClause[0].GetNode() != nil {
 		return nil
 	}
-	f := p.from(sel.FromClause, enter(sel, nil, nil), nil)
+	f := p.from(sel.FromClause, e, nil)
 	var vals []*pg.Node
 	targets := p.expand(sel.TargetList, f)
 	for _, t := range targets {
 		vals = append(vals, t.val)
 	}
-	from, keys := p.shown(sel, enter(sel, nil, nil), f, vals, 0)
+	from, keys := p.shown(sel, e, f, vals, 0)
 	if len(keys) == 0 {
 		return nil
 	}

@@ -1,15 +1,4 @@
-package stmt
-
-import (
-	"fmt"
-	"strconv"
-	"strings"
-
-	pg "github.com/pganalyze/pg_query_go/v6"
-	"google.golang.org/protobuf/proto"
-)
-
-// The head row.
+// # The head row
 //
 // The names of an answer must be of the same snapshot as the answer, so both
 // come from one statement, in which the client's own stands byte for byte:
@@ -28,8 +17,9 @@ import (
 // What the gate has to do with it:
 //
 //   - Take the last columns off every RowDescription: one (__sekisho_0) and one
-//     for each of the Names, in their order. What is left is what the client would have got without, the origin
-//     of each column included.
+//     for each of the Names, in their order. What is left is what the client
+//     would have got without, the origin of each column included.
+//   - PREPARE gives the head to each EXECUTE, whose text stays as it is.
 //   - Ask for text in these columns if a Bind gives formats, whatever it asks
 //     for its own.
 //   - Hold the first DataRow of an execution back, read an array from each of
@@ -50,9 +40,24 @@ import (
 //     statement's end is in the names, and means nothing to the client. So may
 //     the error's text: the names read rows that the statement may not have
 //     reached, and may fail where it would not have.
+//   - If the server does not take the text (SQLSTATE class 42), or its names
+//     take more time or memory than the statement itself had been given, refuse
+//     or record as any-row, as for a statement that has no head.
 //   - Refuse what Provenance refuses as before. A statement without any
 //     condition on a protected table has everybody for its names: it may be
 //     cheaper to record it as any-row, unread.
+package stmt
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/proto"
+)
+
+// headNames is true in the head row.
 const headNames = Hidden + "h"
 
 // Head puts the names in front of the statement's own rows. The names must be

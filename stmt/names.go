@@ -104,7 +104,7 @@ func Provenance(s *Statement, resolve Resolver) (names []Names, err error) {
 	slices.Sort(order)
 	for _, name := range order {
 		p.space, p.made = p.spaces[name], 0
-		shown, all := p.exact(sel, nil), p.names(sel, nil, nil)
+		shown, all := p.exact(sel, nil, nil), p.names(sel, nil, nil)
 		if len(shown) > 0 {
 			names = append(names, p.finish(shown, true))
 		}

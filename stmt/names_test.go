@@ -152,3 +152,44 @@ func TestHeadWantsItsOwnNames(t *testing.T) {
 		t.Errorf("with another text: %v", err)
 	}
 }
+
+// Whatever a client writes, it is refused or proven.
+func FuzzProvenance(f *testing.F) {
+	text, err := os.ReadFile("testdata/names.sql")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "-- ") {
+			f.Add(strings.TrimSuffix(line, ";\n"))
+		}
+	}
+	for _, sql := range []string{
+		"select from a.b", "select * from a.b, lateral (values (b.k)) v natural join a.c", "select * from only a.b tablesample system (1)",
+		"select x from generate_series(1, 2) with ordinality x", "select (a.b).c, a.b[1] from a.b", "select * from (select) x", "values (1, 2), (3, 4) order by 1 limit all",
+		"with recursive r as (values (1) union select * from r) select * from r", "select xmlelement(name x), json_object('a': 1) from a.b",
+		"select 1 from a.b group by () having true", "select * from a.b x(k, v) right join a.c using (k) as j", "select k from a.b order by k using < limit 1.5",
+		"select count(*) over w from a.b window w as (partition by k)", "select * from rows from (unnest(array[1]), f()) as x", "select array(select k from a.b) = any(array[1])",
+		"select k from a.b limit null offset 2", "select k from a.b order by 7 fetch first row with ties", "select k from a.b union select", "table a.b",
+	} {
+		f.Add(sql)
+	}
+	person := stmt.Table{Columns: []string{"k", "v"}, Key: "k", Space: "s", Type: "integer", Null: true, Protected: []string{"v"}}
+	f.Fuzz(func(t *testing.T, sql string) {
+		all, err := stmt.Analyse(sql)
+		if err != nil {
+			return
+		}
+		for i := range all {
+			names, err := stmt.Provenance(&all[i], func(n stmt.Name) (stmt.Table, error) {
+				if n.Schema == "air" {
+					return airline(n)
+				}
+				return person, nil
+			})
+			if err == nil && len(names) > 0 {
+				stmt.Head(&all[i], names)
+			}
+		}
+	})
+}
