@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -32,9 +33,10 @@ type replies struct {
 	rows   *want // what that row answered, which is what the next one answers
 	fd     int   // of the upstream socket, to ask whether more is there; -1 unknown
 
-	cutting bool          // the rest of this cycle is left out: the client has been told of an error
-	effects bool          // of that rest: something may have been changed by it
-	stopped chan struct{} // closed when the server has been asked to stop what was cut
+	cutting  bool          // the rest of this cycle is left out: the client has been told of an error
+	effects  bool          // of that rest: something may have been changed by it
+	stopping *time.Timer   // asks the server to stop what was cut
+	stopped  chan struct{} // closed when that has been done
 
 	wrote   bool                 // this transaction has written protected rows
 	stmts   map[string]*prepared // as the server has confirmed them
@@ -48,6 +50,9 @@ var be = binary.BigEndian
 func (s *session) serverLoop(t *strand) error {
 	r := &replies{s: s, t: t, stmts: map[string]*prepared{}, portals: map[string]*portal{}, c: newChunk(smallChunk), fd: rawFD(s.server)}
 	defer func() {
+		if r.stopping != nil {
+			r.stopping.Stop() // whoever ends the session cancels what runs
+		}
 		s.wants.end()
 		r.c.recycle()
 		s.unended = r.open
@@ -520,7 +525,9 @@ func (r *replies) message(typ byte, from, to int) error {
 // cycleEnds passes a ReadyForQuery on.
 func (r *replies) cycleEnds(from, to int, status byte) error {
 	if r.cutting {
-		r.t.wait(func() { <-r.stopped }) // else the cancel could hit what the client sends next
+		if stopped := r.stopped; !r.stopping.Stop() {
+			r.t.wait(func() { <-stopped }) // else the cancel could hit what the client sends next
+		}
 		why := disagreement(status, r.effects)
 		r.cutting, r.effects = false, false
 		if why != nil {
@@ -636,8 +643,13 @@ func (r *replies) errorReply(w *want, from, to int) error {
 	return nil
 }
 
+// beforeCancel is how long what was cut may go on. A cancel does not say what
+// it is to cancel, so it may hit the next statement of a pipeline: most answers
+// end sooner by themselves.
+const beforeCancel = 300 * time.Millisecond
+
 // cut tells the client that its statement ends here, and leaves out the rest
-// of the cycle. The server is asked to stop.
+// of the cycle. The server is asked to stop if it goes on.
 func (r *replies) cut(w *want, why *refusal) error {
 	s := r.s
 	if r.cutting {
@@ -660,11 +672,12 @@ func (r *replies) cut(w *want, why *refusal) error {
 		statement = sp.statement
 	}
 	s.refused(why, number, statement, r.t)
-	r.cutting, r.stopped = true, make(chan struct{})
-	go func(stopped chan struct{}) {
+	stopped := make(chan struct{})
+	r.cutting, r.stopped = true, stopped
+	r.stopping = time.AfterFunc(beforeCancel, func() {
 		defer close(stopped)
 		s.cancelUpstream()
-	}(r.stopped)
+	})
 	return r.insert(appendError(nil, "ERROR", why))
 }
 
