@@ -19,7 +19,7 @@ var refusals = map[string][2]string{
 	"tablesample":         {"", "Leave out TABLESAMPLE."},
 	"offset":              {"", "Give OFFSET as a number or as a parameter, and not in COPY."},
 	"locking":             {"", "Lock the protected tables alone (FOR UPDATE OF …), without OFFSET, WITH TIES and SKIP LOCKED."},
-	"outer_join":          {"", "Join the table by column = column only, and put other conditions into WHERE; or use an inner join."},
+	"outer_join":          {"", "Join the table by column = column, constant or parameter only, and test it in WHERE by comparisons that NULL does not pass, not by IS NULL; or use an inner join."},
 	"column_alias":        {"", "Give the table an alias without a column list."},
 	"join_alias":          {"", "Give the tables aliases, not the join."},
 	"into":                {"", "Copies of protected data are not made through the gate."},

@@ -1,3 +1,14 @@
+package stmt
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/proto"
+)
+
 // # The head row
 //
 // The names of an answer must be of the same snapshot as the answer, so both
@@ -46,16 +57,6 @@
 //   - Refuse what Provenance refuses as before. A statement without any
 //     condition on a protected table has everybody for its names: it may be
 //     cheaper to record it as any-row, unread.
-package stmt
-
-import (
-	"fmt"
-	"strconv"
-	"strings"
-
-	pg "github.com/pganalyze/pg_query_go/v6"
-	"google.golang.org/protobuf/proto"
-)
 
 // headNames is true in the head row.
 const headNames = Hidden + "h"

@@ -20,6 +20,7 @@ func (s *Statement) plain(n *pg.SelectStmt, w *walk) {
 		s.Obstacle = w.locks(n)
 	}
 	if s.Obstacle == "" {
+		w.missed(n)
 		var ok bool
 		if s.Skip, ok = skip(n); !ok {
 			s.Obstacle = "offset"
@@ -169,6 +170,78 @@ func (w *walk) try(join *pg.JoinExpr, side *pg.Node) {
 			w.missing[r] = joinedOn(join)
 		}
 	}
+}
+
+// missed marks the sides that may be missing as tried, if the statement may
+// leave out a row because one of theirs is there: then that it is there is
+// told, and named by nobody. A condition that is never true of NULL leaves out
+// the same rows whether it is there or not.
+func (w *walk) missed(n *pg.SelectStmt) {
+	if len(w.missing) == 0 {
+		return
+	}
+	certain := func(e *pg.Node) bool {
+		return !slices.ContainsFunc(references(e), func(c Column) bool {
+			return len(c.Fields) < 2 || !slices.ContainsFunc(w.top, func(r *pg.RangeVar) bool {
+				_, may := w.missing[r]
+				return !may && c.Fields[len(c.Fields)-2] == refOf(r)
+			})
+		})
+	}
+	var holds func(e *pg.Node) bool
+	holds = func(e *pg.Node) bool {
+		if b := e.GetBoolExpr(); b != nil && b.Boolop == pg.BoolExprType_AND_EXPR {
+			return !slices.ContainsFunc(b.Args, func(a *pg.Node) bool { return !holds(a) })
+		}
+		return e == nil || strict(e) || certain(e)
+	}
+	sorted := n.LimitCount == nil || !slices.ContainsFunc(n.SortClause, func(e *pg.Node) bool { return !certain(e) })
+	if holds(n.WhereClause) && sorted {
+		return
+	}
+	for r := range w.missing {
+		w.tried = append(w.tried, r)
+	}
+}
+
+// refOf is how a relation's columns are qualified.
+func refOf(r *pg.RangeVar) string {
+	if name := r.Alias.GetAliasname(); name != "" {
+		return name
+	}
+	return r.Relname
+}
+
+// strict: a condition that is not true if one of its columns is NULL.
+func strict(n *pg.Node) bool {
+	if t := n.GetNullTest(); t != nil {
+		return t.Nulltesttype == pg.NullTestType_IS_NOT_NULL && operand(t.Arg)
+	}
+	e := n.GetAExpr()
+	if e == nil || !operand(e.Lexpr) {
+		return false
+	}
+	switch e.Kind {
+	case pg.A_Expr_Kind_AEXPR_OP:
+		return slices.Contains([]string{"=", "<>", "<", ">", "<=", ">="}, nameOf(e.Name).Name) && operand(e.Rexpr)
+	case pg.A_Expr_Kind_AEXPR_LIKE, pg.A_Expr_Kind_AEXPR_ILIKE:
+		return operand(e.Rexpr)
+	case pg.A_Expr_Kind_AEXPR_IN:
+		return nameOf(e.Name).Name == "=" && e.Rexpr.GetList() != nil && !slices.ContainsFunc(e.Rexpr.GetList().Items, func(i *pg.Node) bool { return !operand(i) })
+	case pg.A_Expr_Kind_AEXPR_BETWEEN:
+		items := e.Rexpr.GetList().GetItems()
+		return len(items) == 2 && operand(items[0]) && operand(items[1])
+	}
+	return false
+}
+
+// operand is a column, a constant or a parameter, perhaps cast: a cast of NULL
+// is NULL, unless a function says otherwise, and such casts are refused.
+func operand(n *pg.Node) bool {
+	for n.GetTypeCast() != nil {
+		n = n.GetTypeCast().Arg
+	}
+	return n.GetColumnRef() != nil || n.GetAConst() != nil || n.GetParamRef() != nil
 }
 
 // joinedOn is what a join by equalities compares, if it is one equality.
