@@ -48,11 +48,6 @@ var (
 	askedAt  = time.Date(2014, 9, 24, 10, 0, 0, 0, japan)
 )
 
-const (
-	since = "2014-08-18"
-	until = "2014-09-23"
-)
-
 // trialPeople is how many people were read before the bursts, a few an
 // evening.
 const trialPeople = 139
