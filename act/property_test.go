@@ -262,7 +262,7 @@ func TestKey(t *testing.T) {
 			known[k], of[k] = d, r
 		}
 	}
-	if met < 500 {
+	if met < 100 { // some 600, as chance has it
 		t.Errorf("only %d requests met another of their key", met)
 	}
 }
