@@ -109,11 +109,18 @@ func TestKeysOfRandomSelects(t *testing.T) {
 		all, _, _ := strings.Cut(rest, " offset ")             // who is skipped counts
 		truth := strings.Fields(strings.ReplaceAll(h.direct("select "+keys+all), "|", " "))
 		rows, err := conn.Query(context.Background(), "select "+strings.Join(columns, ", ")+rest, modes[i%len(modes)])
+		refused := strings.Contains(rest, " left join ") && (strings.Contains(rest, " limit ") || strings.Contains(rest, " offset "))
+		if refused && sqlstate(err) == "0A000" {
+			continue // who is missing would decide where it ends
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
 		for rows.Next() {
 			through++
+		}
+		if refused && sqlstate(rows.Err()) == "0A000" {
+			continue
 		}
 		if rows.Err() != nil {
 			t.Fatalf("select %s%s: %v", strings.Join(columns, ", "), rest, rows.Err())

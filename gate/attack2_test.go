@@ -126,12 +126,20 @@ func TestOuterJoinsThatMissAreAnybodys(t *testing.T) {
 		{"the key alone, by columns", "guess g left join crm.member m on m.member_no = g.member_no", 0},
 		{"USING the key alone, which may be NULL", "guess g left join crm.passport p using (member_no)", 1},
 	} {
+		from, misses, _ := strings.Cut(c.from, " where ")
 		h.told()
 		_, before := h.told()
-		got := h.raw("sato").run(guesses + "Q select g.member_no, g.city from " + c.from)
+		got := h.raw("sato").run(guesses + "Q select g.member_no, g.city from " + from)
 		_, after := h.told()
 		if after-before != c.anyRow {
 			t.Errorf("%s: %d entries say that it may be anybody, want %d:\n%.2000s", c.name, after-before, c.anyRow, got)
+		}
+		if misses == "" {
+			continue
+		}
+		// Whoever is there makes a row go away, and is named by none.
+		if got := h.raw("sato").run(guesses + "Q select g.member_no, g.city from " + c.from); !strings.Contains(got, "C0A000") {
+			t.Errorf("%s, and those who miss alone:\n%.2000s", c.name, got)
 		}
 	}
 }
