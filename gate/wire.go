@@ -67,10 +67,7 @@ func (w *wire) Read(b []byte) (int, error) {
 		n, errno := rawRead(w.fd, b)
 		switch {
 		case errno == unix.EAGAIN:
-			w.readable = false
-			if w.ended { // by an event that was about the other direction
-				w.ended = false
-			}
+			w.readable, w.ended = false, false // the event was about the other direction
 			continue
 		case errno == unix.EINTR:
 			continue

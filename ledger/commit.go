@@ -119,7 +119,7 @@ func (l *Ledger) answer(group []*Request) {
 
 // roomy: the next group will not have to wait for a segment to be filled with
 // zeros.
-func (l *Ledger) roomy() bool { return l.size-l.off > 1<<20 || len(l.spare) == 1 }
+func (l *Ledger) roomy() bool { return l.size-l.off > fewLeft || len(l.spare) == 1 }
 
 // yields is how often letIn gives way at most.
 const yields = 3

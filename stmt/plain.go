@@ -52,10 +52,7 @@ func (w *walk) locks(n *pg.SelectStmt) string {
 			return "locking"
 		}
 		for _, r := range w.top {
-			name := r.Alias.GetAliasname()
-			if name == "" {
-				name = r.Relname
-			}
+			name := refOf(r)
 			if len(c.LockedRels) == 0 || slices.ContainsFunc(c.LockedRels, func(of *pg.Node) bool { return of.GetRangeVar().GetRelname() == name }) {
 				w.locking = append(w.locking, r)
 			}
