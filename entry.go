@@ -58,6 +58,8 @@ const (
 	KindUserChanged     Kind = 18
 	KindSignedIn        Kind = 19
 	KindCertified       Kind = 20
+	KindPolicyRead      Kind = 21
+	KindRuled           Kind = 22
 )
 
 // Body is what an entry says. The set of kinds is closed: only this package
@@ -111,6 +113,10 @@ func newBody(k Kind) Body {
 		return new(SignedIn)
 	case KindCertified:
 		return new(Certified)
+	case KindPolicyRead:
+		return new(PolicyRead)
+	case KindRuled:
+		return new(Ruled)
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ var kindNames = map[sekisho.Kind]string{
 	sekisho.KindRosterRead: "RosterRead", sekisho.KindSensorRead: "SensorRead", sekisho.KindEgress: "Egress", sekisho.KindAlert: "Alert",
 	sekisho.KindIncidentOpened: "IncidentOpened", sekisho.KindIncidentRevised: "IncidentRevised", sekisho.KindFileMatched: "FileMatched",
 	sekisho.KindUserChanged: "UserChanged", sekisho.KindSignedIn: "SignedIn",
-	sekisho.KindCertified: "Certified",
+	sekisho.KindCertified: "Certified", sekisho.KindPolicyRead: "PolicyRead", sekisho.KindRuled: "Ruled",
 }
 
 func (c *Console) entry(v *visit) (page, error) {

@@ -35,6 +35,10 @@ type Config struct {
 
 	// Limits on what one client can ask of the gate.
 	Limits Limits `yaml:"limits"`
+
+	// Now is the clock that decisions go by; nil is time.Now. Only drills and
+	// tests replace it.
+	Now func() time.Time `yaml:"-"`
 }
 
 // TLS for the client side.
@@ -114,6 +118,11 @@ type Role struct {
 type Principal struct {
 	Name string `yaml:"name"`
 	Role string `yaml:"role"`
+	// Post is what the principal is there, for the policy's rules: agent,
+	// contractor, service.
+	Post string `yaml:"post"`
+	// Company is whose people they are, for the policy's rules.
+	Company string `yaml:"company"`
 	// Verifier is the SCRAM-SHA-256 verifier of the password, as `sekisho
 	// verifier` prints it or as it stands in pg_authid.rolpassword.
 	Verifier string `yaml:"verifier"`
@@ -146,6 +155,9 @@ func (c *Config) Check() error {
 	def(&c.Limits.Statement, 1<<20)
 	def(&c.Limits.Message, 64<<20)
 	def(&c.Limits.Row, 64<<20)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	if c.Limits.Startup == 0 {
 		c.Limits.Startup = 30 * time.Second
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"sekisho"
+	"sekisho/act"
 	"sekisho/catalog"
 	"sekisho/ledger"
 	"sekisho/vault"
@@ -353,9 +354,11 @@ func (g *Gate) admitClient(ctx context.Context, conn net.Conn, h *hello, a *arri
 	if app := settings["application_name"]; app != "" {
 		s.opened.Application = g.vault.Space("application").OfText([]byte(app))
 	}
-	if purpose != "" {
-		s.purpose = g.vault.Space("purpose").OfText([]byte(purpose))
+	s.asking = act.Request{
+		Principal: user, Role: p.Role, Post: p.Post, Company: p.Company,
+		Endpoint: a.endpoint, Verified: a.verified, Address: a.address,
 	}
+	s.serves(purpose)
 	s.out.refused = func() { g.sick.Store(true) }
 	s.out.over = func() { s.server.Close() }
 	s.out.leftOut = func(numbers []uint64, released uint64) {

@@ -371,18 +371,6 @@ func (o *outbox) prune(c *chunk) {
 	}
 }
 
-// disagreement says why a session cannot go on after the rest of a cycle was
-// left out; nil if it can. status is that of its ReadyForQuery.
-func disagreement(status byte, effects bool) *refusal {
-	switch {
-	case status == 'T':
-		return cutTransaction
-	case effects:
-		return cutEffect
-	}
-	return nil
-}
-
 // reasonLedger is the code of refusals that may pass by themselves.
 const reasonLedger = "ledger"
 

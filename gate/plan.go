@@ -245,10 +245,7 @@ func (s *session) states(p *plan) {
 	if p.purpose == nil {
 		return
 	}
-	s.purpose = 0
-	if *p.purpose != "" {
-		s.purpose = s.g.vault.Space("purpose").OfText([]byte(*p.purpose))
-	}
+	s.serves(*p.purpose)
 }
 
 // applied notes what a text that is on its way does to the session.

@@ -643,44 +643,6 @@ func (r *replies) errorReply(w *want, from, to int) error {
 	return nil
 }
 
-// beforeCancel is how long what was cut may go on. A cancel does not say what
-// it is to cancel, so it may hit the next statement of a pipeline: most answers
-// end sooner by themselves.
-const beforeCancel = 300 * time.Millisecond
-
-// cut tells the client that its statement ends here, and leaves out the rest
-// of the cycle. The server is asked to stop if it goes on.
-func (r *replies) cut(w *want, why *refusal) error {
-	s := r.s
-	if r.cutting {
-		return nil
-	}
-	if w == nil { // a message so large that it was not looked at
-		return fmt.Errorf("%w: rows that nobody asked for", errServerProtocol)
-	}
-	number := w.number
-	if u := r.runningFor(w); u != nil {
-		number = u.number
-		if u.open {
-			if err := r.closeRun(u, sekisho.CutOff, why.code); err != nil {
-				return err
-			}
-		}
-	}
-	var statement uint32
-	if sp := w.statement(); sp != nil {
-		statement = sp.statement
-	}
-	s.refused(why, number, statement, r.t)
-	stopped := make(chan struct{})
-	r.cutting, r.stopped = true, stopped
-	r.stopping = time.AfterFunc(beforeCancel, func() {
-		defer close(stopped)
-		s.cancelUpstream()
-	})
-	return r.insert(appendError(nil, "ERROR", why))
-}
-
 // hasEffect: a command of this tag may have changed something that a
 // transaction can take back.
 func hasEffect(tag []byte) bool {

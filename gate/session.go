@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"sekisho"
+	"sekisho/act"
 	"sekisho/catalog"
 	"sekisho/ledger"
 )
@@ -40,7 +41,8 @@ type session struct {
 	id      atomic.Uint64
 	utf8    atomic.Bool   // the client's encoding, as the server last reported it
 	number  atomic.Uint64 // of the latest statement over protected data
-	purpose uint32        // of the client side alone: ordinal in "purpose"
+	purpose uint32        // of the client side alone: ordinal in "purpose"; see serves
+	asking  act.Request   // of the client side alone: what the policy is asked about this session and its purpose
 
 	// names of the client's prepared statements and portals. The client side
 	// sets them, the server side takes them back after an error.
@@ -268,6 +270,14 @@ func (s *session) announce() error {
 	}
 	s.id.Store(id.Seq)
 	return nil
+}
+
+// serves says what the session works for from here on; "" is nothing stated.
+func (s *session) serves(purpose string) {
+	s.purpose, s.asking.Purpose = 0, purpose
+	if purpose != "" {
+		s.purpose = s.g.vault.Space("purpose").OfText([]byte(purpose))
+	}
 }
 
 // refused records that a statement was turned away. The client is refused

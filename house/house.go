@@ -186,7 +186,9 @@ func (h *House) append(ctx context.Context, b ...sekisho.Body) (sekisho.ID, erro
 
 // OpenGate reads the database's catalog and makes the gate.
 func (h *House) OpenGate(ctx context.Context) (err error) {
-	h.Gate, err = gate.New(ctx, h.Config.Gate, h.Config.Catalog, h.Ledger, h.Vault, h.Log.With("door", "gate"))
+	conf := h.Config.Gate
+	conf.Now = h.now
+	h.Gate, err = gate.New(ctx, conf, h.Config.Catalog, h.Ledger, h.Vault, h.Log.With("door", "gate"))
 	return err
 }
 
