@@ -60,6 +60,10 @@ const (
 	KindCertified       Kind = 20
 	KindPolicyRead      Kind = 21
 	KindRuled           Kind = 22
+	KindExportAsked     Kind = 25
+	KindExportDecided   Kind = 26
+	KindExportUsed      Kind = 27
+	KindDecoyPlaced     Kind = 28
 )
 
 // Body is what an entry says. The set of kinds is closed: only this package
@@ -117,6 +121,14 @@ func newBody(k Kind) Body {
 		return new(PolicyRead)
 	case KindRuled:
 		return new(Ruled)
+	case KindExportAsked:
+		return new(ExportAsked)
+	case KindExportDecided:
+		return new(ExportDecided)
+	case KindExportUsed:
+		return new(ExportUsed)
+	case KindDecoyPlaced:
+		return new(DecoyPlaced)
 	}
 	return nil
 }

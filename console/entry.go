@@ -59,6 +59,8 @@ var kindNames = map[sekisho.Kind]string{
 	sekisho.KindIncidentOpened: "IncidentOpened", sekisho.KindIncidentRevised: "IncidentRevised", sekisho.KindFileMatched: "FileMatched",
 	sekisho.KindUserChanged: "UserChanged", sekisho.KindSignedIn: "SignedIn",
 	sekisho.KindCertified: "Certified", sekisho.KindPolicyRead: "PolicyRead", sekisho.KindRuled: "Ruled",
+	sekisho.KindExportAsked: "ExportAsked", sekisho.KindExportDecided: "ExportDecided", sekisho.KindExportUsed: "ExportUsed",
+	sekisho.KindDecoyPlaced: "DecoyPlaced",
 }
 
 func (c *Console) entry(v *visit) (page, error) {
@@ -129,7 +131,7 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 		}
 	case uint64:
 		switch name {
-		case "Session", "Shape", "Released", "Incident", "Through", "Alert":
+		case "Session", "Shape", "Released", "Incident", "Through", "Alert", "Refused", "Request":
 			f.Entry = x
 		}
 	case []uint32:
@@ -165,4 +167,4 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 
 // ordinalSpaces says which fields are ordinals, and where.
 var ordinalSpaces = map[string]string{"Principal": "staff", "User": "staff", "By": "staff",
-	"Application": "application", "Purpose": "purpose", "Statement": "statement"}
+	"Application": "application", "Purpose": "purpose", "Statement": "statement", "Reason": "reason"}
