@@ -71,6 +71,9 @@ func keys(of reflect.Type, path string) (list []string) {
 	for i := range of.NumField() {
 		f := of.Field(i)
 		name, option, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if name == "-" {
+			continue // not for the file
+		}
 		at := path
 		if option != "inline" {
 			at = strings.TrimPrefix(path+"."+name, ".")

@@ -411,6 +411,9 @@ func (q *requests) parse(msg, body []byte) error {
 	case 1:
 		ps.stmt = p.stmts[0] // several are the server's to refuse
 	}
+	if _, on := s.askAbove(ps.stmt); on && len(params) > 2 {
+		ps.types = bytes.Clone(params[2:])
+	}
 	w := &want{typ: 'P', name: name, ps: ps, undo: s.setStatement(name, ps)}
 	if p.text != text {
 		b := make([]byte, 0, len(name)+len(p.text)+len(params)+2)
@@ -436,6 +439,7 @@ func (q *requests) bind(msg, body []byte) error {
 	if !ok || !ok2 || len(rest) < 2 {
 		return malformed('B')
 	}
+	bound := rest
 	n := int(binary.BigEndian.Uint16(rest))
 	if len(rest) < 2+2*n+2 {
 		return malformed('B')
@@ -465,6 +469,7 @@ func (q *requests) bind(msg, body []byte) error {
 	if len(rest) != 2+2*codes {
 		return malformed('B')
 	}
+	bound = bound[:len(bound)-len(rest)]
 	ps := q.statement(stmtName)
 	w := &want{typ: 'B', name: portalName, from: stmtName, ps: ps, stated: s.purpose}
 	if ps == nil {
@@ -474,6 +479,7 @@ func (q *requests) bind(msg, body []byte) error {
 		return nil
 	}
 	po := &portal{ps: ps}
+	s.holds(po, bound)
 	if w.refuse = q.mayBind(ps, po); w.refuse == nil && ps.stmt.skip != nil {
 		if po.skip, ok = ps.stmt.offset(formats, valuesOf(before)); !ok {
 			w.refuse = offsetRefusal

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"sekisho/permit"
 )
 
 // Config says where the gate stands, who may pass, and what it stands in
@@ -39,6 +41,12 @@ type Config struct {
 	// Now is the clock that decisions go by; nil is time.Now. Only drills and
 	// tests replace it.
 	Now func() time.Time `yaml:"-"`
+
+	// Permit gives what is known of a text that was asked for, by its ordinal in
+	// the vault's space "export": an approval that can be used now, if there is
+	// one. spent are the requests that the gate has used. nil: nothing is ever
+	// approved.
+	Permit func(exact uint32, spent func(request uint64) bool) (permit.Request, permit.State, bool) `yaml:"-"`
 }
 
 // TLS for the client side.
@@ -112,6 +120,10 @@ type Role struct {
 	// Purposes that a session may state with SET sekisho.purpose. The first is
 	// taken when none is stated; with none listed, none can be stated.
 	Purposes []string `yaml:"purposes"`
+	// AskAbove is how many different customers one statement may name before a
+	// second person has to agree (sekisho export). 0: any number. In observe mode
+	// there is no limit.
+	AskAbove uint64 `yaml:"ask_above"`
 }
 
 // Principal is a person or a program.

@@ -106,6 +106,7 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 		u.header = true
 	} else {
 		entries := r.entries(u)
+		named := uint64(0) // of d.keys
 		for i := range d.keys {
 			k := &d.keys[i]
 			field := keys[len(keys)-1-i]
@@ -122,7 +123,21 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 			if err != nil {
 				return r.cut(w, keyRefusal)
 			}
+			if u.limit.on && !u.limit.allows(k.space, ord) {
+				if over := r.overLimit(w, u); over != nil {
+					d.takeBack(entries, i, named)
+					return r.cut(w, over)
+				}
+				u.limit.allows(k.space, ord)
+			}
+			named |= 1 << i
 			a.Subjects = append(a.Subjects, ord)
+		}
+		if u.limit.on && named == 0 && u.nobody && !u.limit.allowsNobody() {
+			if over := r.overLimit(w, u); over != nil {
+				return r.cut(w, over)
+			}
+			u.limit.allowsNobody()
 		}
 		least := uint32(max(len(line)-(d.fields-d.hidden-1), 1))
 		for _, e := range entries {

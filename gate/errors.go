@@ -15,6 +15,8 @@ type refusal struct {
 	// For the Refused entry.
 	reason string
 	tables []string
+
+	recorded bool // the Refused entry is in the ledger
 }
 
 // appendError appends an ErrorResponse.

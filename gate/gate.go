@@ -48,6 +48,7 @@ type Gate struct {
 	closing    atomic.Bool
 	backends   backends
 	tries      tries
+	exports    exports
 
 	mu       sync.Mutex
 	sessions map[uint32]*session // by cancel key's process id

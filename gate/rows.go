@@ -109,7 +109,7 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 	}
 	visible := d.fields - d.hidden
 	pos, end, held := 7, 7, 0
-	next := 0
+	next, named := 0, uint64(0) // of d.keys
 	for i := range d.fields {
 		if pos+4 > len(b) {
 			return fmt.Errorf("%w: DataRow ends early", errServerProtocol)
@@ -131,6 +131,14 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 				if err != nil {
 					return r.cut(w, keyRefusal)
 				}
+				if u.limit.on && !u.limit.allows(k.space, ord) {
+					if over := r.overLimit(w, u); over != nil {
+						d.takeBack(entries, next-1, named)
+						return r.cut(w, over)
+					}
+					u.limit.allows(k.space, ord)
+				}
+				named |= 1 << (next - 1)
 				a.Subjects = append(a.Subjects, ord)
 			} else if k.null && !u.nobody {
 				if err := r.nobody(w, sp, u); err != nil {
@@ -144,6 +152,12 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 		if i == visible-1 {
 			end = pos
 		}
+	}
+	if u.limit.on && named == 0 && u.nobody && !u.limit.allowsNobody() {
+		if over := r.overLimit(w, u); over != nil {
+			return r.cut(w, over)
+		}
+		u.limit.allowsNobody()
 	}
 	for _, e := range entries {
 		a := e.(*sekisho.Access)

@@ -18,7 +18,8 @@ type run struct {
 	recorded bool  // as any-row
 	header   bool  // of COPY: the first line has passed
 	skip     int64 // rows that are still to be skipped
-	nobody   bool  // recorded as any-row, because a row came without the key of a table that must have one
+	limit    limit
+	nobody   bool // recorded as any-row, because a row came without the key of a table that must have one
 }
 
 // runningFor is the access that w's rows belong to.
@@ -33,12 +34,12 @@ func (r *replies) runningFor(w *want) *run {
 func (r *replies) begin(w *want, d *desc) *run {
 	if w.portal != nil {
 		if w.portal.run == nil {
-			w.portal.run = &run{number: w.number, stated: w.stated, d: d, skip: w.skips()}
+			w.portal.run = &run{number: w.number, stated: w.stated, d: d, skip: w.skips(), limit: r.limits(w)}
 		}
 		return w.portal.run
 	}
 	if r.s.running == nil {
-		r.s.running = &run{number: w.number + uint64(w.at), stated: w.stated, d: d, skip: w.skips()}
+		r.s.running = &run{number: w.number + uint64(w.at), stated: w.stated, d: d, skip: w.skips(), limit: r.limits(w)}
 	}
 	return r.s.running
 }

@@ -69,11 +69,12 @@ type session struct {
 
 // prepared is a prepared statement of the client's.
 type prepared struct {
-	name string
-	plan *plan
-	stmt *stmtPlan
-	sql  bool                 // made by SQL, and so not confirmed by a ParseComplete
-	desc atomic.Pointer[desc] // from the server's description, when it came
+	name  string
+	plan  *plan
+	stmt  *stmtPlan
+	types []byte               // of parameters that its Parse stated, where an approval may be bound to them
+	sql   bool                 // made by SQL, and so not confirmed by a ParseComplete
+	desc  atomic.Pointer[desc] // from the server's description, when it came
 }
 
 // portal is a bound statement.
@@ -84,6 +85,8 @@ type portal struct {
 	number  uint64  // of the client side alone: recorded as any-row when it was bound, and not executed since; else 0
 	skip    int64   // how many of the first rows OFFSET skips
 	asked   bool    // of the client side alone: it has been executed
+	values  []byte  // what was bound, where an approval may be bound to it
+	long    bool    // it was too long for that
 	strange bool    // of the server side alone: bound to another statement than the client side took it for
 }
 
@@ -283,6 +286,9 @@ func (s *session) serves(purpose string) {
 // refused records that a statement was turned away. The client is refused
 // whether or not the ledger takes the entry.
 func (s *session) refused(why *refusal, number uint64, statement uint32, t *strand) {
+	if why.recorded {
+		return
+	}
 	if s.id.Load() == 0 {
 		var err error
 		if t.wait(func() { err = s.announce() }); err != nil {

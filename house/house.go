@@ -18,6 +18,7 @@ import (
 	"sekisho/gate"
 	"sekisho/incident"
 	"sekisho/ledger"
+	"sekisho/permit"
 	"sekisho/sensor"
 	"sekisho/trace"
 	"sekisho/vault"
@@ -65,6 +66,7 @@ type Books struct {
 	Seen     *sensor.Seen
 	Bindings *sensor.Bindings
 	Live     *console.Live
+	Permits  *permit.Book
 	// Incidents is no view but a reaction: it folds and answers.
 	Incidents *incident.Book
 }
@@ -150,7 +152,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	if err != nil {
 		return fmt.Errorf("config: sensors: %w", err)
 	}
-	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Bindings: bindings, Live: console.NewLive(), Incidents: incident.New()}
+	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Bindings: bindings, Live: console.NewLive(), Permits: permit.New(), Incidents: incident.New()}
 	hostile, err := ParsePrefixes(h.Config.Hostile)
 	if err != nil {
 		return err
@@ -158,7 +160,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	judges := h.Config.Watch
 	judges.Egress.Hostile = append(judges.Egress.Hostile, hostile...)
 	reactions := []view.Reaction{watch.New(judges).Reaction(), h.Incidents.Reaction()}
-	views := []view.View{&h.past, h.Trace, h.Seen, h.Bindings, h.Live}
+	views := []view.View{&h.past, h.Trace, h.Seen, h.Bindings, h.Live, h.Permits}
 	if quiet {
 		reactions, views = nil, append(views, h.Incidents) // folded all the same
 	}
@@ -187,7 +189,7 @@ func (h *House) append(ctx context.Context, b ...sekisho.Body) (sekisho.ID, erro
 // OpenGate reads the database's catalog and makes the gate.
 func (h *House) OpenGate(ctx context.Context) (err error) {
 	conf := h.Config.Gate
-	conf.Now = h.now
+	conf.Now, conf.Permit = h.now, h.permit
 	h.Gate, err = gate.New(ctx, conf, h.Config.Catalog, h.Ledger, h.Vault, h.Log.With("door", "gate"))
 	return err
 }

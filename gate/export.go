@@ -1,0 +1,280 @@
+package gate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"sekisho"
+	"sekisho/permit"
+)
+
+// How many customers one statement may name before a second person has to agree
+// (permit). They are counted as their rows come, so nothing has to be guessed:
+// up to the limit all goes out, and then the answer is cut or an approval is
+// spent. An approval is looked for only there, so that no other statement pays
+// for it, and it is spent, durably, before the row that needs it is kept.
+
+// A limit counts the customers that one access names.
+type limit struct {
+	on      bool
+	most    uint64
+	request uint64 // the approval that most is of; 0: of the role
+
+	room [4]uint64 // of few: a look-up allocates nothing
+	few  []uint64  // who was named, until there are most of them; may repeat
+	set  ordinals  // instead of few from then on
+	last uint64
+}
+
+// allows says whether the customer may be named too, and counts it if so.
+func (l *limit) allows(space int, ord uint32) bool {
+	key := uint64(space+1)<<32 | uint64(ord)
+	if key == l.last {
+		return true
+	}
+	if l.set.slots == nil {
+		if uint64(len(l.few)) < l.most {
+			if l.few == nil {
+				l.few = l.room[:0]
+			}
+			l.few, l.last = append(l.few, key), key
+			return true
+		}
+		for _, k := range l.few {
+			l.set.add(k)
+		}
+		l.few = nil
+	}
+	if !l.set.has(key) {
+		if uint64(l.set.n) >= l.most {
+			return false
+		}
+		l.set.add(key)
+	}
+	l.last = key
+	return true
+}
+
+// allowsNobody is allows for a row without a key, which may be anybody's: each
+// counts as one customer more.
+func (l *limit) allowsNobody() bool {
+	named := uint64(len(l.few))
+	if l.set.slots != nil {
+		named = uint64(l.set.n)
+	}
+	if named >= l.most {
+		return false
+	}
+	l.most--
+	return true
+}
+
+// ordinals is a set of numbers above 0.
+type ordinals struct {
+	slots []uint64 // a power of two; 0 is free
+	n     int
+}
+
+func (o *ordinals) at(key uint64) int {
+	mask := len(o.slots) - 1
+	i := int(key*0x9e3779b97f4a7c15>>32) & mask
+	for o.slots[i] != 0 && o.slots[i] != key {
+		i = (i + 1) & mask
+	}
+	return i
+}
+
+func (o *ordinals) has(key uint64) bool { return len(o.slots) > 0 && o.slots[o.at(key)] == key }
+
+func (o *ordinals) add(key uint64) {
+	if 4*o.n >= 3*len(o.slots) {
+		old := o.slots
+		o.slots, o.n = make([]uint64, max(64, 2*len(old))), 0
+		for _, k := range old {
+			if k != 0 {
+				o.slots[o.at(k)] = k
+				o.n++
+			}
+		}
+	}
+	if i := o.at(key); o.slots[i] == 0 {
+		o.slots[i] = key
+		o.n++
+	}
+}
+
+// askAbove is how many customers a statement of this session may name without
+// an approval. Observe mode has no such limit.
+func (s *session) askAbove(sp *stmtPlan) (most uint64, on bool) {
+	if sp == nil || sp.observe || sp.kind != planExact {
+		return 0, false
+	}
+	return s.role.AskAbove, s.role.AskAbove > 0
+}
+
+// limits is the limit of an access that begins.
+func (r *replies) limits(w *want) (l limit) {
+	l.most, l.on = r.s.askAbove(w.statement())
+	return l
+}
+
+// overLimit is asked when a row names more customers than may go: nil if an
+// approval was spent for them just now, durably.
+func (r *replies) overLimit(w *want, u *run) *refusal {
+	if u.limit.request != 0 {
+		return &refusal{code: "53400", reason: "export_most",
+			text: fmt.Sprintf("the approved export ends here: it is for %d customers at most", u.limit.most),
+			hint: fmt.Sprintf("Request %d is used up. Ask for another one, for more customers.", u.limit.request)}
+	}
+	var why *refusal
+	r.t.wait(func() { why = r.s.spend(w, u) })
+	return why
+}
+
+// spend uses an approval of w's statement for u, or says why there is none and
+// how to get one.
+func (s *session) spend(w *want, u *run) *refusal {
+	g, sp := s.g, w.statement()
+	limit := u.limit.most
+	why := &refusal{code: "53400", reason: "export", tables: sp.judgement.Tables,
+		text: fmt.Sprintf("the statement names more than %d customers, and so many need the approval of a second person", limit)}
+	st, ok := s.exactly(w)
+	if !ok {
+		why.hint = "It cannot be asked for in this form: send the statement itself, with less than 256 KiB of text and values."
+		return why
+	}
+	key := st.Key()
+	g.exports.mu.Lock()
+	defer g.exports.mu.Unlock()
+	if ord, known := g.vault.Space("export").Find(string(key)); known && g.conf.Permit != nil {
+		spent := func(n uint64) bool { return g.exports.spent[n] }
+		if r, state, ok := g.conf.Permit(ord, spent); ok {
+			switch state {
+			case permit.Approved:
+				if r.Decided.Most <= limit { // the approver made it smaller than what goes without
+					break
+				}
+				if _, err := g.append(&sekisho.ExportUsed{Request: r.Number, Session: s.id.Load(), Number: u.number}); err != nil {
+					return ledgerRefusal(fmt.Errorf("spending an approval: %w", err))
+				}
+				g.exports.spend(r.Number)
+				u.limit.most, u.limit.request = r.Decided.Most, r.Number
+				return nil
+			case permit.Asked:
+				why.hint = fmt.Sprintf("The first %d were sent. Request %d for this statement waits for an answer: sekisho export show %d.", limit, r.Number, r.Number)
+				return why
+			}
+		}
+	}
+	n := g.exports.numberOf(string(key))
+	if n == 0 {
+		// The number has to mean this statement for ever, so it is durable before
+		// anybody reads it.
+		id, err := g.append(&sekisho.Refused{Session: s.id.Load(), Number: u.number, Statement: sp.statement, Tables: why.tables, SQLState: why.code, Reason: why.reason})
+		if err != nil {
+			return ledgerRefusal(fmt.Errorf("recording a refusal: %w", err))
+		}
+		n, why.recorded = id.Seq, true
+		g.exports.keep(string(key), permit.Turned{Number: n, At: sekisho.At(g.conf.Now()), Plain: sp.statement, Limit: limit, Statement: st})
+	}
+	why.hint = fmt.Sprintf("The first %d were sent. To ask for all of it: sekisho export request %d --most N --reason '…', or the console's page Exports. Once it is approved, send the same statement again.", limit, n)
+	return why
+}
+
+// exactly is the statement that w's answer belongs to, as an approval is bound
+// to it. False: it is too long, or stands somewhere else than in this text.
+func (s *session) exactly(w *want) (st permit.Statement, ok bool) {
+	sp := w.statement()
+	st = permit.Statement{Principal: s.principal, Role: s.roleName, Verb: sp.judgement.Verb, Tables: sp.judgement.Tables}
+	p := w.plan
+	switch {
+	case w.portal != nil:
+		if w.portal.ps.sql || w.portal.long {
+			return st, false
+		}
+		p = w.portal.ps.plan
+		st.Parameters, st.Types = w.portal.values, w.portal.ps.types
+	default:
+		st.Index = w.at
+	}
+	if p == nil || p.refers || p.original == "" || len(p.original)+len(st.Parameters)+len(st.Types) > permit.MaxKey {
+		return st, false
+	}
+	st.Text = []byte(strings.TrimRight(p.original, "; \t\r\n")) // what clients add at the end or do not
+	return st, true
+}
+
+// holds keeps what a Bind binds, for a statement that may have to be asked for.
+// b is the message from its formats on, up to those of the results.
+func (s *session) holds(po *portal, b []byte) {
+	if _, on := s.askAbove(po.ps.stmt); !on {
+		return
+	}
+	if po.long = len(b) > permit.MaxKey; !po.long && len(b) > 4 { // 4: no formats, no values
+		po.values = slices.Clone(b)
+	}
+}
+
+// exports are the gate's memory of what was turned away, and of what was spent.
+type exports struct {
+	mu     sync.Mutex
+	spent  map[uint64]bool // requests; the ledger knows them too
+	byKey  map[string]uint64
+	turned []permit.Turned // the oldest first
+	bytes  int             // of their texts
+}
+
+// What is remembered at most. A statement that was forgotten gets another
+// number when it is sent again.
+const (
+	mostTurned      = 500
+	mostTurnedBytes = 8 << 20
+)
+
+func (e *exports) spend(request uint64) {
+	if e.spent == nil {
+		e.spent = map[uint64]bool{}
+	}
+	e.spent[request] = true
+}
+
+func (e *exports) numberOf(key string) uint64 { return e.byKey[key] }
+
+func (e *exports) keep(key string, t permit.Turned) {
+	if e.byKey == nil {
+		e.byKey = map[string]uint64{}
+	}
+	e.byKey[key] = t.Number
+	e.turned = append(e.turned, t)
+	e.bytes += len(key)
+	for len(e.turned) > mostTurned || e.bytes > mostTurnedBytes {
+		old := string(e.turned[0].Statement.Key())
+		delete(e.byKey, old)
+		e.bytes -= len(old)
+		e.turned = slices.Delete(e.turned, 0, 1)
+	}
+}
+
+// Turned gives the statements that were turned away because they named too many
+// customers, the latest first. The gate remembers some hundreds of them, and
+// none of an earlier process.
+func (g *Gate) Turned() []permit.Turned {
+	g.exports.mu.Lock()
+	defer g.exports.mu.Unlock()
+	list := slices.Clone(g.exports.turned)
+	slices.Reverse(list)
+	return list
+}
+
+// takeBack takes the customers of a row that does not go out from its entries:
+// those of the first n keys that were named.
+func (d *desc) takeBack(entries []sekisho.Body, n int, named uint64) {
+	for i := range n {
+		if named&(1<<i) != 0 {
+			a := entries[d.keys[i].space].(*sekisho.Access)
+			a.Subjects = a.Subjects[:len(a.Subjects)-1]
+		}
+	}
+}

@@ -1,0 +1,139 @@
+// Package permit keeps who was allowed to take more customers out than a role
+// may: requests, the answers of a second person, and whether an answer was used.
+// It is a fold of the ledger, so a restart forgets nothing, and no approval
+// counts twice.
+package permit
+
+import (
+	"cmp"
+	"slices"
+
+	"sekisho"
+)
+
+// State is how far a request has come.
+type State string
+
+// The states.
+const (
+	Asked     State = "asked"     // waits for somebody to decide
+	Approved  State = "approved"  // may be used once
+	Rejected  State = "rejected"  //
+	Withdrawn State = "withdrawn" // by whoever asked
+	Used      State = "used"      //
+	Expired   State = "expired"   // approved, or never decided, and too late now
+)
+
+// askedFor is how long a request waits for an answer.
+const askedFor = 7 * 24 * sekisho.Time(3600e6)
+
+// A Request is one request with what became of it. What Get and List return is
+// a copy, to keep.
+type Request struct {
+	Number  uint64 // sequence number of its ExportAsked
+	At      sekisho.Time
+	Asked   *sekisho.ExportAsked
+	Decided *sekisho.ExportDecided // nil: not yet
+	Entry   uint64                 // sequence number of Decided
+	When    sekisho.Time           // of Decided
+	Used    *sekisho.ExportUsed    // nil: not yet
+	UsedAt  sekisho.Time
+}
+
+// State is the request's at a moment.
+func (r *Request) State(now sekisho.Time) State {
+	switch {
+	case r.Used != nil:
+		return Used
+	case r.Decided == nil && now > r.At+askedFor:
+		return Expired
+	case r.Decided == nil:
+		return Asked
+	case r.Decided.Action != "approved":
+		return State(r.Decided.Action)
+	case now >= r.Decided.Until:
+		return Expired
+	}
+	return Approved
+}
+
+// Book is the fold of all requests.
+type Book struct {
+	byNumber map[uint64]*Request
+	list     []*Request            // in the order in which they were asked
+	byExact  map[uint32][]*Request // by the ordinal of the text
+}
+
+// New is an empty book.
+func New() *Book {
+	return &Book{byNumber: map[uint64]*Request{}, byExact: map[uint32][]*Request{}}
+}
+
+// Name is the view's.
+func (*Book) Name() string { return "permit" }
+
+// Apply folds one entry. Of several answers to one request the first counts,
+// and so does the first use.
+func (b *Book) Apply(e *sekisho.Entry) {
+	switch body := e.Body.(type) {
+	case *sekisho.ExportAsked:
+		r := &Request{Number: e.ID.Seq, At: e.Time, Asked: body}
+		b.byNumber[r.Number] = r
+		b.list = append(b.list, r)
+		b.byExact[body.Exact] = append(b.byExact[body.Exact], r)
+	case *sekisho.ExportDecided:
+		if r := b.byNumber[body.Request]; r != nil && r.Decided == nil {
+			r.Decided, r.Entry, r.When = body, e.ID.Seq, e.Time
+		}
+	case *sekisho.ExportUsed:
+		if r := b.byNumber[body.Request]; r != nil && r.Used == nil {
+			r.Used, r.UsedAt = body, e.Time
+		}
+	}
+}
+
+// Get gives the request with a number.
+func (b *Book) Get(number uint64) (Request, bool) {
+	if r := b.byNumber[number]; r != nil {
+		return *r, true
+	}
+	return Request{}, false
+}
+
+// List gives every request, the latest first.
+func (b *Book) List() []Request {
+	list := make([]Request, 0, len(b.list))
+	for _, r := range b.list {
+		list = append(list, *r)
+	}
+	slices.SortFunc(list, func(a, b Request) int { return cmp.Compare(b.Number, a.Number) })
+	return list
+}
+
+// Waiting counts the requests that wait for an answer.
+func (b *Book) Waiting(now sekisho.Time) (n int) {
+	for _, r := range b.list {
+		if r.State(now) == Asked {
+			n++
+		}
+	}
+	return n
+}
+
+// For gives what is known of a text, by its ordinal in "export": the oldest
+// approval that can be used, else the latest request. spent are those of which
+// the book does not know the use yet.
+func (b *Book) For(exact uint32, now sekisho.Time, spent func(number uint64) bool) (Request, bool) {
+	all := b.byExact[exact]
+	for _, r := range all {
+		if r.State(now) == Approved && !spent(r.Number) {
+			return *r, true
+		}
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		if !spent(all[i].Number) {
+			return *all[i], true
+		}
+	}
+	return Request{}, false
+}
