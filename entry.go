@@ -60,6 +60,7 @@ const (
 	KindCertified       Kind = 20
 	KindPolicyRead      Kind = 21
 	KindRuled           Kind = 22
+	KindOnBehalf        Kind = 23
 	KindExportAsked     Kind = 25
 	KindExportDecided   Kind = 26
 	KindExportUsed      Kind = 27
@@ -121,6 +122,8 @@ func newBody(k Kind) Body {
 		return new(PolicyRead)
 	case KindRuled:
 		return new(Ruled)
+	case KindOnBehalf:
+		return new(OnBehalf)
 	case KindExportAsked:
 		return new(ExportAsked)
 	case KindExportDecided:

@@ -56,6 +56,7 @@ func specimens() []Entry {
 		&Ruled{Session: 4, Number: 12, Statement: 10, Verb: Read, Tables: []string{"member", "passport"}, Categories: Identity | TravelDoc, Purpose: 6, Enforced: true,
 			Decision: "mask travel_document=partial, cap 500 rows", Rules: []string{"call-centre-reads", "documents-masked"},
 			ReasonEn: "passport and visa data are masked", ReasonJa: "旅券の情報はマスクされます"},
+		&OnBehalf{Session: 4, Number: 13, Principal: 7, Endpoint: "pc-0533", Verified: true, Source: SourceLocal},
 		&ExportAsked{Refused: 308, Principal: 3, Role: "call_centre", Statement: 9, Exact: 2, Tables: []string{"member", "passport"}, Most: 60_000, Lasts: 86_400, Reason: 4, By: 5},
 		&ExportDecided{Request: 319, Action: "approved", Most: 50_000, Until: 1_411_171_323_000_000, Reason: 6, By: 1},
 		&ExportUsed{Request: 319, Session: 4, Number: 13},

@@ -24,7 +24,7 @@ func (c *Catalog) trouble(s *stmt.Statement, over bool, j *Judgement) string {
 		}
 	}
 	for _, set := range s.Settings {
-		if set.Durable || !set.Known && !set.Default {
+		if set.Durable || !set.Known && !set.Default && !stated(s, set) {
 			return "setting"
 		}
 	}
@@ -127,4 +127,12 @@ func (c *Catalog) functionTrouble(f stmt.Function, over bool) string {
 		return "function"
 	}
 	return ""
+}
+
+// Own begins the names of the settings that only the gate reads.
+const Own = "sekisho."
+
+// stated: one of those, by a parameter. The server does nothing with its value.
+func stated(s *stmt.Statement, set stmt.Setting) bool {
+	return s.Certain && set.Param > 0 && strings.HasPrefix(set.Name, Own)
 }

@@ -59,7 +59,7 @@ var kindNames = map[sekisho.Kind]string{
 	sekisho.KindIncidentOpened: "IncidentOpened", sekisho.KindIncidentRevised: "IncidentRevised", sekisho.KindFileMatched: "FileMatched",
 	sekisho.KindUserChanged: "UserChanged", sekisho.KindSignedIn: "SignedIn",
 	sekisho.KindCertified: "Certified", sekisho.KindPolicyRead: "PolicyRead", sekisho.KindRuled: "Ruled",
-	sekisho.KindExportAsked: "ExportAsked", sekisho.KindExportDecided: "ExportDecided", sekisho.KindExportUsed: "ExportUsed",
+	sekisho.KindOnBehalf: "OnBehalf", sekisho.KindExportAsked: "ExportAsked", sekisho.KindExportDecided: "ExportDecided", sekisho.KindExportUsed: "ExportUsed",
 	sekisho.KindDecoyPlaced: "DecoyPlaced",
 }
 
@@ -114,6 +114,8 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 		}
 	case sekisho.Verb, sekisho.Class, sekisho.Outcome, sekisho.Door:
 		f.Group = strings.ToLower(name)
+	case sekisho.Source:
+		f.Group = "stated"
 	case sekisho.Categories:
 		f.List, f.Group, f.Value = x.Names(), "category", ""
 	case bool:

@@ -132,6 +132,9 @@ func TestEveryWordOfTheLedgerHasAText(t *testing.T) {
 	for o := sekisho.Completed; o <= sekisho.Unrecorded; o++ {
 		need("outcome." + strings.ReplaceAll(o.String(), " ", "_"))
 	}
+	for s := sekisho.SourceNone; s <= sekisho.SourceTag; s++ {
+		need("stated." + s.String())
+	}
 	for d := sekisho.DoorGate; d <= sekisho.DoorCommand; d++ {
 		need("door." + d.String())
 	}
@@ -174,7 +177,7 @@ func oneOfEach() []sekisho.Body {
 	return []sekisho.Body{&sekisho.LedgerOpened{}, &sekisho.LedgerClosed{}, &sekisho.Assigned{}, &sekisho.SessionOpened{},
 		&sekisho.SessionClosed{}, &sekisho.SessionRefused{}, &sekisho.Shape{}, &sekisho.Access{}, &sekisho.AccessClosed{},
 		&sekisho.Refused{}, &sekisho.RosterRead{}, &sekisho.SensorRead{}, &sekisho.Egress{}, &sekisho.Alert{},
-		&sekisho.IncidentOpened{}, &sekisho.IncidentRevised{}, &sekisho.FileMatched{}, &sekisho.UserChanged{}, &sekisho.SignedIn{}, &sekisho.Certified{}, &sekisho.PolicyRead{}, &sekisho.Ruled{},
+		&sekisho.IncidentOpened{}, &sekisho.IncidentRevised{}, &sekisho.FileMatched{}, &sekisho.UserChanged{}, &sekisho.SignedIn{}, &sekisho.Certified{}, &sekisho.PolicyRead{}, &sekisho.Ruled{}, &sekisho.OnBehalf{},
 		&sekisho.ExportAsked{}, &sekisho.ExportDecided{}, &sekisho.ExportUsed{}, &sekisho.DecoyPlaced{}}
 }
 

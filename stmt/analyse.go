@@ -171,6 +171,7 @@ func (s *Statement) describe(node *pg.Node, w *walk) {
 			s.Kind = CreateTableAs
 		}
 		s.plain(n.SelectStmt, w)
+		s.Certain = configures(n.SelectStmt)
 	case *pg.Node_InsertStmt:
 		s.Kind = Insert
 	case *pg.Node_UpdateStmt:
@@ -211,7 +212,7 @@ func (s *Statement) describe(node *pg.Node, w *walk) {
 	case *pg.Node_CallStmt:
 		s.Kind = Call
 	case *pg.Node_VariableSetStmt:
-		s.Kind = Set
+		s.Kind, s.Certain = Set, true
 		s.setting(n.VariableSetStmt, false)
 	case *pg.Node_AlterRoleSetStmt:
 		s.Kind = Set
@@ -227,6 +228,7 @@ func (s *Statement) describe(node *pg.Node, w *walk) {
 	case *pg.Node_TransactionStmt:
 		s.Kind = Transaction
 		s.Object = strings.ToLower(strings.TrimPrefix(n.TransactionStmt.Kind.String(), "TRANS_STMT_"))
+		s.Savepoint, s.Chain = n.TransactionStmt.SavepointName, n.TransactionStmt.Chain
 	case *pg.Node_DiscardStmt:
 		s.Kind, s.All = Discard, n.DiscardStmt.Target == pg.DiscardMode_DISCARD_ALL
 	case *pg.Node_ListenStmt:
@@ -306,7 +308,7 @@ func (s *Statement) setting(n *pg.VariableSetStmt, durable bool) {
 	if n == nil {
 		return
 	}
-	set := Setting{Name: strings.ToLower(n.Name), Known: true, Durable: durable}
+	set := Setting{Name: strings.ToLower(n.Name), Known: true, Durable: durable, Local: n.IsLocal}
 	switch n.Kind {
 	case pg.VariableSetKind_VAR_SET_VALUE:
 	case pg.VariableSetKind_VAR_SET_DEFAULT, pg.VariableSetKind_VAR_RESET:

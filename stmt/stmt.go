@@ -145,6 +145,8 @@ type Setting struct {
 	Default bool // reset, or set to its default
 	Known   bool // the name and the values are constants
 	Durable bool // by ALTER SYSTEM, ROLE, DATABASE or FUNCTION: it works on later sessions
+	Local   bool // until the end of the transaction
+	Param   int  // of set_config: the number of the parameter that holds the value; then it is not Known
 }
 
 // CopyTo is what is particular to COPY.
@@ -192,11 +194,14 @@ type Statement struct {
 	Collations []Name
 	Columns    []Column // every column reference there is
 
-	Writes   bool       // holds INSERT, UPDATE, DELETE, MERGE or COPY FROM at any depth, or locks rows
-	Settings []Setting  // of SET and RESET, and of set_config()
-	Copy     *CopyTo    // only for Copy
-	Inner    *Statement // of EXPLAIN, PREPARE, DECLARE, CREATE TABLE AS, CREATE VIEW
-	Runs     Kind       // Execute, Fetch, Call or Do if one stands in it at any depth, or is it: what runs cannot be read off this text
-	Object   string     // name of the prepared statement, cursor, savepoint or channel; for TRANSACTION the command
-	All      bool       // DEALLOCATE ALL, CLOSE ALL, DISCARD ALL, RESET ALL
+	Writes    bool       // holds INSERT, UPDATE, DELETE, MERGE or COPY FROM at any depth, or locks rows
+	Settings  []Setting  // of SET and RESET, and of set_config()
+	Copy      *CopyTo    // only for Copy
+	Inner     *Statement // of EXPLAIN, PREPARE, DECLARE, CREATE TABLE AS, CREATE VIEW
+	Runs      Kind       // Execute, Fetch, Call or Do if one stands in it at any depth, or is it: what runs cannot be read off this text
+	Certain   bool       // its Settings all take effect, once, when it completes: SET and RESET, or a SELECT of nothing but set_config
+	Savepoint string     // that a TRANSACTION command names
+	Chain     bool       // COMMIT or ROLLBACK AND CHAIN
+	Object    string     // name of the prepared statement, cursor, savepoint or channel; for TRANSACTION the command
+	All       bool       // DEALLOCATE ALL, CLOSE ALL, DISCARD ALL, RESET ALL
 }

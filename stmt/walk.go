@@ -280,7 +280,10 @@ func (w *walk) configured(n *pg.FuncCall) Setting {
 	}
 	value, ok2 := constant(n.Args[1])
 	_, ok3 := constant(n.Args[2])
-	return Setting{Name: lower(name), Values: []string{value}, Known: ok && ok2 && ok3}
+	set = Setting{Name: lower(name), Values: []string{value}, Known: ok && ok2 && ok3}
+	set.Local, _ = isLocal(n.Args[2])
+	set.Param, _ = valueParam(n.Args[1])
+	return set
 }
 
 func nameOf(list []*pg.Node) Name {
