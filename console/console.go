@@ -25,6 +25,7 @@ import (
 	"sekisho/disk"
 	"sekisho/incident"
 	"sekisho/ledger"
+	"sekisho/permit"
 	"sekisho/trace"
 	"sekisho/vault"
 	"sekisho/view"
@@ -49,6 +50,13 @@ type Config struct {
 	// it once: sensor.MatchFile. The entry comes without Incident and By. nil:
 	// files cannot be compared here.
 	MatchFile func(ctx context.Context, file io.Reader, space string) (*sekisho.FileMatched, error)
+
+	// Permits is in Views. nil: nothing is exported here.
+	Permits *permit.Book
+	// Turned gives the statements that can be asked for, and Estimate how many
+	// rows the database expects of one. nil: there is no gate.
+	Turned   func() []permit.Turned
+	Estimate func(ctx context.Context, st permit.Statement) (rows uint64, err error)
 
 	// Outside says how the last search for ways round the gate went. nil: there
 	// is no gate.
@@ -80,6 +88,8 @@ type Console struct {
 	closing  chan struct{}     // closed by Close: streams hang up
 	well     lastHealth
 	closed   sync.Once
+
+	deciding sync.Mutex // one export or user is decided on at a time
 
 	shapesMu sync.Mutex
 	shapes   map[string]uint64 // the console's own shapes of this epoch, by what they say
@@ -146,6 +156,10 @@ var routes = []route{
 	{pattern: "POST /incidents/{id}/question", handle: (*Console).restate, limit: 1 << 20},
 	{pattern: "POST /incidents/{id}/file", handle: (*Console).matchFile, limit: maxUpload},
 	{pattern: "POST /incidents/{id}/list", handle: (*Console).list},
+	{pattern: "GET /exports", handle: (*Console).exports},
+	{pattern: "POST /exports", handle: (*Console).askExportForm},
+	{pattern: "GET /exports/{number}", handle: (*Console).export},
+	{pattern: "POST /exports/{number}", handle: (*Console).decideExportForm},
 	{pattern: "GET /search", handle: (*Console).search},
 	{pattern: "POST /customers", handle: (*Console).customer},
 	{pattern: "GET /endpoints/{name}", handle: (*Console).endpoint},

@@ -31,6 +31,13 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	POST /api/impact (multipart)  "question", then "file": the file is compared first
 //	POST /api/list?list=NAME      the same bodies → the list as CSV, recorded before its first byte
 //	POST /api/users/NAME/reset    → {"password": …}
+//	GET  /api/users               → the users
+//	POST /api/users               a UserLine → {"password": …}
+//	POST /api/users/NAME/remove
+//	GET  /api/exports             → an ExportsPage
+//	GET  /api/exports/NUMBER      → an ExportPage
+//	POST /api/exports             an ExportAsk → the ExportPage
+//	POST /api/exports/NUMBER      an ExportAnswer → the ExportPage
 //	POST /api/certificates        what the authority did as JSON → {"entry": …}
 //	GET  /api/status              → the status page's JSON
 func (c *Console) Control() http.Handler {
@@ -91,6 +98,8 @@ func (c *Console) Control() http.Handler {
 		return map[string]string{"name": v.r.PathValue("name"), "password": password}, nil
 	})
 	handle("POST /api/certificates", maxForm, func(v *visit) (any, error) { return c.certified(v) })
+	c.controlExports(handle)
+	c.controlUsers(handle)
 	handle("GET /api/status", maxForm, func(v *visit) (any, error) { return c.facts(), nil })
 	return mux
 }
@@ -111,7 +120,7 @@ func (c *Console) asPeer(v *visit, do func(v *visit) (any, error)) (any, error) 
 	if err != nil {
 		return nil, notRecorded(err)
 	}
-	v.who = &session{name: name, staff: staff, entry: first.Seq, opened: c.cfg.Now(), ended: make(chan struct{})}
+	v.who = &session{name: name, local: true, staff: staff, entry: first.Seq, opened: c.cfg.Now(), ended: make(chan struct{})}
 	defer c.endSessions(context.WithoutCancel(v.r.Context()), []*session{v.who}, "terminate")
 	return do(v)
 }

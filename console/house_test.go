@@ -22,6 +22,7 @@ import (
 	"sekisho/disk"
 	"sekisho/incident"
 	"sekisho/ledger"
+	"sekisho/permit"
 	"sekisho/sensor"
 	"sekisho/trace"
 	"sekisho/vault"
@@ -72,13 +73,13 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 		Now: h.clock.now, SegmentBytes: 4 << 20, Before: h.vault.Flush})
 	must(t, err)
 	must(t, h.vault.Reconcile(map[string]uint32{}))
-	live, known, cases := NewLive(), trace.New(), incident.New()
-	h.views = view.New(view.Config{Follow: h.ledger.Follow, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{known, live},
+	live, known, cases, permits := NewLive(), trace.New(), incident.New(), permit.New()
+	h.views = view.New(view.Config{Follow: h.ledger.Follow, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{known, live, permits},
 		Reactions: []view.Reaction{cases.Reaction()}})
 	ctx, stop := context.WithCancel(context.Background())
 	running := make(chan struct{})
 	go func() { h.views.Run(ctx); close(running) }()
-	cfg := Config{Dir: dir, FS: disk.OS{}, Ledger: h.ledger, Vault: h.vault, Views: h.views, Live: live, Trace: known, Incidents: cases,
+	cfg := Config{Dir: dir, FS: disk.OS{}, Ledger: h.ledger, Vault: h.vault, Views: h.views, Live: live, Trace: known, Incidents: cases, Permits: permits,
 		Name: "jal-test", Software: "0.1", Mode: "enforce", Now: h.clock.now,
 		MatchFile: func(ctx context.Context, file io.Reader, space string) (*sekisho.FileMatched, error) {
 			roster, err := h.vault.Roster(space)

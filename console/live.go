@@ -183,6 +183,9 @@ func (l *Live) Apply(e *sekisho.Entry) {
 		s.Until = max(s.Until, b.Until)
 	case *sekisho.RosterRead:
 		f.rosters[b.Space] = &rosterFact{Count: b.Count, Dimensions: b.Dimensions, At: e.Time}
+	case *sekisho.ExportAsked, *sekisho.ExportDecided: // the badge of those that wait
+		l.changes++
+		l.wake()
 	case *sekisho.Alert:
 		f.alerts++
 		l.alarm = &liveAlarm{e.ID.Seq, e.Time, b}

@@ -97,6 +97,7 @@ type fragment struct {
 	Rows  string `json:"rows"`
 	Chart string `json:"chart"`
 	Alarm string `json:"alert"`
+	Badge string `json:"waiting"` // requests for an export; empty if there are none
 }
 
 func (c *Console) liveFragment(v *visit, p *livePage) (*fragment, error) {
@@ -111,7 +112,11 @@ func (c *Console) liveFragment(v *visit, p *livePage) (*fragment, error) {
 	if err := bits.ExecuteTemplate(&alarm, "alarm", p.Alarm); err != nil {
 		return nil, fmt.Errorf("writing the live page's alert: %w", err)
 	}
-	return &fragment{Rows: rows.String(), Chart: chart.String(), Alarm: alarm.String()}, nil
+	badge := ""
+	if n := c.waiting(); n > 0 {
+		badge = number(n)
+	}
+	return &fragment{Rows: rows.String(), Chart: chart.String(), Alarm: alarm.String(), Badge: badge}, nil
 }
 
 // turnstile bounds how many streams are open.

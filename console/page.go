@@ -89,6 +89,7 @@ type frame struct {
 	Zone     string
 	Page     page
 	Printed  string
+	Waiting  int // requests for an export that nobody has answered
 	Software string
 }
 
@@ -158,7 +159,7 @@ func (c *Console) print(v *visit, status int, p page) {
 		f.Here = "/"
 	}
 	if v.who != nil {
-		f.User = v.who.name
+		f.User, f.Waiting = v.who.name, c.waiting()
 	}
 	var b bytes.Buffer
 	if err := c.presses[v.Lang].pages[p.file()].ExecuteTemplate(&b, "layout", f); err != nil {

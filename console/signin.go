@@ -29,6 +29,7 @@ const (
 // before it stands here.
 type session struct {
 	name   string
+	local  bool   // at the control socket
 	staff  uint32 // ordinal in "staff"
 	entry  uint64 // sequence number of its SessionOpened
 	opened time.Time

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/json"
@@ -28,7 +29,20 @@ type user struct {
 	Time    uint32 `json:"time"`
 	Memory  uint32 `json:"memory_kib"`
 	Threads uint8  `json:"threads"`
+
+	Role string   `json:"role,omitempty"` // one of userRoles; empty is administrator
+	Also []string `json:"also,omitempty"` // other accounts of the same person: logins at the gate, accounts of the machine
 }
+
+// What a user may do beside looking and asking. An approver decides exports of
+// others; an administrator does too.
+const (
+	administrator = "administrator"
+	approver      = "approver"
+	plainUser     = "user"
+)
+
+var userRoles = []string{administrator, approver, plainUser}
 
 // users is the file users.json in the data directory. It is small, and read
 // whole.
@@ -113,6 +127,8 @@ func parseUsers(raw []byte) ([]user, error) {
 			return nil, errors.New("a user's salt or hash has the wrong length")
 		case one.Time < 1 || one.Time > 64 || one.Memory < 8 || one.Memory > 1<<20 || one.Threads < 1:
 			return nil, errors.New("a user's hash parameters are out of range")
+		case one.Role != "" && !slices.Contains(userRoles, one.Role):
+			return nil, errors.New("a user's role is not one")
 		}
 	}
 	return list, nil
@@ -162,6 +178,16 @@ func (u *users) check(name, password string) bool {
 // set gives name a new password, and makes the user if there is none. On
 // return the file is durable; after a crash before that, the old one stands.
 func (u *users) set(name, password string) error {
+	return u.write(user{Name: name}, password)
+}
+
+// add makes a user with a role.
+func (u *users) add(line UserLine, password string) error {
+	return u.write(user{Name: line.Name, Role: line.Role, Also: line.Also}, password)
+}
+
+func (u *users) write(who user, password string) error {
+	name := who.Name
 	one := user{Name: name, Salt: make([]byte, 16), Time: u.cost.time, Memory: u.cost.memoryKiB, Threads: u.cost.threads}
 	rand.Read(one.Salt)
 	u.hashing <- struct{}{}
@@ -173,12 +199,86 @@ func (u *users) set(name, password string) error {
 	if err := u.read(); err != nil { // nobody whom another console wrote is lost
 		return err
 	}
+	one.Role, one.Also = who.Role, who.Also
+	if before, ok := u.byName[name]; ok && who.Role == "" { // only the password is new
+		one.Role, one.Also = before.Role, before.Also
+	}
 	list := []user{one}
 	for n, other := range u.byName {
 		if n != name {
 			list = append(list, other)
 		}
 	}
+	if err := u.keep(list); err != nil {
+		return err
+	}
+	u.byName[name] = one
+	return nil
+}
+
+// remove takes a user away. On return the file is durable.
+func (u *users) remove(name string) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if err := u.read(); err != nil {
+		return err
+	}
+	var list []user
+	for n, other := range u.byName {
+		if n != name {
+			list = append(list, other)
+		}
+	}
+	if err := u.keep(list); err != nil {
+		return err
+	}
+	delete(u.byName, name)
+	return nil
+}
+
+// list gives every user, by name.
+func (u *users) list() []UserLine {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	_ = u.read() // else the users that were known before
+	lines := []UserLine{}
+	for _, one := range u.byName {
+		lines = append(lines, UserLine{Name: one.Name, Role: cmp.Or(one.Role, administrator), Also: one.Also})
+	}
+	slices.SortFunc(lines, func(a, b UserLine) int { return strings.Compare(a.Name, b.Name) })
+	return lines
+}
+
+// role is a user's, as the file says now; a stranger has the least.
+func (u *users) role(name string) string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	_ = u.read() // else the users that were known before
+	one, ok := u.byName[name]
+	if !ok {
+		return plainUser
+	}
+	return cmp.Or(one.Role, administrator)
+}
+
+// person is who stands behind an account: the user of that name, or the one who
+// has it as another account; else the account is its own person.
+func (u *users) person(account string) string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, ok := u.byName[account]; ok {
+		return account
+	}
+	for _, one := range u.byName {
+		if slices.Contains(one.Also, account) {
+			return one.Name
+		}
+	}
+	return account
+}
+
+// keep writes the file. u.mu is held.
+func (u *users) keep(list []user) error {
 	slices.SortFunc(list, func(a, b user) int { return strings.Compare(a.Name, b.Name) })
 	raw, err := json.MarshalIndent(list, "", "  ")
 	if err != nil {
@@ -187,7 +287,6 @@ func (u *users) set(name, password string) error {
 	if err := u.replace(append(raw, '\n')); err != nil {
 		return fmt.Errorf("writing the console's users: %w", err)
 	}
-	u.byName[name] = one
 	return nil
 }
 

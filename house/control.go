@@ -207,7 +207,25 @@ func (c *Caller) ask(ctx context.Context, path string, q Question, file io.Reade
 }
 
 func (c *Caller) post(ctx context.Context, path, kind string, body io.Reader, answer func(io.Reader) error) error {
-	req, err := http.NewRequestWithContext(ctx, "POST", "http://sekisho"+path, body)
+	return c.send(ctx, "POST", path, kind, body, answer)
+}
+
+// tell sends a command as JSON, or with nil asks for what is there, and reads
+// the answer.
+func (c *Caller) tell(ctx context.Context, path string, command, answer any) error {
+	read := func(r io.Reader) error { return json.NewDecoder(r).Decode(answer) }
+	if command == nil {
+		return c.send(ctx, "GET", path, "", nil, read)
+	}
+	text, err := json.Marshal(command)
+	if err != nil {
+		return err
+	}
+	return c.post(ctx, path, "application/json", bytes.NewReader(text), read)
+}
+
+func (c *Caller) send(ctx context.Context, method, path, kind string, body io.Reader, answer func(io.Reader) error) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://sekisho"+path, body)
 	if err != nil {
 		return err
 	}

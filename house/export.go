@@ -1,7 +1,12 @@
 package house
 
 import (
+	"context"
+	"fmt"
+	"net/url"
+
 	"sekisho"
+	"sekisho/console"
 	"sekisho/permit"
 )
 
@@ -15,4 +20,42 @@ func (h *House) permit(exact uint32, spent func(uint64) bool) (r permit.Request,
 		state = r.State(now)
 	}
 	return r, state, ok
+}
+
+// Exports lists the requests and what can be asked for.
+func (c *Caller) Exports(ctx context.Context) (p console.ExportsPage, err error) {
+	return p, c.tell(ctx, "/api/exports", nil, &p)
+}
+
+// Export shows one request.
+func (c *Caller) Export(ctx context.Context, number uint64) (p console.ExportPage, err error) {
+	return p, c.tell(ctx, fmt.Sprintf("/api/exports/%d", number), nil, &p)
+}
+
+// AskExport records a request, which waits for an answer on return.
+func (c *Caller) AskExport(ctx context.Context, ask console.ExportAsk) (p console.ExportPage, err error) {
+	return p, c.tell(ctx, "/api/exports", ask, &p)
+}
+
+// DecideExport records an answer, which the gate knows on return.
+func (c *Caller) DecideExport(ctx context.Context, number uint64, answer console.ExportAnswer) (p console.ExportPage, err error) {
+	return p, c.tell(ctx, fmt.Sprintf("/api/exports/%d", number), answer, &p)
+}
+
+// Users lists the console's users.
+func (c *Caller) Users(ctx context.Context) (list []console.UserLine, err error) {
+	return list, c.tell(ctx, "/api/users", nil, &list)
+}
+
+// AddUser makes a console user, whose password is kept nowhere else.
+func (c *Caller) AddUser(ctx context.Context, u console.UserLine) (password string, err error) {
+	var answer struct{ Password string }
+	err = c.tell(ctx, "/api/users", u, &answer)
+	return answer.Password, err
+}
+
+// RemoveUser takes a console user away and ends their sessions.
+func (c *Caller) RemoveUser(ctx context.Context, name string) error {
+	var answer struct{}
+	return c.tell(ctx, "/api/users/"+url.PathEscape(name)+"/remove", struct{}{}, &answer)
 }

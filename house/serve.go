@@ -13,6 +13,7 @@ import (
 	"sekisho/console"
 	"sekisho/disk"
 	"sekisho/gate"
+	"sekisho/permit"
 	"sekisho/sensor"
 )
 
@@ -27,7 +28,13 @@ func (h *House) NewConsole() (c *console.Console, err error) {
 			mode = "mixed"
 		}
 	}
+	var turned func() []permit.Turned
+	var estimate func(context.Context, permit.Statement) (uint64, error)
+	if h.Gate != nil {
+		turned, estimate = h.Gate.Turned, h.Gate.Estimate
+	}
 	h.Console, err = console.New(console.Config{
+		Permits: h.Permits, Turned: turned, Estimate: estimate,
 		Dir: h.Config.Console.Users, FS: disk.OS{}, Ledger: h.Ledger, Vault: h.Vault, Views: h.Views, Live: h.Live, Trace: h.Trace,
 		Incidents: h.Incidents, MatchFile: h.MatchFile, Outside: h.outside.state,
 		Name: h.Config.Name, Drill: h.drill, Software: Software, Mode: mode, Zone: h.Zone, TLS: h.Config.Console.Cert != "",

@@ -30,7 +30,7 @@ func userCommand() *cobra.Command {
 		},
 	}
 	where(reset, &path, &data)
-	cmd.AddCommand(reset)
+	cmd.AddCommand(reset, userAdd(), userList(), userRemove())
 	return cmd
 }
 

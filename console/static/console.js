@@ -37,6 +37,11 @@
     const data = JSON.parse(e.data);
     place(data.rows);
     chart.innerHTML = data.chart;
+    const badge = document.getElementById("waiting");
+    if (badge) {
+      badge.textContent = data.waiting;
+      badge.hidden = !data.waiting;
+    }
     if (alarm.innerHTML !== data.alert) alarm.innerHTML = data.alert;
   });
   events.addEventListener("ended", () => {

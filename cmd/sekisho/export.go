@@ -1,0 +1,309 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sekisho"
+	"sekisho/console"
+	"sekisho/house"
+	"sekisho/permit"
+)
+
+func exportCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Ask for an export, and decide on those of others",
+		Long: `A statement that names more customers than its role may read at once is cut,
+and the error tells a number. With that number an approval can be asked for.
+Somebody else approves, and then the same statement goes through once.`,
+	}
+	cmd.AddCommand(exportRequest(), exportList(), exportShow(),
+		exportAnswer("approve", "approved", "Approve a request of somebody else"),
+		exportAnswer("reject", "rejected", "Reject a request of somebody else"),
+		exportAnswer("withdraw", "withdrawn", "Withdraw a request of your own"))
+	return cmd
+}
+
+// atHouse runs f with the running house; nothing can be asked of a stopped one,
+// which has no gate.
+func atHouse(cmd *cobra.Command, path, data string, f func(ctx context.Context, c *house.Caller) error) error {
+	dir, err := dataDir(data, path)
+	if err != nil {
+		return err
+	}
+	c, err := house.Call(cmd.Context(), dir)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return f(cmd.Context(), c)
+}
+
+func numberOf(what, arg string) (uint64, error) {
+	n, err := strconv.ParseUint(arg, 10, 64)
+	if err != nil || n == 0 {
+		return 0, usage{fmt.Errorf("%q is not the number of a %s", arg, what)}
+	}
+	return n, nil
+}
+
+func exportRequest() *cobra.Command {
+	var path, data string
+	var ask console.ExportAsk
+	cmd := &cobra.Command{
+		Use:   "request REFERENCE --most N --reason TEXT",
+		Short: "Ask for the statement that was turned away with this number",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if ask.Reference, err = numberOf("statement", args[0]); err != nil {
+				return err
+			}
+			return atHouse(cmd, path, data, func(ctx context.Context, c *house.Caller) error {
+				p, err := c.AskExport(ctx, ask)
+				if err == nil {
+					printExport(cmd.OutOrStdout(), &p, c.Zone)
+				}
+				return err
+			})
+		},
+	}
+	where(cmd, &path, &data)
+	cmd.Flags().Uint64Var(&ask.Most, "most", 0, "how many customers at most")
+	cmd.Flags().StringVar(&ask.Reason, "reason", "", "why")
+	cmd.Flags().StringVar(&ask.Lasts, "lasts", "24h", "how long an approval shall last")
+	cmd.MarkFlagRequired("most")
+	cmd.MarkFlagRequired("reason")
+	return cmd
+}
+
+func exportList() *cobra.Command {
+	var path, data string
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the requests that wait or can be used, and what can be asked for",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return atHouse(cmd, path, data, func(ctx context.Context, c *house.Caller) error {
+				p, err := c.Exports(ctx)
+				if err != nil {
+					return err
+				}
+				out := cmd.OutOrStdout()
+				shown := 0
+				for _, r := range p.Requests {
+					if all || r.State == permit.Asked || r.State == permit.Approved {
+						shown++
+						fmt.Fprintf(out, "%-8d %-9s %s  %s (%s), at most %s, asked for by %s: %s\n", r.Number, r.State, moment(r.Time, c.Zone), r.Principal, r.Role, thousands(r.Most), r.By, oneLine(r.Reason))
+					}
+				}
+				if shown == 0 {
+					fmt.Fprintln(out, "no request waits or can be used")
+				}
+				for _, t := range p.Turned {
+					fmt.Fprintf(out, "%-8d turned away %s  %s (%s): %s\n", t.Reference, moment(t.Time, c.Zone), t.Principal, t.Role, oneLine(t.Statement))
+				}
+				return nil
+			})
+		},
+	}
+	where(cmd, &path, &data)
+	cmd.Flags().BoolVar(&all, "all", false, "those that are finished too")
+	return cmd
+}
+
+func exportShow() *cobra.Command {
+	var path, data string
+	cmd := &cobra.Command{
+		Use:   "show NUMBER",
+		Short: "Show a request with the exact text that it is for",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n, err := numberOf("request", args[0])
+			if err != nil {
+				return err
+			}
+			return atHouse(cmd, path, data, func(ctx context.Context, c *house.Caller) error {
+				p, err := c.Export(ctx, n)
+				if err == nil {
+					printExport(cmd.OutOrStdout(), &p, c.Zone)
+				}
+				return err
+			})
+		},
+	}
+	where(cmd, &path, &data)
+	return cmd
+}
+
+func exportAnswer(verb, action, short string) *cobra.Command {
+	var path, data string
+	answer := console.ExportAnswer{Action: action}
+	cmd := &cobra.Command{
+		Use:   verb + " NUMBER",
+		Short: short,
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n, err := numberOf("request", args[0])
+			if err != nil {
+				return err
+			}
+			return atHouse(cmd, path, data, func(ctx context.Context, c *house.Caller) error {
+				p, err := c.DecideExport(ctx, n, answer)
+				if err == nil {
+					printExport(cmd.OutOrStdout(), &p, c.Zone)
+				}
+				return err
+			})
+		},
+	}
+	where(cmd, &path, &data)
+	cmd.Flags().StringVar(&answer.Reason, "reason", "", "why")
+	if action == "approved" {
+		cmd.Flags().Uint64Var(&answer.Most, "most", 0, "fewer customers than were asked for")
+	}
+	return cmd
+}
+
+func moment(t sekisho.Time, zone *time.Location) string {
+	if zone == nil {
+		zone = time.UTC
+	}
+	return t.Go().In(zone).Format("2006-01-02 15:04:05")
+}
+
+// oneLine is a text of others' on a terminal: nothing in it moves the cursor.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+	if len(s) > 120 {
+		return strings.ToValidUTF8(s[:117], "") + "…"
+	}
+	return s
+}
+
+func printExport(out io.Writer, p *console.ExportPage, zone *time.Location) {
+	line := func(what, format string, args ...any) {
+		fmt.Fprintf(out, "%-11s%s\n", what, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "\n           "))
+	}
+	line("request", "%d, %s", p.Number, p.State)
+	line("asked", "%s by %s: %s", moment(p.Time, zone), p.By, oneLine(p.Reason))
+	line("for", "%s in the role %s, over %s", p.Principal, p.Role, strings.Join(p.Tables, ", "))
+	line("customers", "%s at most", thousands(p.Most))
+	if p.Rows > 0 {
+		line("estimate", "%s rows, by the database's planner", thousands(p.Rows))
+	}
+	if d := p.Decision; d != nil {
+		line("decided", "%s %s by %s%s", moment(d.Time, zone), d.Action, d.By, prefixed(": ", oneLine(d.Reason)))
+		if d.Action == "approved" {
+			line("approved", "%s customers at most, until %s", thousands(d.Most), moment(d.Until, zone))
+		}
+	}
+	if p.UsedAt != 0 {
+		line("used", "%s in the session of entry %d", moment(p.UsedAt, zone), p.Session)
+	}
+	if p.Text != "" {
+		line("statement", "%s", visible(p.Text))
+	}
+	for i, v := range p.Parameters {
+		line(fmt.Sprintf("  $%d", i+1), "%s", visible(v))
+	}
+}
+
+// visible is a text of several lines without what a terminal obeys.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+func prefixed(before, s string) string {
+	if s == "" {
+		return ""
+	}
+	return before + s
+}
+
+// The console's users.
+
+func userAdd() *cobra.Command {
+	var path, data string
+	var u console.UserLine
+	cmd := &cobra.Command{
+		Use:   "add NAME --role administrator|approver|user",
+		Short: "Make a console user, and print the password",
+		Long: `Make a console user, and print the password.
+
+A user looks, and asks for exports; an approver decides those of others too; an
+administrator does all of it. --also names the other accounts of the same
+person, such as the login at the gate or an account of this machine, so that
+nobody decides their own requests from another one.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			u.Name = args[0]
+			return atHouse(cmd, path, data, func(ctx context.Context, c *house.Caller) error {
+				password, err := c.AddUser(ctx, u)
+				if err == nil {
+					fmt.Fprintln(cmd.OutOrStdout(), password)
+				}
+				return err
+			})
+		},
+	}
+	where(cmd, &path, &data)
+	cmd.Flags().StringVar(&u.Role, "role", "user", "administrator, approver or user")
+	cmd.Flags().StringSliceVar(&u.Also, "also", nil, "other accounts of the same person, separated by commas")
+	return cmd
+}
+
+func userList() *cobra.Command {
+	var path, data string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the console's users",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return atHouse(cmd, path, data, func(ctx context.Context, c *house.Caller) error {
+				list, err := c.Users(ctx)
+				for _, u := range list {
+					fmt.Fprintf(cmd.OutOrStdout(), "%-20s %-14s%s\n", u.Name, u.Role, prefixed(" also ", strings.Join(u.Also, ", ")))
+				}
+				return err
+			})
+		},
+	}
+	where(cmd, &path, &data)
+	return cmd
+}
+
+func userRemove() *cobra.Command {
+	var path, data string
+	cmd := &cobra.Command{
+		Use:   "remove NAME",
+		Short: "Take a console user away",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[0] == "" {
+				return usage{errors.New("the name is missing")}
+			}
+			return atHouse(cmd, path, data, func(ctx context.Context, c *house.Caller) error { return c.RemoveUser(ctx, args[0]) })
+		},
+	}
+	where(cmd, &path, &data)
+	return cmd
+}

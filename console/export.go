@@ -1,0 +1,519 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sekisho"
+	"sekisho/permit"
+)
+
+// Exports: who asks for more customers than a role may read at once, and who
+// answers. Nobody answers for themselves: identities are compared, not
+// accounts (users.person), whether they come by the console or by the control
+// socket.
+
+const (
+	maxReason     = 2000 // bytes
+	defaultLasts  = 24 * time.Hour
+	shortestLasts = time.Minute
+	longestLasts  = 7 * 24 * time.Hour
+)
+
+// An ExportAsk asks for an export.
+type ExportAsk struct {
+	Reference uint64 `json:"reference"` // the number that the refusal told
+	Most      uint64 `json:"most"`      // customers
+	Lasts     string `json:"lasts"`     // such as 8h; empty: 24h
+	Reason    string `json:"reason"`
+}
+
+// An ExportAnswer decides a request.
+type ExportAnswer struct {
+	Action string `json:"action"` // "approved", "rejected", "withdrawn"
+	Most   uint64 `json:"most"`   // approved: 0 is as many as were asked for
+	Reason string `json:"reason"`
+}
+
+// An ExportLine is one request with what became of it.
+type ExportLine struct {
+	Number    uint64       `json:"number"`
+	Time      sekisho.Time `json:"time"`
+	State     permit.State `json:"state"`
+	Principal string       `json:"principal"`
+	Role      string       `json:"role"`
+	Statement string       `json:"statement"` // without literals
+	Tables    []string     `json:"tables"`
+	Most      uint64       `json:"most"`
+	Lasts     uint64       `json:"lasts_seconds"`
+	Reason    string       `json:"reason"`
+	By        string       `json:"by"`
+	Refused   uint64       `json:"refused"` // entry
+
+	Decision *ExportDecision `json:"decision,omitempty"`
+	UsedAt   sekisho.Time    `json:"used_at,omitempty"`
+	Session  uint64          `json:"used_session,omitempty"`
+}
+
+// An ExportDecision is the answer to a request.
+type ExportDecision struct {
+	Entry  uint64       `json:"entry"`
+	Time   sekisho.Time `json:"time"`
+	Action string       `json:"action"`
+	By     string       `json:"by"`
+	Most   uint64       `json:"most,omitempty"`
+	Until  sekisho.Time `json:"until,omitempty"`
+	Reason string       `json:"reason,omitempty"`
+}
+
+// A TurnedLine is a statement that can be asked for.
+type TurnedLine struct {
+	Reference uint64       `json:"reference"`
+	Time      sekisho.Time `json:"time"`
+	Principal string       `json:"principal"`
+	Role      string       `json:"role"`
+	Statement string       `json:"statement"` // without literals
+	Tables    []string     `json:"tables"`
+	Limit     uint64       `json:"limit"`
+}
+
+// An ExportsPage lists requests, those that wait first, and what can be asked
+// for.
+type ExportsPage struct {
+	Requests []ExportLine `json:"requests"`
+	Turned   []TurnedLine `json:"turned"`
+}
+
+func (*ExportsPage) file() string { return "exports" }
+
+// An ExportPage is one request, with the exact text for those whom it concerns.
+type ExportPage struct {
+	ExportLine
+	Text       string   `json:"text,omitempty"`
+	Parameters []string `json:"parameters,omitempty"`
+	Rows       uint64   `json:"rows,omitempty"` // that the database's planner expects; 0: it does not say
+	CanDecide  bool     `json:"can_decide"`
+	Own        bool     `json:"own"` // the visitor asked, or it is the visitor's statement
+	Hidden     bool     `json:"-"`   // the text is not the visitor's to read
+}
+
+func (*ExportPage) file() string { return "export" }
+
+func (c *Console) exportLine(r *permit.Request) ExportLine {
+	a := r.Asked
+	l := ExportLine{Number: r.Number, Time: r.At, State: r.State(sekisho.At(c.cfg.Now())), Principal: c.named("staff", a.Principal), Role: a.Role,
+		Statement: c.named("statement", a.Statement), Tables: a.Tables, Most: a.Most, Lasts: a.Lasts, Reason: c.named("reason", a.Reason),
+		By: c.named("staff", a.By), Refused: a.Refused}
+	if d := r.Decided; d != nil {
+		l.Decision = &ExportDecision{Entry: r.Entry, Time: r.When, Action: d.Action, By: c.named("staff", d.By), Most: d.Most, Until: d.Until, Reason: c.named("reason", d.Reason)}
+	}
+	if r.Used != nil {
+		l.UsedAt, l.Session = r.UsedAt, r.Used.Session
+	}
+	return l
+}
+
+// waiting counts the requests that nobody has answered.
+func (c *Console) waiting() (n int) {
+	if c.cfg.Permits != nil {
+		c.cfg.Views.Read(func() { n = c.cfg.Permits.Waiting(sekisho.At(c.cfg.Now())) })
+	}
+	return n
+}
+
+func (c *Console) exportsPage() *ExportsPage {
+	p := &ExportsPage{Requests: []ExportLine{}, Turned: []TurnedLine{}}
+	var list []permit.Request
+	if c.cfg.Permits != nil {
+		c.cfg.Views.Read(func() { list = c.cfg.Permits.List() })
+	}
+	const most = 500
+	for i := range list[:min(len(list), most)] {
+		p.Requests = append(p.Requests, c.exportLine(&list[i]))
+	}
+	slices.SortStableFunc(p.Requests, func(a, b ExportLine) int { return rank(a.State) - rank(b.State) })
+	for _, t := range c.turned() {
+		p.Turned = append(p.Turned, TurnedLine{Reference: t.Number, Time: t.At, Principal: c.named("staff", t.Statement.Principal), Role: t.Statement.Role,
+			Statement: c.named("statement", t.Plain), Tables: t.Statement.Tables, Limit: t.Limit})
+	}
+	return p
+}
+
+// rank puts what waits for somebody first.
+func rank(s permit.State) int {
+	switch s {
+	case permit.Asked:
+		return 0
+	case permit.Approved:
+		return 1
+	}
+	return 2
+}
+
+func (c *Console) turned() []permit.Turned {
+	if c.cfg.Turned == nil {
+		return nil
+	}
+	return c.cfg.Turned()
+}
+
+func (c *Console) exports(*visit) (page, error) { return c.exportsPage(), nil }
+
+func (c *Console) export(v *visit) (page, error) {
+	n, err := strconv.ParseUint(v.r.PathValue("number"), 10, 64)
+	if err != nil {
+		return nil, fail(http.StatusNotFound, "export")
+	}
+	return c.exportPage(v, n)
+}
+
+func (c *Console) request(number uint64) (r permit.Request, err error) {
+	ok := false
+	if c.cfg.Permits != nil {
+		c.cfg.Views.Read(func() { r, ok = c.cfg.Permits.Get(number) })
+	}
+	if !ok {
+		return r, fail(http.StatusNotFound, "export")
+	}
+	return r, nil
+}
+
+func (c *Console) exportPage(v *visit, number uint64) (*ExportPage, error) {
+	r, err := c.request(number)
+	if err != nil {
+		return nil, err
+	}
+	p := &ExportPage{ExportLine: c.exportLine(&r)}
+	me := c.users.person(v.who.name)
+	p.Own = me == c.users.person(p.By) || me == c.users.person(p.Principal)
+	p.CanDecide = c.mayDecide(v.who) && p.State == permit.Asked
+	// The text holds what was asked about, which may be a customer: it is shown to
+	// those alone who need it.
+	if p.Hidden = !p.Own && !c.mayDecide(v.who); p.Hidden {
+		return p, nil
+	}
+	key, ok := c.cfg.Vault.Space("export").Key(r.Asked.Exact)
+	if !ok {
+		return p, nil
+	}
+	st, err := permit.ParseStatement(key)
+	if err != nil {
+		return nil, err
+	}
+	p.Text, p.Parameters = string(st.Text), parameters(st.Parameters)
+	if p.State == permit.Asked && c.cfg.Estimate != nil {
+		if p.Rows, err = c.cfg.Estimate(v.r.Context(), st); err != nil {
+			c.cfg.Log.Info("no estimate of an export", "request", number, "error", err)
+		}
+	}
+	return p, nil
+}
+
+// parameters are the values of a Bind, as a person can read them.
+func parameters(b []byte) (list []string) {
+	take := func(n int) []byte {
+		if n > len(b) {
+			n = len(b)
+		}
+		head := b[:n]
+		b = b[n:]
+		return head
+	}
+	number := func(b []byte) (n int) {
+		for _, x := range b {
+			n = n<<8 | int(x)
+		}
+		return n
+	}
+	formats := take(2 * number(take(2)))
+	for range number(take(2)) {
+		if len(b) < 4 {
+			return list
+		}
+		size := number(take(4))
+		if size == 0xffffffff {
+			list = append(list, "NULL")
+			continue
+		}
+		binary := len(formats) == 2 && formats[1] == 1 || len(formats) > 2 && 2*len(list)+1 < len(formats) && formats[2*len(list)+1] == 1
+		switch v := take(size); {
+		case !binary:
+			list = append(list, strconv.Quote(string(v)))
+		case len(v) == 2:
+			list = append(list, fmt.Sprintf("%d (x%x)", int16(number(v)), v))
+		case len(v) == 4:
+			list = append(list, fmt.Sprintf("%d (x%x)", int32(number(v)), v))
+		case len(v) == 8:
+			list = append(list, fmt.Sprintf("%d (x%x)", int64(number(v)), v))
+		default:
+			list = append(list, fmt.Sprintf("%q (x%x)", v, v))
+		}
+	}
+	return list
+}
+
+// mayDecide: the account may answer requests of others.
+func (c *Console) mayDecide(who *session) bool {
+	return who.local || c.users.role(who.name) != plainUser
+}
+
+// askExport records a request. It waits for an answer when it returns.
+func (c *Console) askExport(v *visit, ask ExportAsk) (uint64, error) {
+	ask.Reason = strings.TrimSpace(ask.Reason)
+	lasts := defaultLasts
+	if ask.Lasts != "" {
+		var err error
+		if lasts, err = time.ParseDuration(ask.Lasts); err != nil || lasts < shortestLasts || lasts > longestLasts {
+			return 0, fail(http.StatusBadRequest, "export_lasts")
+		}
+	}
+	if ask.Reason == "" || len(ask.Reason) > maxReason {
+		return 0, fail(http.StatusBadRequest, "export_reason")
+	}
+	all := c.turned()
+	i := slices.IndexFunc(all, func(t permit.Turned) bool { return t.Number == ask.Reference })
+	if i < 0 {
+		return 0, fail(http.StatusNotFound, "export_reference")
+	}
+	t := all[i]
+	if ask.Most <= t.Limit {
+		return 0, fail(http.StatusBadRequest, "export_most", number(t.Limit))
+	}
+	c.deciding.Lock()
+	defer c.deciding.Unlock()
+	exact := c.cfg.Vault.Space("export").OfText(t.Statement.Key())
+	reason := c.cfg.Vault.Space("reason").OfText([]byte(ask.Reason))
+	if exact == 0 || reason == 0 {
+		return 0, fmt.Errorf("asking for an export: the vault takes no more")
+	}
+	var same permit.Request
+	var known bool
+	now := sekisho.At(c.cfg.Now())
+	c.cfg.Views.Read(func() { same, known = c.cfg.Permits.For(exact, now, func(uint64) bool { return false }) })
+	if known && (same.State(now) == permit.Asked || same.State(now) == permit.Approved) {
+		return 0, fail(http.StatusConflict, "export_again", number(same.Number))
+	}
+	id, err := c.cfg.Ledger.Append(v.r.Context(), &sekisho.ExportAsked{Refused: t.Number, Principal: t.Statement.Principal, Role: t.Statement.Role,
+		Statement: t.Plain, Exact: exact, Tables: t.Statement.Tables, Most: ask.Most, Lasts: uint64(lasts / time.Second), Reason: reason, By: v.who.staff})
+	if err != nil {
+		return 0, notRecorded(err)
+	}
+	return id.Seq, c.cfg.Views.WaitFor(v.r.Context(), id.Seq)
+}
+
+// decideExport records an answer. The gate knows of it when it returns.
+func (c *Console) decideExport(v *visit, number uint64, answer ExportAnswer) error {
+	c.deciding.Lock()
+	defer c.deciding.Unlock()
+	r, err := c.request(number)
+	if err != nil {
+		return err
+	}
+	now := c.cfg.Now()
+	if s := r.State(sekisho.At(now)); s != permit.Asked {
+		return fail(http.StatusConflict, "export_decided")
+	}
+	me := c.users.person(v.who.name)
+	asked, whose := c.users.person(c.named("staff", r.Asked.By)), c.users.person(c.named("staff", r.Asked.Principal))
+	if answer.Reason = strings.TrimSpace(answer.Reason); len(answer.Reason) > maxReason {
+		return fail(http.StatusBadRequest, "export_reason")
+	}
+	d := &sekisho.ExportDecided{Request: number, Action: answer.Action, By: v.who.staff}
+	switch answer.Action {
+	case "withdrawn":
+		if me != asked {
+			return fail(http.StatusForbidden, "export_withdraw")
+		}
+	case "approved", "rejected":
+		if !c.mayDecide(v.who) {
+			return fail(http.StatusForbidden, "export_role")
+		}
+		if me == asked || me == whose {
+			return fail(http.StatusForbidden, "export_own")
+		}
+	default:
+		return fail(http.StatusBadRequest, "export_action")
+	}
+	if answer.Action == "approved" {
+		if d.Most = answer.Most; d.Most == 0 {
+			d.Most = r.Asked.Most
+		}
+		if d.Most > r.Asked.Most {
+			return fail(http.StatusBadRequest, "export_more")
+		}
+		d.Until = sekisho.At(now.Add(time.Duration(r.Asked.Lasts) * time.Second))
+	}
+	if answer.Reason != "" {
+		d.Reason = c.cfg.Vault.Space("reason").OfText([]byte(answer.Reason))
+	}
+	id, err := c.cfg.Ledger.Append(v.r.Context(), d)
+	if err != nil {
+		return notRecorded(err)
+	}
+	return c.cfg.Views.WaitFor(v.r.Context(), id.Seq)
+}
+
+// The pages' forms.
+
+func (c *Console) askExportForm(v *visit) (page, error) {
+	if err := v.r.ParseForm(); err != nil {
+		return nil, tooLarge(err)
+	}
+	f := v.r.PostForm
+	reference, err := strconv.ParseUint(f.Get("reference"), 10, 64)
+	if err != nil {
+		return nil, fail(http.StatusNotFound, "export_reference")
+	}
+	most, err := strconv.ParseUint(strings.ReplaceAll(strings.TrimSpace(f.Get("most")), ",", ""), 10, 64)
+	if err != nil {
+		return nil, fail(http.StatusBadRequest, "export_number")
+	}
+	n, err := c.askExport(v, ExportAsk{Reference: reference, Most: most, Lasts: strings.TrimSpace(f.Get("lasts")), Reason: f.Get("reason")})
+	if err != nil {
+		return nil, err
+	}
+	return c.seeExport(v, n)
+}
+
+func (c *Console) decideExportForm(v *visit) (page, error) {
+	n, err := strconv.ParseUint(v.r.PathValue("number"), 10, 64)
+	if err != nil {
+		return nil, fail(http.StatusNotFound, "export")
+	}
+	if err := v.r.ParseForm(); err != nil {
+		return nil, tooLarge(err)
+	}
+	f := v.r.PostForm
+	answer := ExportAnswer{Action: f.Get("action"), Reason: f.Get("reason")}
+	if s := strings.ReplaceAll(strings.TrimSpace(f.Get("most")), ",", ""); s != "" {
+		if answer.Most, err = strconv.ParseUint(s, 10, 64); err != nil || answer.Most == 0 {
+			return nil, fail(http.StatusBadRequest, "export_number")
+		}
+	}
+	if err := c.decideExport(v, n, answer); err != nil {
+		return nil, err
+	}
+	return c.seeExport(v, n)
+}
+
+func (c *Console) seeExport(v *visit, number uint64) (page, error) {
+	if wantsJSON(v.r) {
+		return c.exportPage(v, number)
+	}
+	http.Redirect(v.w, v.r, "/exports/"+strconv.FormatUint(number, 10), http.StatusSeeOther)
+	return nil, errDone
+}
+
+// The control socket's.
+
+// told reads a body of JSON, strictly.
+func told[T any](v *visit) (t T, err error) {
+	d := json.NewDecoder(v.r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&t); err != nil {
+		return t, &failure{status: http.StatusBadRequest, key: "json", cause: fmt.Errorf("reading a command: %w", err)}
+	}
+	return t, nil
+}
+
+func (c *Console) controlExports(handle func(pattern string, limit int64, do func(v *visit) (any, error))) {
+	numbered := func(do func(v *visit, n uint64) (any, error)) func(v *visit) (any, error) {
+		return func(v *visit) (any, error) {
+			if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
+				return nil, fmt.Errorf("answering a command: %w", err)
+			}
+			n, err := strconv.ParseUint(v.r.PathValue("number"), 10, 64)
+			if err != nil {
+				return nil, fail(http.StatusNotFound, "export")
+			}
+			return do(v, n)
+		}
+	}
+	handle("GET /api/exports", maxForm, func(v *visit) (any, error) {
+		if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
+			return nil, fmt.Errorf("answering a command: %w", err)
+		}
+		return c.exportsPage(), nil
+	})
+	handle("GET /api/exports/{number}", maxForm, numbered(func(v *visit, n uint64) (any, error) { return c.exportPage(v, n) }))
+	handle("POST /api/exports", maxForm, func(v *visit) (any, error) {
+		ask, err := told[ExportAsk](v)
+		if err != nil {
+			return nil, err
+		}
+		n, err := c.askExport(v, ask)
+		if err != nil {
+			return nil, err
+		}
+		return c.exportPage(v, n)
+	})
+	handle("POST /api/exports/{number}", maxForm, numbered(func(v *visit, n uint64) (any, error) {
+		answer, err := told[ExportAnswer](v)
+		if err != nil {
+			return nil, err
+		}
+		if err := c.decideExport(v, n, answer); err != nil {
+			return nil, err
+		}
+		return c.exportPage(v, n)
+	}))
+}
+
+// Users, from the command line.
+
+// A UserLine is a console user.
+type UserLine struct {
+	Name string   `json:"name"`
+	Role string   `json:"role"`           // "administrator", "approver", "user"
+	Also []string `json:"also,omitempty"` // other accounts of the same person
+}
+
+func (c *Console) controlUsers(handle func(pattern string, limit int64, do func(v *visit) (any, error))) {
+	handle("GET /api/users", maxForm, func(*visit) (any, error) { return c.users.list(), nil })
+	handle("POST /api/users", maxForm, func(v *visit) (any, error) {
+		u, err := told[UserLine](v)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case !goodName(u.Name) || slices.ContainsFunc(u.Also, func(n string) bool { return n == "" || len(n) > maxName }) || len(u.Also) > 20:
+			return nil, fail(http.StatusBadRequest, "user_name")
+		case !slices.Contains(userRoles, u.Role):
+			return nil, fail(http.StatusBadRequest, "user_role")
+		case c.users.exists(u.Name):
+			return nil, fail(http.StatusConflict, "user_exists")
+		}
+		c.deciding.Lock()
+		defer c.deciding.Unlock()
+		if _, err := c.cfg.Ledger.Append(v.r.Context(), &sekisho.UserChanged{User: c.cfg.Vault.Space("staff").OfText([]byte(u.Name)), By: v.who.staff, Action: "created"}); err != nil {
+			return nil, notRecorded(err)
+		}
+		password := newPassword()
+		if err := c.users.add(u, password); err != nil {
+			return nil, err
+		}
+		return map[string]string{"name": u.Name, "password": password}, nil
+	})
+	handle("POST /api/users/{name}/remove", maxForm, func(v *visit) (any, error) {
+		name := v.r.PathValue("name")
+		if !c.users.exists(name) {
+			return nil, fail(http.StatusNotFound, "user")
+		}
+		c.deciding.Lock()
+		defer c.deciding.Unlock()
+		if len(c.users.list()) == 1 { // without a user, an administrator would be made anew
+			return nil, fail(http.StatusConflict, "user_last")
+		}
+		if _, err := c.cfg.Ledger.Append(v.r.Context(), &sekisho.UserChanged{User: c.cfg.Vault.Space("staff").OfText([]byte(name)), By: v.who.staff, Action: "removed"}); err != nil {
+			return nil, notRecorded(err)
+		}
+		err := c.users.remove(name)
+		c.endSessions(v.r.Context(), c.sessions.take(func(_ [32]byte, one *session) bool { return one.name == name }), "refused")
+		return map[string]string{"name": name}, err
+	})
+}
