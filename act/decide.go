@@ -85,6 +85,17 @@ type Decision struct {
 	Refused      sekisho.Categories // the categories for which it is refused
 	Reason, Hint Text               // for the client; no personal value is in them
 	Policies     []string           // the ids of the rules that decided
+
+	words [Allow]*rule // whose words are those of an effect
+}
+
+// Words are what a client reads where one of the things that are due stops it:
+// those of the rule that wants that, where Reason and Hint are of the strictest.
+func (d *Decision) Words(e Effect) (reason, hint Text) {
+	if int(e) < len(d.words) && d.words[e] != nil {
+		return d.words[e].reason, d.words[e].hint
+	}
+	return d.Reason, d.Hint
 }
 
 // String writes a decision as the tables of tests do.
@@ -262,12 +273,10 @@ func (t *tally) decision(p *Policy, r *Request) Decision {
 		return Decision{Effect: Refuse, Refused: t.refused, Reason: uncoveredReason(r, t.refused), Hint: uncoveredHint}
 	}
 	d := Decision{Effect: Allow, Masks: t.masks, RowCap: t.rowCap, Second: t.second, AskAbove: t.askAbove, Budgets: t.budgets, Policies: p.ids(&t.decided)}
-	for _, by := range [...]struct {
-		rule   *rule
-		effect Effect
-	}{{t.asks, Ask}, {t.cap, Cap}, {t.mask, Mask}} {
-		if by.rule != nil {
-			d.Effect, d.Reason, d.Hint = by.effect, by.rule.reason, by.rule.hint
+	d.words = [Allow]*rule{Ask: t.asks, Cap: t.cap, Mask: t.mask}
+	for e, by := range d.words {
+		if by != nil {
+			d.Effect, d.Reason, d.Hint = Effect(e), by.reason, by.hint
 			break
 		}
 	}

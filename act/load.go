@@ -45,10 +45,12 @@ type Config struct {
 	Known Names
 }
 
+// MaxFile is the most bytes that one file may have.
+const MaxFile = 256 << 10
+
 // Limits of a policy. Parsing and type checking take memory that grows with
 // depth.
 const (
-	maxFile  = 256 << 10
 	maxRules = 512
 	maxDepth = 100
 )
@@ -209,8 +211,8 @@ var placeInText = regexp.MustCompile(`<input>:(\d+):\d+:? *`)
 
 func (c *checker) file(f File) (rules []*rule) {
 	c.now = f
-	if len(f.Text) > maxFile {
-		c.wrong(1, fmt.Sprintf("%d bytes; the limit is %d", len(f.Text), maxFile), "split the file")
+	if len(f.Text) > MaxFile {
+		c.wrong(1, fmt.Sprintf("%d bytes; the limit is %d", len(f.Text), MaxFile), "split the file")
 		return nil
 	}
 	if at := notUTF8(f.Text); at >= 0 {

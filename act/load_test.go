@@ -38,7 +38,7 @@ func TestNothingToLoad(t *testing.T) {
 			t.Error("a policy without rules loads")
 		}
 	}
-	big := File{"p.cedar", []byte(strings.Repeat(" ", maxFile+1))}
+	big := File{"p.cedar", []byte(strings.Repeat(" ", MaxFile+1))}
 	if _, err := Load(Config{}, big); err == nil || !strings.Contains(err.Error(), "the limit is") {
 		t.Errorf("a file that is too large: %v", err)
 	}

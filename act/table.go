@@ -41,8 +41,8 @@ func ReadTable(f File, zone *time.Location) ([]Case, error) {
 		mistakes Mistakes
 		given    Request
 	)
-	if len(f.Text) > maxFile {
-		return nil, Mistakes{{f.Name, 1, fmt.Sprintf("%d bytes; the limit is %d", len(f.Text), maxFile), "split the file"}}
+	if len(f.Text) > MaxFile {
+		return nil, Mistakes{{f.Name, 1, fmt.Sprintf("%d bytes; the limit is %d", len(f.Text), MaxFile), "split the file"}}
 	}
 	for n, text := range strings.Split(string(f.Text), "\n") {
 		text = strings.TrimSpace(text)

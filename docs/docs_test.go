@@ -71,8 +71,8 @@ func keys(of reflect.Type, path string) (list []string) {
 	for i := range of.NumField() {
 		f := of.Field(i)
 		name, option, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-		if name == "-" {
-			continue // not for the file
+		if name == "-" || !f.IsExported() {
+			continue // not of the file
 		}
 		at := path
 		if option != "inline" {

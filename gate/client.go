@@ -331,8 +331,9 @@ func appendMessage(dst []byte, typ byte, body string) []byte {
 func (q *requests) query(text string, msg []byte) error {
 	s := q.s
 	p := q.plan(text)
+	var rules rulings
 	if p.refuse == nil {
-		p = s.admit(p, q.t)
+		p, rules = s.admit(p, q.t)
 	}
 	if p.speak != nil && q.open {
 		p = p.refusedWith(p.speak) // a Sync of the gate's own would end the client's cycle
@@ -349,7 +350,7 @@ func (q *requests) query(text string, msg []byte) error {
 		q.send(&want{typ: 'S'}, appendMessage(nil, 'S', ""))
 		return nil
 	}
-	w := &want{typ: 'Q', plan: p, undo: undo, encodes: p.encodes}
+	w := &want{typ: 'Q', plan: p, rules: rules, undo: undo, encodes: p.encodes}
 	s.states(p)
 	if p.protected {
 		w.number = s.number.Add(uint64(len(p.stmts))) - uint64(len(p.stmts)) + 1
@@ -386,7 +387,7 @@ func (q *requests) parse(msg, body []byte) error {
 	}
 	p := q.plan(text)
 	if p.refuse == nil {
-		p = s.admit(p, q.t)
+		p = s.recordable(p, q.t)
 	}
 	for types := params[2:]; len(types) > 0 && p.refuse == nil && !s.role.observes(); types = types[4:] {
 		if s.g.plans.catalog().RunsCode(binary.BigEndian.Uint32(types)) {
@@ -411,7 +412,7 @@ func (q *requests) parse(msg, body []byte) error {
 	case 1:
 		ps.stmt = p.stmts[0] // several are the server's to refuse
 	}
-	if _, on := s.askAbove(ps.stmt); on && len(params) > 2 {
+	if s.mayAsk(ps.stmt) && len(params) > 2 {
 		ps.types = bytes.Clone(params[2:])
 	}
 	w := &want{typ: 'P', name: name, ps: ps, undo: s.setStatement(name, ps)}
@@ -534,7 +535,7 @@ func (q *requests) mayBind(ps *prepared, po *portal) *refusal {
 	case planExact:
 		return nil // judged again before it is executed, and errors tell nothing
 	case planAnyRow:
-		if p := s.admit(s.g.current(s, ps.plan, q.t), q.t); p.refuse != nil {
+		if p := s.recordable(s.g.current(s, ps.plan, q.t), q.t); p.refuse != nil {
 			return p.refuse
 		}
 		po.number = s.number.Add(1)
@@ -578,8 +579,8 @@ func (q *requests) execute(msg, body []byte) error {
 	case planFree:
 		w.refuse = q.stillFree(po.ps)
 	case planExact, planAnyRow:
-		fresh := s.admit(s.g.current(s, po.ps.plan, q.t), q.t)
-		w.refuse = fresh.refuse
+		fresh, rules := s.admit(s.g.current(s, po.ps.plan, q.t), q.t)
+		w.refuse, w.rules = fresh.refuse, rules
 		if w.number, po.number = po.number, 0; w.number == 0 {
 			w.number = s.number.Add(1)
 			if w.refuse == nil {
@@ -609,9 +610,22 @@ func (q *requests) execute(msg, body []byte) error {
 	return nil
 }
 
-// admit says whether statements over protected data may go upstream now: only
-// with a session and a ledger that can record them.
-func (s *session) admit(p *plan, t *strand) *plan {
+// admit says whether the statements of a text may go upstream now: over
+// protected data, only if they can be recorded and the policy lets them. It also
+// gives what is due while their rows come.
+func (s *session) admit(p *plan, t *strand) (*plan, rulings) {
+	if !p.protected || p.refuse != nil {
+		return p, rulings{}
+	}
+	if p = s.recordable(p, t); p.refuse != nil {
+		return p, rulings{}
+	}
+	return s.rule(p)
+}
+
+// recordable: statements over protected data go upstream only with a session
+// and a ledger that can record them.
+func (s *session) recordable(p *plan, t *strand) *plan {
 	if !p.protected || p.refuse != nil {
 		return p
 	}

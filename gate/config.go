@@ -35,18 +35,21 @@ type Config struct {
 	// Principals are the people and programs that may log in.
 	Principals []Principal `yaml:"principals"`
 
+	// Policy says who may do what.
+	Policy Policy `yaml:"policy"`
+
 	// Limits on what one client can ask of the gate.
 	Limits Limits `yaml:"limits"`
 
 	// Now is the clock that decisions go by; nil is time.Now. Only drills and
 	// tests replace it.
-	Now func() time.Time `yaml:"-"`
+	Now func() time.Time `yaml:"-" json:"-"`
 
 	// Permit gives what is known of a text that was asked for, by its ordinal in
 	// the vault's space "export": an approval that can be used now, if there is
 	// one. spent are the requests that the gate has used. nil: nothing is ever
 	// approved.
-	Permit func(exact uint32, spent func(request uint64) bool) (permit.Request, permit.State, bool) `yaml:"-"`
+	Permit func(exact uint32, spent func(request uint64) bool) (permit.Request, permit.State, bool) `yaml:"-" json:"-"`
 }
 
 // TLS for the client side.
@@ -194,6 +197,9 @@ func (c *Config) Check() error {
 		return errors.New("gate: tls: client_ca and require need cert and key")
 	case c.TLS.ClientCA == "" && c.TLS.ClientCRL != "":
 		return errors.New("gate: tls: client_crl needs client_ca: the authority whose lists they are")
+	}
+	if err := c.Policy.check(); err != nil {
+		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Roles)) {
 		r := c.Roles[name]

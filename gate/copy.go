@@ -105,6 +105,12 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 	if d.header && !u.header {
 		u.header = true
 	} else {
+		if u.left == 0 {
+			if why := r.beyond(w, sp, u); why != nil {
+				return r.cut(w, why)
+			}
+		}
+		u.left--
 		entries := r.entries(u)
 		named := uint64(0) // of d.keys
 		for i := range d.keys {

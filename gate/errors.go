@@ -3,6 +3,8 @@ package gate
 import (
 	"bytes"
 	"encoding/binary"
+
+	"sekisho"
 )
 
 // A refusal is what a client reads when the gate turns something away: the
@@ -15,6 +17,7 @@ type refusal struct {
 	// For the Refused entry.
 	reason string
 	tables []string
+	ruled  *sekisho.Ruled // by the policy: what it said, without the session
 
 	recorded bool // the Refused entry is in the ledger
 }

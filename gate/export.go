@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"sekisho"
+	"sekisho/act"
 	"sekisho/permit"
 )
 
@@ -114,6 +115,12 @@ func (s *session) askAbove(sp *stmtPlan) (most uint64, on bool) {
 	return s.role.AskAbove, s.role.AskAbove > 0
 }
 
+// mayAsk: a statement may come to need an approval.
+func (s *session) mayAsk(sp *stmtPlan) bool {
+	_, on := s.askAbove(sp)
+	return on || sp != nil && sp.kind == planExact && !sp.observe && s.g.rules.policy.Load() != nil
+}
+
 // limits is the limit of an access that begins.
 func (r *replies) limits(w *want) (l limit) {
 	l.most, l.on = r.s.askAbove(w.statement())
@@ -129,17 +136,22 @@ func (r *replies) overLimit(w *want, u *run) *refusal {
 			hint: fmt.Sprintf("Request %d is used up. Ask for another one, for more customers.", u.limit.request)}
 	}
 	var why *refusal
-	r.t.wait(func() { why = r.s.spend(w, u) })
+	r.t.wait(func() { why = r.s.spend(w, u, nil) })
 	return why
 }
 
 // spend uses an approval of w's statement for u, or says why there is none and
-// how to get one.
-func (s *session) spend(w *want, u *run) *refusal {
+// how to get one. by is the ruling of the policy that needs it; nil: it is the
+// role's own limit.
+func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 	g, sp := s.g, w.statement()
 	limit := u.limit.most
 	why := &refusal{code: "53400", reason: "export", tables: sp.judgement.Tables,
 		text: fmt.Sprintf("the statement names more than %d customers, and so many need the approval of a second person", limit)}
+	if by != nil {
+		limit, why = by.AskAbove, s.ruled("policy_second", act.Ask, sp, &by.asked, by.Decision)
+		defer func(hint string) { why.hint = hint + " " + why.hint }(why.hint)
+	}
 	st, ok := s.exactly(w)
 	if !ok {
 		why.hint = "It cannot be asked for in this form: send the statement itself, with less than 256 KiB of text and values."
@@ -209,7 +221,7 @@ func (s *session) exactly(w *want) (st permit.Statement, ok bool) {
 // holds keeps what a Bind binds, for a statement that may have to be asked for.
 // b is the message from its formats on, up to those of the results.
 func (s *session) holds(po *portal, b []byte) {
-	if _, on := s.askAbove(po.ps.stmt); !on {
+	if !s.mayAsk(po.ps.stmt) {
 		return
 	}
 	if po.long = len(b) > permit.MaxKey; !po.long && len(b) > 4 { // 4: no formats, no values

@@ -49,6 +49,7 @@ type Gate struct {
 	backends   backends
 	tries      tries
 	exports    exports
+	rules      rules
 
 	mu       sync.Mutex
 	sessions map[uint32]*session // by cancel key's process id
@@ -92,6 +93,9 @@ func New(ctx context.Context, conf Config, cat catalog.Config, led *ledger.Ledge
 	if err := g.refresh(ctx); err != nil {
 		return nil, err
 	}
+	if err := g.openRules(); err != nil {
+		return nil, err
+	}
 	if g.loop, err = newLoop(led); err != nil {
 		return nil, err
 	}
@@ -103,6 +107,7 @@ func (g *Gate) Serve(ctx context.Context, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	go g.keepFresh(ctx)
+	go g.keepPolicy(ctx)
 	slots := make(chan struct{}, g.conf.Limits.Sessions)
 	for {
 		conn, err := l.Accept()
@@ -359,6 +364,7 @@ func (g *Gate) admitClient(ctx context.Context, conn net.Conn, h *hello, a *arri
 		Principal: user, Role: p.Role, Post: p.Post, Company: p.Company,
 		Endpoint: a.endpoint, Verified: a.verified, Address: a.address,
 	}
+	s.asking.Place = g.conf.Policy.PlaceOf(a.address)
 	s.serves(purpose)
 	s.out.refused = func() { g.sick.Store(true) }
 	s.out.over = func() { s.server.Close() }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"sekisho"
+	"sekisho/act"
 	"sekisho/catalog"
 	"sekisho/stmt"
 )
@@ -68,6 +69,9 @@ type stmtPlan struct {
 	names     string             // SQL-level PREPARE or DECLARE: the kind and the name
 
 	insertAt, insertLen int // where and how much, for error positions
+
+	asked sekisho.Categories // of all columns that it shows, tests or writes
+	memo  act.Memo           // what the policy says of it
 
 	last   atomic.Pointer[desc] // the latest description, which is nearly always the next one too
 	mu     sync.Mutex
@@ -179,6 +183,7 @@ func (g *Gate) judge(s *session, text string) (p *plan, keep bool) {
 			done = st.End
 		}
 		p.protected = true
+		sp.asked = j.Asked()
 		sp.statement = g.statementOrdinal(st.Text)
 	}
 	if done > 0 {

@@ -102,6 +102,12 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 		return r.anyRow(w, sp, d, from, to)
 	}
 	u := r.begin(w, d)
+	if u.left == 0 {
+		if why := r.beyond(w, sp, u); why != nil {
+			return r.cut(w, why)
+		}
+	}
+	u.left--
 	entries := r.entries(u)
 	b := r.c.buf[from:to]
 	if int(be.Uint16(b[5:])) != d.fields {

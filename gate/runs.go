@@ -19,6 +19,9 @@ type run struct {
 	header   bool  // of COPY: the first line has passed
 	skip     int64 // rows that are still to be skipped
 	limit    limit
+	left     int64 // rows that may still pass
+	ruling   *ruling
+	agreed   bool // a second person has
 	nobody   bool // recorded as any-row, because a row came without the key of a table that must have one
 }
 
@@ -34,12 +37,12 @@ func (r *replies) runningFor(w *want) *run {
 func (r *replies) begin(w *want, d *desc) *run {
 	if w.portal != nil {
 		if w.portal.run == nil {
-			w.portal.run = &run{number: w.number, stated: w.stated, d: d, skip: w.skips(), limit: r.limits(w)}
+			w.portal.run = (&run{number: w.number, stated: w.stated, d: d, skip: w.skips(), limit: r.limits(w)}).bounded(w.rules.one)
 		}
 		return w.portal.run
 	}
 	if r.s.running == nil {
-		r.s.running = &run{number: w.number + uint64(w.at), stated: w.stated, d: d, skip: w.skips(), limit: r.limits(w)}
+		r.s.running = (&run{number: w.number + uint64(w.at), stated: w.stated, d: d, skip: w.skips(), limit: r.limits(w)}).bounded(w.rules.at(w.at))
 	}
 	return r.s.running
 }

@@ -286,7 +286,7 @@ func (s *session) serves(purpose string) {
 // refused records that a statement was turned away. The client is refused
 // whether or not the ledger takes the entry.
 func (s *session) refused(why *refusal, number uint64, statement uint32, t *strand) {
-	if why.recorded {
+	if why.recorded && why.ruled == nil {
 		return
 	}
 	if s.id.Load() == 0 {
@@ -295,7 +295,18 @@ func (s *session) refused(why *refusal, number uint64, statement uint32, t *stra
 			return
 		}
 	}
-	s.g.note(&sekisho.Refused{Session: s.id.Load(), Number: number, Statement: statement, Tables: why.tables, SQLState: why.code, Reason: why.reason})
+	entry := &sekisho.Refused{Session: s.id.Load(), Number: number, Statement: statement, Tables: why.tables, SQLState: why.code, Reason: why.reason}
+	if why.ruled == nil {
+		s.g.note(entry)
+		return
+	}
+	ruled := *why.ruled
+	ruled.Session, ruled.Number = entry.Session, number
+	if why.recorded {
+		s.g.note(&ruled)
+		return
+	}
+	s.g.noteAll(&ruled, entry)
 }
 
 // cancelUpstream asks the server to stop what this session is doing. On return
@@ -352,8 +363,11 @@ var (
 
 // note hands an entry to the ledger without waiting for it. What it says has
 // happened already, or must happen whether or not it can be recorded.
-func (g *Gate) note(b sekisho.Body) {
-	g.ledger.Submit(&ledger.Request{Bodies: []sekisho.Body{b}, Done: func(_ sekisho.ID, err error) {
+func (g *Gate) note(b sekisho.Body) { g.noteAll(b) }
+
+// noteAll is note for several entries, which are taken as one.
+func (g *Gate) noteAll(bodies ...sekisho.Body) {
+	g.ledger.Submit(&ledger.Request{Bodies: bodies, Done: func(_ sekisho.ID, err error) {
 		if err != nil {
 			g.sick.Store(true)
 		}

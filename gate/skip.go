@@ -106,6 +106,7 @@ func (r *replies) skipping(w *want, sp *stmtPlan, from, to int) error {
 		return nil
 	}
 	u.skip--
+	u.left++ // it is not shown
 	w.skipped++
 	for _, e := range r.entries(u) {
 		e.(*sekisho.Access).Rows--

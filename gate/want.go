@@ -17,6 +17,7 @@ type want struct {
 	ps     *prepared // P B D h
 	portal *portal   // B E D
 	seen   bool      // E: its first reply has come
+	rules  rulings   // E and Q over protected data: what the policy says of them
 	refuse *refusal  // what stands in the server's stead when it fails: this message was poisoned
 	speak  *refusal  // P of a text that the gate cannot read: only an error may come
 	number uint64    // E and Q over protected data: of the first statement, in its session

@@ -117,7 +117,7 @@ func (c *Config) check(base string) error {
 	if (c.Console.Cert == "") != (c.Console.Key == "") {
 		return errors.New("config: console: cert and key come together")
 	}
-	for _, p := range []*string{&c.Data, &c.Gate.TLS.Cert, &c.Gate.TLS.Key, &c.Gate.TLS.ClientCA, &c.Gate.TLS.ClientCRL, &c.Gate.Upstream.SSLRootCert,
+	for _, p := range []*string{&c.Data, &c.Gate.TLS.Cert, &c.Gate.TLS.Key, &c.Gate.TLS.ClientCA, &c.Gate.TLS.ClientCRL, &c.Gate.Upstream.SSLRootCert, &c.Gate.Policy.Dir, &c.Gate.Policy.Postures,
 		&c.Gate.Upstream.Reader.PasswordFile, &c.Console.Cert, &c.Console.Key, &c.Console.Users} {
 		*p = Against(base, *p)
 	}

@@ -189,7 +189,7 @@ func (h *House) append(ctx context.Context, b ...sekisho.Body) (sekisho.ID, erro
 // OpenGate reads the database's catalog and makes the gate.
 func (h *House) OpenGate(ctx context.Context) (err error) {
 	conf := h.Config.Gate
-	conf.Now, conf.Permit = h.now, h.permit
+	conf.Now, conf.Permit, conf.Policy.Zone = h.now, h.permit, h.Zone
 	h.Gate, err = gate.New(ctx, conf, h.Config.Catalog, h.Ledger, h.Vault, h.Log.With("door", "gate"))
 	return err
 }

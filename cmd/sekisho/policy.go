@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 
 	"sekisho"
 	"sekisho/act"
+	"sekisho/house"
 )
 
 func policyCommand() *cobra.Command {
@@ -63,43 +62,46 @@ func (p *policyFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.zone, "time-zone", "", "in which hours and weekdays are told; default: the config's, else Asia/Tokyo")
 }
 
-// load reads the policy in files and directories, with the tables of tests
-// beside them. Without any it is the shipped one.
-func (p *policyFlags) load(paths []string) (*act.Policy, []act.File, *time.Location, error) {
-	conf, name := act.Config{}, p.zone
+// read reads the files and directories of a policy, with the tables of tests
+// beside them. Without any it is the config's, or the shipped one.
+func (p *policyFlags) read(paths []string) (set act.Set, conf act.Config, err error) {
+	name := p.zone
 	if p.config != "" {
-		c, _, err := readConfig(p.config)
+		c, base, err := readConfig(p.config)
 		if err != nil {
-			return nil, nil, nil, err
+			return act.Set{}, conf, err
 		}
 		name = cmp.Or(name, c.TimeZone)
-		conf.Known.Roles = append([]string{}, slices.Sorted(maps.Keys(c.Gate.Roles))...)
-		conf.Known.Purposes, conf.Known.Tables = []string{}, []string{}
-		for _, r := range c.Gate.Roles {
-			conf.Known.Purposes = append(conf.Known.Purposes, r.Purposes...)
-		}
-		slices.Sort(conf.Known.Purposes)
-		conf.Known.Purposes = slices.Compact(conf.Known.Purposes)
+		var tables []string
 		for _, t := range c.Catalog.Tables {
-			conf.Known.Tables = append(conf.Known.Tables, t.Name)
+			tables = append(tables, t.Name)
+		}
+		conf = c.Gate.PolicyConfig(tables)
+		if len(paths) == 0 && c.Gate.Policy.Dir != "" {
+			paths = []string{house.Against(base, c.Gate.Policy.Dir)}
 		}
 	}
 	zone, err := time.LoadLocation(cmp.Or(name, "Asia/Tokyo"))
 	if err != nil {
-		return nil, nil, nil, usage{fmt.Errorf("the time zone %s is unknown: use a name such as Asia/Tokyo", name)}
+		return act.Set{}, conf, usage{fmt.Errorf("the time zone %s is unknown: use a name such as Asia/Tokyo", name)}
 	}
 	conf.Zone = zone
-	var policies, tables []act.File
 	if len(paths) == 0 {
-		policies, tables, err = act.Default()
+		set.Policies, set.Tables, err = act.Default()
 	} else {
-		policies, tables, err = policyFiles(paths)
+		set.Policies, set.Tables, err = policyFiles(paths)
 	}
+	return set, conf, err
+}
+
+// load reads a policy that is to be asked.
+func (p *policyFlags) load(paths []string) (*act.Policy, *time.Location, error) {
+	set, conf, err := p.read(paths)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	policy, err := act.Load(conf, policies...)
-	return policy, tables, zone, err
+	policy, err := act.Load(conf, set.Policies...)
+	return policy, conf.Zone, err
 }
 
 // policyFiles reads what a person names: files, and directories of them. Tables
@@ -170,6 +172,7 @@ type policyReport struct {
 	Mistakes []act.Mistake  `json:"mistakes"`
 	Failed   []failedPolicy `json:"failed"`
 	Untested []string       `json:"untested"` // rules that no test names
+	SHA256   string         `json:"sha256"`   // by which the ledger names it
 }
 
 type failedPolicy struct {
@@ -218,36 +221,24 @@ Exit code 3 means that a mistake was found, or that a test failed.`,
 }
 
 func checkPolicy(flags *policyFlags, paths []string) (*policyReport, error) {
-	r := &policyReport{Mistakes: []act.Mistake{}, Failed: []failedPolicy{}, Untested: []string{}}
-	var mistakes act.Mistakes
-	policy, tables, zone, err := flags.load(paths)
-	if errors.As(err, &mistakes) {
-		r.Mistakes = mistakes
-		return r, nil
-	}
+	set, conf, err := flags.read(paths)
 	if err != nil {
 		return nil, err
 	}
-	tested := map[string]bool{}
-	for _, table := range tables {
-		cases, err := act.ReadTable(table, zone)
-		if errors.As(err, &mistakes) {
-			r.Mistakes = append(r.Mistakes, mistakes...)
-			continue
-		}
-		for _, c := range cases {
-			r.Tests++
-			for _, id := range c.By {
-				tested[id] = true
-			}
-			if got := c.Check(policy); got != "" {
-				r.Failed = append(r.Failed, failedPolicy{c.File, c.Line, c.Text, got})
-			}
-		}
+	found, err := set.Check(conf)
+	if err != nil {
+		return nil, err
 	}
-	for _, id := range policy.Rules() {
+	r := &policyReport{Mistakes: append([]act.Mistake{}, found.Mistakes...), Failed: []failedPolicy{}, Untested: []string{}, Tests: found.Tests, SHA256: fmt.Sprintf("%x", set.Sum())}
+	for _, f := range found.Failed {
+		r.Failed = append(r.Failed, failedPolicy{f.File, f.Line, f.Text, f.Got})
+	}
+	if found.Policy == nil {
+		return r, nil
+	}
+	for _, id := range found.Policy.Rules() {
 		r.Policies++
-		if !tested[id] {
+		if !found.Tested[id] {
 			r.Untested = append(r.Untested, id)
 		}
 	}
@@ -264,7 +255,7 @@ func (r *policyReport) print(w io.Writer) {
 	if len(r.Mistakes) > 0 && r.Policies == 0 {
 		return
 	}
-	fmt.Fprintf(w, "policies  %d\ntests     %d, of which %d fail\n", r.Policies, r.Tests, len(r.Failed))
+	fmt.Fprintf(w, "policies  %d\ntests     %d, of which %d fail\nsha256    %s\n", r.Policies, r.Tests, len(r.Failed), r.SHA256)
 	if len(r.Untested) > 0 {
 		fmt.Fprintf(w, "untested  %s\n", strings.Join(r.Untested, ", "))
 	}
@@ -290,7 +281,7 @@ What is left out is unknown; the time is now.`,
       verified place=office purpose=support at=2026-04-06T10:00`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			policy, _, zone, err := flags.load(paths)
+			policy, zone, err := flags.load(paths)
 			if err != nil {
 				return err
 			}

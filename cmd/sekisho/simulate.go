@@ -49,13 +49,13 @@ says that they may be named.`,
       --since 2026-04-01 --office 10.20.0.0/16 --post call_centre=agent`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			policy, _, zone, err := flags.load(paths)
+			policy, zone, err := flags.load(paths)
 			if err != nil {
 				return err
 			}
 			s := simulation{policy: policy, zone: zone, posts: posts, companies: companies}
 			if len(against) > 0 {
-				if s.against, _, _, err = flags.load(against); err != nil {
+				if s.against, _, err = flags.load(against); err != nil {
 					return err
 				}
 			}

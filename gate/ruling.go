@@ -1,0 +1,217 @@
+package gate
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"sekisho"
+	"sekisho/act"
+)
+
+// What the policy says of a statement: asked before it goes upstream, carried
+// out then or while its rows come.
+
+// rulings are the decisions about the statements of one message; nil where
+// nothing is due.
+type rulings struct {
+	one  *ruling
+	many []*ruling // of a text with several
+}
+
+func (r rulings) at(i int) *ruling {
+	switch {
+	case i < len(r.many):
+		return r.many[i]
+	case i == 0:
+		return r.one
+	}
+	return nil
+}
+
+// A ruling is what is due of one statement while its rows come.
+type ruling struct {
+	*act.Decision
+	asked act.Request
+}
+
+// asks fills in what the policy is asked about one statement of the session.
+func (s *session) asks(r *act.Request, sp *stmtPlan, purpose *string) {
+	*r = s.asking
+	if purpose != nil {
+		r.Purpose = *purpose
+	}
+	r.Time = sekisho.At(s.g.conf.Now())
+	r.Verb, r.Tables, r.Categories = sp.judgement.Verb, sp.judgement.Tables, sp.asked
+	if by := s.g.rules.postures.Load(); by != nil && r.Verified {
+		r.Posture = (*by)[r.Endpoint]
+	}
+}
+
+// rule asks the policy about the statements of a text that is over protected
+// data. The text is refused if one of them is.
+func (s *session) rule(p *plan) (*plan, rulings) {
+	policy := s.g.rules.policy.Load()
+	if policy == nil {
+		return p, rulings{}
+	}
+	var out rulings
+	for i, sp := range p.stmts {
+		if sp.kind == planFree {
+			continue
+		}
+		var r act.Request
+		s.asks(&r, sp, p.purpose)
+		d := sp.memo.Decide(policy, &r)
+		if d.Effect == act.Allow {
+			continue
+		}
+		if sp.observe {
+			s.wouldRule(sp, &r, d, uint64(i))
+			continue
+		}
+		if why := s.refuses(sp, &r, d); why != nil {
+			return p.refusedWith(why), rulings{}
+		}
+		due := &ruling{Decision: d, asked: r}
+		if len(p.stmts) == 1 {
+			out.one = due
+			continue
+		}
+		if out.many == nil {
+			out.many = make([]*ruling, len(p.stmts))
+		}
+		out.many[i] = due
+	}
+	return p, out
+}
+
+// refuses says why a statement may not begin, or nil. One that only reads and
+// needs a second person may: it is held up at its first row, where there is one,
+// since only then is an approval spent.
+func (s *session) refuses(sp *stmtPlan, r *act.Request, d *act.Decision) *refusal {
+	switch {
+	case d.Effect == act.Refuse:
+		return s.ruled("policy_refused", act.Refuse, sp, r, d)
+	case d.Masks != (act.Masks{}):
+		why := s.ruled("policy_mask", act.Mask, sp, r, d)
+		why.hint = maskHint
+		return why
+	case d.Second && d.AskAbove == 0 && r.Verb != sekisho.Read && r.Verb != sekisho.Export:
+		return s.ruled("policy_second", act.Ask, sp, r, d)
+	}
+	return nil
+}
+
+const maskHint = "The gate cannot mask this statement. Leave out the columns that are masked."
+
+// ruled is what a client reads of a decision against it.
+func (s *session) ruled(code string, by act.Effect, sp *stmtPlan, r *act.Request, d *act.Decision) *refusal {
+	reason, hint := d.Words(by)
+	lang := s.g.conf.Policy.Language
+	if !s.utf8.Load() || s.wants.isForeign() {
+		lang = "en"
+	}
+	entry := s.entryOf(sp, r, d)
+	entry.ReasonEn, entry.ReasonJa = reason.En, reason.Ja
+	return &refusal{code: "42501", reason: code, tables: r.Tables, text: inLanguage(lang, reason), hint: inLanguage(lang, hint), ruled: entry}
+}
+
+// entryOf is what the ledger says of a decision, without the session.
+func (s *session) entryOf(sp *stmtPlan, r *act.Request, d *act.Decision) *sekisho.Ruled {
+	e := &sekisho.Ruled{
+		Statement: sp.statement, Verb: r.Verb, Tables: r.Tables, Categories: r.Categories, Enforced: !sp.observe,
+		Decision: d.String(), Rules: d.Policies, ReasonEn: d.Reason.En, ReasonJa: d.Reason.Ja,
+	}
+	if r.Purpose != "" {
+		e.Purpose = s.g.vault.Space("purpose").OfText([]byte(r.Purpose))
+	}
+	return e
+}
+
+func inLanguage(lang string, t act.Text) string {
+	switch {
+	case lang == "ja" && t.Ja != "":
+		return t.Ja
+	case lang == "both" && t.Ja != "" && t.En != "":
+		return t.En + " / " + t.Ja
+	}
+	return t.En
+}
+
+// bounded puts what a ruling says of rows into an access that begins.
+func (u *run) bounded(of *ruling) *run {
+	u.left = math.MaxInt64
+	if of == nil {
+		return u
+	}
+	u.ruling = of
+	if of.RowCap != 0 {
+		u.left = int64(min(of.RowCap, math.MaxInt64))
+	}
+	if of.Second {
+		u.left = min(u.left, int64(min(of.AskAbove, math.MaxInt64)))
+		if !u.limit.on { // so that an approval counts all customers, from the first on
+			u.limit.on, u.limit.most = true, math.MaxUint64
+		}
+	}
+	return u
+}
+
+// beyond is called when a row comes that is one more than an access may have.
+// nil: it may have it after all, because a second person has agreed.
+func (r *replies) beyond(w *want, sp *stmtPlan, u *run) (why *refusal) {
+	of := u.ruling
+	if !of.Second || u.agreed || of.RowCap != 0 && of.RowCap <= of.AskAbove {
+		return r.s.ruled("policy_rows", act.Cap, sp, &of.asked, of.Decision)
+	}
+	if u.limit.request == 0 {
+		if r.t.wait(func() { why = r.s.spend(w, u, of) }); why != nil {
+			return why
+		}
+	}
+	u.agreed, u.left = true, math.MaxInt64
+	if of.RowCap != 0 {
+		u.left = int64(min(of.RowCap, math.MaxInt64) - of.AskAbove)
+	}
+	return nil
+}
+
+// told remembers what observe mode has recorded within the hour.
+type told struct {
+	mu sync.Mutex
+	at map[tellKey]time.Time
+}
+
+type tellKey struct {
+	principal, statement uint32
+	decision             *act.Decision
+}
+
+// mostTold bounds the memory of told; beyond it, things are recorded again.
+const mostTold = 10_000
+
+// fresh: this has not been told within an hour.
+func (t *told) fresh(k tellKey, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if last, ok := t.at[k]; ok && now.Sub(last) < time.Hour {
+		return false
+	}
+	if t.at == nil || len(t.at) >= mostTold {
+		t.at = map[tellKey]time.Time{}
+	}
+	t.at[k] = now
+	return true
+}
+
+// wouldRule records, now and then, what the policy would have done with a
+// statement that is only observed.
+func (s *session) wouldRule(sp *stmtPlan, r *act.Request, d *act.Decision, nth uint64) {
+	if !s.g.rules.told.fresh(tellKey{s.principal, sp.statement, d}, s.g.conf.Now()) {
+		return
+	}
+	e := s.entryOf(sp, r, d)
+	e.Session, e.Number = s.id.Load(), s.number.Load()+1+nth
+	s.g.note(e)
+}
