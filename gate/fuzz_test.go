@@ -28,7 +28,7 @@ func FuzzStartup(f *testing.F) {
 		if h.params["user"] == "" || h.params["database"] == "" {
 			t.Error("a client without a name or a database")
 		}
-		settings, err := h.settings()
+		settings, err := h.settings(false)
 		if err != nil {
 			return
 		}
@@ -213,6 +213,34 @@ func FuzzSession(f *testing.F) {
 		<-done
 		if bytes.Contains(all, []byte(rowText)) && bytes.Contains(said, []byte("crm.member")) && !bytes.Contains(said, []byte(rowText)) && g.ledger.Last() == before {
 			t.Errorf("a row left without an entry: %q to %q", all, said)
+		}
+	})
+}
+
+// Whatever comes at the start of a connection upstream, and in whatever pieces,
+// what is heard of it is bounded and the reader sees every byte.
+func FuzzOpening(f *testing.F) {
+	f.Add(append(appendMessage(appendMessage(nil, 'S', "DateStyle\x00ISO\x00"), 'N', "SWARNING\x00\x00"), appendMessage(nil, 'Z', "I")...), byte(3))
+	f.Add([]byte("S\x00\x00\x00\x00"), byte(1))
+	f.Fuzz(func(t *testing.T, said []byte, piece byte) {
+		o := &opening{r: bytes.NewReader(said)}
+		var fr, whole framer
+		var got []byte
+		b := make([]byte, int(piece)+1)
+		for {
+			n, err := o.Read(b)
+			got = append(got, b[:n]...)
+			fr.feed(b[:n], 'X')
+			if err != nil {
+				break
+			}
+		}
+		whole.feed(said, 'X')
+		if !bytes.Equal(got, said) || len(o.partial) > mostOpening || len(o.notices) > mostOpening || len(o.names) > 256 {
+			t.Errorf("%d of %d bytes, %d kept, %d of notices, %d names", len(got), len(said), len(o.partial), len(o.notices), len(o.names))
+		}
+		if fr.between() != whole.between() || fr.left != whole.left {
+			t.Error("the pieces decide where a message ends")
 		}
 	})
 }

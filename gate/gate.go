@@ -3,7 +3,6 @@ package gate
 import (
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
@@ -47,6 +46,7 @@ type Gate struct {
 	loop       *loop       // of the sessions without TLS; nil: they have goroutines
 	closing    atomic.Bool
 	backends   backends
+	templates  templates
 	tries      tries
 	exports    exports
 	rules      rules
@@ -61,11 +61,6 @@ type Gate struct {
 type principal struct {
 	Principal
 	verifier Verifier
-}
-
-type cancelKey struct {
-	pid    uint32
-	secret [4]byte
 }
 
 // New makes a gate: it reads the certificates and the database's catalog, and
@@ -95,6 +90,9 @@ func New(ctx context.Context, conf Config, cat catalog.Config, led *ledger.Ledge
 	}
 	if err := g.openRules(); err != nil {
 		return nil, err
+	}
+	if g.transparent() {
+		log.Warn("the catalog protects no table: everything passes as it comes, and no access is recorded")
 	}
 	if g.loop, err = newLoop(led); err != nil {
 		return nil, err
@@ -214,23 +212,26 @@ func (g *Gate) handle(ctx context.Context, conn net.Conn) {
 		return
 	}
 	conn.SetDeadline(time.Time{})
-	defer g.backends.over(s.upstream.PID)
+	defer func() {
+		if s.upstream != nil {
+			g.backends.over(s.upstream.PID)
+		}
+	}()
 	defer s.hangUp()
-	s.ride(g.loop)
+	late := s.upstream == nil
+	if !late {
+		s.ride(g.loop)
+	}
 	g.mu.Lock()
 	delete(g.pending, raw)
 	if g.closing.Load() {
 		g.mu.Unlock()
 		return
 	}
-	for { // a process id that no session has
-		var b [8]byte
-		rand.Read(b[:])
-		s.key = cancelKey{binary.BigEndian.Uint32(b[:4]) & 0x7fffffff, [4]byte(b[4:])}
-		if g.sessions[s.key.pid] == nil {
-			break
-		}
+	if late {
+		s.asleep = conn
 	}
+	s.key = g.newCancelKey(h.minor)
 	g.sessions[s.key.pid] = s
 	g.mu.Unlock()
 	defer func() {
@@ -240,6 +241,19 @@ func (g *Gate) handle(ctx context.Context, conn net.Conn) {
 	}()
 	if err := s.welcome(); err != nil {
 		return
+	}
+	if late {
+		if !s.wake(ctx, conn) {
+			return
+		}
+		s.ride(g.loop)
+		g.mu.Lock()
+		s.asleep = nil
+		over := g.closing.Load() || s.ending.Load() != nil
+		g.mu.Unlock()
+		if over { // told so while it was being connected
+			s.shut()
+		}
 	}
 	s.serve()
 }
@@ -304,13 +318,10 @@ func (g *Gate) turnAway(a *arrival, staff uint32, reason string) {
 // admitClient authenticates the client and connects it upstream. reason is the
 // code for the ledger when it fails.
 func (g *Gate) admitClient(ctx context.Context, conn net.Conn, h *hello, a *arrival) (s *session, reason string, err error) {
-	if h.minor > 0 || len(h.unknown) > 0 {
-		msg, _ := (&pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: 3 << 16, UnrecognizedOptions: h.unknown}).Encode(nil)
-		if _, err := conn.Write(msg); err != nil {
-			return nil, "", err
-		}
+	if err := h.negotiate(conn); err != nil {
+		return nil, "", err
 	}
-	settings, err := h.settings()
+	settings, err := h.settings(g.transparent())
 	if err != nil {
 		return nil, "protocol", err
 	}
@@ -338,21 +349,19 @@ func (g *Gate) admitClient(ctx context.Context, conn net.Conn, h *hello, a *arri
 			settings["application_name"] = v
 		}
 	}
-	up, err := g.connect(ctx, role.Login, settings)
-	if err != nil {
-		var pe *pgconn.PgError
-		if errors.As(err, &pe) {
-			// The server's own words would name the upstream login.
-			return nil, "upstream", errors.Join(&startupError{pe.Code, "the database refused the gate's connection: " + speak(pe), "Ask whoever runs sekisho: the gate's log says more."}, err)
-		}
-		return nil, "upstream", errors.Join(&startupError{"08006", "the gate cannot reach the database", "Ask whoever runs sekisho: the gate's log says more."}, err)
-	}
 	s = &session{
-		g: g, client: conn, server: up.Conn, upstream: up, role: &role, roleName: p.Role,
+		g: g, client: conn, role: &role, roleName: p.Role, route: &route{role.Login, settings}, relays: g.transparent(),
 		principal: g.vault.Space("staff").OfText([]byte(user)),
-		out:       newOutbox(conn),
-		stmts:     map[string]*prepared{}, portals: map[string]*portal{}, hidden: map[string]*byName{},
+		out:       newOutbox(conn), log: g.log.With("endpoint", a.endpoint, "role", p.Role),
+		stmts: map[string]*prepared{}, portals: map[string]*portal{}, hidden: map[string]*byName{},
 	}
+	first := g.templates.get(s.route.key(), time.Now())
+	if first == nil || !s.route.mayWait() {
+		if first, err = s.reachUpstream(ctx); err != nil {
+			return nil, "upstream", err
+		}
+	}
+	s.told, s.notices = s.route.statuses(first), first.notices
 	s.opened = &sekisho.SessionOpened{
 		Door: sekisho.DoorGate, Principal: s.principal, Role: p.Role,
 		Endpoint: a.endpoint, Verified: a.verified, Address: a.address, TLS: a.tls,
@@ -375,10 +384,9 @@ func (g *Gate) admitClient(ctx context.Context, conn net.Conn, h *hello, a *arri
 			}
 		}
 	}
-	for name, value := range up.ParameterStatuses {
-		s.safe(name, value)
+	for _, is := range s.told {
+		s.safe(is.name, is.value)
 	}
-	s.log = g.log.With("endpoint", a.endpoint, "role", p.Role)
 	if err := s.announce(); err != nil {
 		// Unprotected work goes on. Every statement over protected data tries
 		// again, and is refused while this fails.
@@ -504,11 +512,17 @@ func fatal(conn net.Conn, e *startupError) {
 // cancel key of the gate's.
 func (s *session) welcome() error {
 	msg, _ := (&pgproto3.AuthenticationOk{}).Encode(nil)
-	for k, v := range s.upstream.ParameterStatuses {
-		msg, _ = (&pgproto3.ParameterStatus{Name: k, Value: v}).Encode(msg)
+	for _, is := range s.told {
+		msg, _ = (&pgproto3.ParameterStatus{Name: is.name, Value: is.value}).Encode(msg)
 	}
-	msg, _ = (&pgproto3.BackendKeyData{ProcessID: s.key.pid, SecretKey: s.key.secret[:]}).Encode(msg)
-	msg, _ = (&pgproto3.ReadyForQuery{TxStatus: s.upstream.TxStatus}).Encode(msg)
+	msg, _ = (&pgproto3.BackendKeyData{ProcessID: s.key.pid, SecretKey: s.key.secret}).Encode(msg)
+	if s.g.transparent() {
+		msg = append(msg, s.notices...)
+	}
+	msg, _ = (&pgproto3.ReadyForQuery{TxStatus: 'I'}).Encode(msg)
+	if s.notices = nil; s.upstream != nil {
+		s.told = nil
+	}
 	c := newChunk(len(msg))
 	c.buf = append(c.buf[:0], msg...)
 	return s.out.put(c, nil, goroutine)
@@ -532,20 +546,4 @@ func quiet(up *pgconn.HijackedConn) error {
 			return err
 		}
 	}
-}
-
-// cancelFor ends what another connection's session is doing, if the key fits
-// and something is under way. There is no answer, whatever happens.
-func (g *Gate) cancelFor(h *hello) {
-	g.mu.Lock()
-	s := g.sessions[h.pid]
-	g.mu.Unlock()
-	var want [4]byte
-	if s != nil {
-		want = s.key.secret
-	}
-	if subtle.ConstantTimeCompare(want[:], h.cancelKey) != 1 || s == nil {
-		return
-	}
-	s.cancelUpstream()
 }

@@ -216,6 +216,13 @@ func (s *session) named(st *stmt.Statement) *stmtPlan {
 		kind = stmt.Prepare
 	case stmt.Fetch:
 		kind = stmt.Declare
+	case stmt.Explain:
+		if st.Inner != nil && st.Inner.Kind == stmt.Execute {
+			if sp := s.named(st.Inner); sp != nil && sp.kind == planFree {
+				return sp // how it would be run tells nothing of anybody
+			}
+		}
+		return nil
 	default:
 		return nil
 	}

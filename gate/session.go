@@ -26,8 +26,10 @@ type session struct {
 	log       *slog.Logger
 	client    io.ReadWriteCloser
 	server    io.ReadWriteCloser
-	loop      *loop // that serves it; nil: goroutines of its own
-	upstream  *pgconn.HijackedConn
+	loop      *loop                // that serves it; nil: goroutines of its own
+	upstream  *pgconn.HijackedConn // nil until the client asks something
+	route     *route
+	relays    bool // nothing is protected: everything passes as it comes
 	role      *Role
 	roleName  string
 	principal uint32
@@ -64,7 +66,17 @@ type session struct {
 	announcing sync.Mutex
 	cancelling sync.Mutex // held while a cancel is on its way, so that nothing new goes upstream meanwhile; see cancelUpstream
 
-	key cancelKey
+	key     cancelKey
+	asleep  net.Conn               // guarded by Gate.mu: the client's, while there is no connection upstream
+	ending  atomic.Pointer[ending] // it was ended from outside
+	told    []setting              // what a client was told that has no connection upstream yet
+	notices []byte                 // of the server's, at the start
+}
+
+// An ending is why a session was ended from outside.
+type ending struct {
+	reason string // for the ledger
+	why    *refusal
 }
 
 // prepared is a prepared statement of the client's.
@@ -114,7 +126,9 @@ func (s *session) ride(l *loop) {
 // hangUp gives back what the session has of the system.
 func (s *session) hangUp() {
 	s.client.Close()
-	s.server.Close()
+	if s.server != nil {
+		s.server.Close()
+	}
 	if s.loop != nil {
 		s.loop.ask(func() {
 			s.loop.forget(s.client.(*wire))
@@ -130,16 +144,20 @@ func (s *session) serve() {
 		client bool
 	}
 	ended := make(chan end, 2)
+	serverLoop, clientLoop := s.serverLoop, s.clientLoop
+	if s.relays {
+		serverLoop, clientLoop = s.relayServer, s.relayClient
+	}
 	if s.loop == nil {
 		go s.out.writeLoop()
-		go func() { ended <- end{s.serverLoop(goroutine), false} }()
-		go func() { ended <- end{s.clientLoop(goroutine), true} }()
+		go func() { ended <- end{serverLoop(goroutine), false} }()
+		go func() { ended <- end{clientLoop(goroutine), true} }()
 	} else {
 		cw, sw := s.client.(*wire), s.server.(*wire)
 		client, server := &strand{}, &strand{}
 		cw.reader, sw.reader, sw.writer = client, server, client
-		s.loop.begin(server, func() { ended <- end{s.serverLoop(server), false} })
-		s.loop.begin(client, func() { ended <- end{s.clientLoop(client), true} })
+		s.loop.begin(server, func() { ended <- end{serverLoop(server), false} })
+		s.loop.begin(client, func() { ended <- end{clientLoop(client), true} })
 	}
 
 	first := <-ended
@@ -162,6 +180,9 @@ func (s *session) serve() {
 	case !first.client:
 		reason = "protocol"
 	}
+	if e := s.ending.Load(); e != nil && !first.client {
+		reason = e.reason
+	}
 	if s.g.closing.Load() {
 		reason = "shutdown"
 	}
@@ -173,8 +194,9 @@ func (s *session) serve() {
 		s.client.Close()
 		s.server.Close()
 	case first.client:
-		// The server may be in the middle of a long answer that nobody wants.
-		s.cancelUpstream()
+		if !s.relays { // the server may be in the middle of a long answer that nobody wants
+			s.cancelUpstream()
+		}
 		s.server.Close()
 		s.out.fail(errClientGone)
 		s.client.Close()
@@ -183,7 +205,7 @@ func (s *session) serve() {
 		if reason != "terminate" && reason != "client_gone" {
 			s.log.Warn("session ends", "reason", reason, "error", first.err)
 		}
-		if reason != "server_gone" {
+		if reason != "server_gone" && !s.relays {
 			s.cancelUpstream()
 		}
 		s.farewell(first.err)
@@ -199,9 +221,20 @@ func (s *session) serve() {
 	}
 }
 
+// end ends the session, and tells the client why. Gate.mu is held.
+func (s *session) end(e *ending) {
+	if s.ending.CompareAndSwap(nil, e) {
+		s.shut()
+	}
+}
+
 // shut ends the session from outside. A client that takes nothing does not
-// hold it up for long.
+// hold it up for long. Gate.mu is held, or nobody else knows the session.
 func (s *session) shut() {
+	if s.asleep != nil {
+		s.asleep.SetReadDeadline(time.Unix(1, 0)) // it wakes, and looks why
+		return
+	}
 	s.server.Close()
 	time.AfterFunc(2*time.Second, func() {
 		s.out.fail(errClientGone)
@@ -219,6 +252,10 @@ func (s *session) farewell(err error) {
 		return
 	case s.g.closing.Load():
 		r = &refusal{code: "57P01", text: "terminating connection: the gate is shutting down"}
+	case s.ending.Load() != nil:
+		r = s.ending.Load().why
+	case s.relays:
+		return // the server has said what it had to say
 	case errors.Is(err, errServerGone):
 		r = &refusal{code: "08006", text: "the database server closed the connection", hint: "What was running there has been rolled back."}
 	case errors.Is(err, errCopySync):
@@ -327,6 +364,11 @@ func (s *session) cancelUpstream() {
 	if s.wants.idle() {
 		return // it has ended meanwhile
 	}
+	s.tellCancel()
+}
+
+// tellCancel is cancelUpstream whether or not anything is under way.
+func (s *session) tellCancel() {
 	ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
 	defer stop()
 	if err := s.g.cancelServer(ctx, s.upstream); err != nil {

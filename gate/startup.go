@@ -11,6 +11,8 @@ import (
 	"net"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgproto3"
+
 	"sekisho/catalog"
 )
 
@@ -154,7 +156,7 @@ func (u *unread) Read(p []byte) (int, error) {
 // server believes must be the same.
 func parseStartup(code uint32, body []byte) (*hello, error) {
 	if code>>16 != 3 {
-		return nil, &startupError{"0A000", fmt.Sprintf("unsupported frontend protocol %d.%d: the gate speaks 3.0", code>>16, code&0xffff), ""}
+		return nil, &startupError{"0A000", fmt.Sprintf("unsupported frontend protocol %d.%d: the gate speaks 3.0 and 3.2", code>>16, code&0xffff), ""}
 	}
 	malformed := &startupError{"08P01", "invalid startup packet layout: expected terminator as last byte", ""}
 	h := &hello{minor: uint16(code), params: map[string]string{}}
@@ -213,14 +215,37 @@ var startupSettings = map[string]bool{
 	"sekisho.purpose": true,
 }
 
+// newest is the latest minor version of protocol 3 that the gate speaks.
+const newest = 2
+
+// negotiate tells a client that asked for more than the gate knows, and leaves
+// in h.minor what both speak.
+func (h *hello) negotiate(conn net.Conn) error {
+	ask := h.minor
+	h.minor = min(h.minor, newest)
+	if ask == h.minor && len(h.unknown) == 0 {
+		return nil
+	}
+	msg, err := (&pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: 3<<16 | uint32(h.minor), UnrecognizedOptions: h.unknown}).Encode(nil)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Write(msg)
+	return err
+}
+
 // settings are the run-time parameters to ask the server for, out of the
-// startup packet's pairs and its "options".
-func (h *hello) settings() (map[string]string, error) {
+// startup packet's pairs and its "options". all: what they are is the server's
+// business.
+func (h *hello) settings(all bool) (map[string]string, error) {
 	out := map[string]string{}
 	for k, v := range h.params {
-		if k != "user" && k != "database" && k != "options" {
+		if k != "user" && k != "database" && (all || k != "options") {
 			out[k] = v
 		}
+	}
+	if all {
+		return out, nil
 	}
 	pairs, err := parseOptions(h.params["options"])
 	if err != nil {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -27,11 +27,18 @@ func (g *Gate) connect(ctx context.Context, login Login, settings map[string]str
 	for k, v := range settings {
 		conf.RuntimeParams[k] = v
 	}
-	// What the role or the database has for defaults must not decide how a
-	// text is read.
-	conf.RuntimeParams["standard_conforming_strings"] = "on"
-	if conf.RuntimeParams["client_encoding"] == "" {
-		conf.RuntimeParams["client_encoding"] = "UTF8"
+	if !g.transparent() {
+		// What the role or the database has for defaults must not decide how a
+		// text is read.
+		conf.RuntimeParams["standard_conforming_strings"] = "on"
+		if conf.RuntimeParams["client_encoding"] == "" {
+			conf.RuntimeParams["client_encoding"] = "UTF8"
+		}
+	}
+	var first opening
+	conf.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		first = opening{r: r}
+		return pgproto3.NewFrontend(&first, w)
 	}
 	conn, err := g.dial(ctx, conf)
 	if err != nil {
@@ -50,8 +57,10 @@ func (g *Gate) connect(ctx context.Context, login Login, settings map[string]str
 		up.Conn.Close()
 		return nil, fmt.Errorf("connecting upstream as %s: %w", login.User, err)
 	}
+	up.Frontend = nil // and its buffer
+	up.CustomData = map[string]any{openingKey: &first}
 	for name, value := range up.ParameterStatuses {
-		if !safeSetting(name, value) {
+		if !g.transparent() && !safeSetting(name, value) {
 			up.Conn.Close()
 			return nil, fmt.Errorf("connecting upstream as %s: %w: %s", login.User, errUnsafe, name)
 		}
@@ -114,29 +123,4 @@ func (g *Gate) upstreamConfig(login Login) (*pgconn.Config, error) {
 	conf.RuntimeParams = map[string]string{}
 	conf.Fallbacks = nil
 	return conf, nil
-}
-
-// cancelServer sends a CancelRequest on a connection of its own.
-func (g *Gate) cancelServer(ctx context.Context, up *pgconn.HijackedConn) error {
-	addr := up.Conn.RemoteAddr()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, addr.Network(), addr.String())
-	if err != nil {
-		return fmt.Errorf("connecting to cancel: %w", err)
-	}
-	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(deadline)
-	}
-	msg, err := (&pgproto3.CancelRequest{ProcessID: up.PID, SecretKey: up.SecretKey}).Encode(nil)
-	if err != nil {
-		return err
-	}
-	if _, err := conn.Write(msg); err != nil {
-		return fmt.Errorf("sending the cancel: %w", err)
-	}
-	// The server closes when it has signalled: until then the cancel could still
-	// hit a later query.
-	conn.Read(make([]byte, 1))
-	return nil
 }
