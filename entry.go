@@ -61,6 +61,7 @@ const (
 	KindPolicyRead      Kind = 21
 	KindRuled           Kind = 22
 	KindOnBehalf        Kind = 23
+	KindBudgetReached   Kind = 24
 	KindExportAsked     Kind = 25
 	KindExportDecided   Kind = 26
 	KindExportUsed      Kind = 27
@@ -124,6 +125,8 @@ func newBody(k Kind) Body {
 		return new(Ruled)
 	case KindOnBehalf:
 		return new(OnBehalf)
+	case KindBudgetReached:
+		return new(BudgetReached)
 	case KindExportAsked:
 		return new(ExportAsked)
 	case KindExportDecided:

@@ -57,6 +57,8 @@ func specimens() []Entry {
 			Decision: "mask travel_document=partial, cap 500 rows", Rules: []string{"call-centre-reads", "documents-masked"},
 			ReasonEn: "passport and visa data are masked", ReasonJa: "旅券の情報はマスクされます"},
 		&OnBehalf{Session: 4, Number: 13, Principal: 7, Endpoint: "pc-0533", Verified: true, Source: SourceLocal},
+		&BudgetReached{Budget: "person-month", State: BudgetEnded, Session: 4, Space: "member", Principal: 3, Role: "call_centre", Endpoint: "pc-0417", Purpose: 6,
+			Window: 2_592_000, Limit: 60, Used: 60},
 		&ExportAsked{Refused: 308, Principal: 3, Role: "call_centre", Statement: 9, Exact: 2, Tables: []string{"member", "passport"}, Most: 60_000, Lasts: 86_400, Reason: 4, By: 5},
 		&ExportDecided{Request: 319, Action: "approved", Most: 50_000, Until: 1_411_171_323_000_000, Reason: 6, By: 1},
 		&ExportUsed{Request: 319, Session: 4, Number: 13},

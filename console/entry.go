@@ -60,7 +60,8 @@ var kindNames = map[sekisho.Kind]string{
 	sekisho.KindUserChanged: "UserChanged", sekisho.KindSignedIn: "SignedIn",
 	sekisho.KindCertified: "Certified", sekisho.KindPolicyRead: "PolicyRead", sekisho.KindRuled: "Ruled",
 	sekisho.KindOnBehalf: "OnBehalf", sekisho.KindExportAsked: "ExportAsked", sekisho.KindExportDecided: "ExportDecided", sekisho.KindExportUsed: "ExportUsed",
-	sekisho.KindDecoyPlaced: "DecoyPlaced",
+	sekisho.KindBudgetReached: "BudgetReached",
+	sekisho.KindDecoyPlaced:   "DecoyPlaced",
 }
 
 func (c *Console) entry(v *visit) (page, error) {
@@ -116,6 +117,8 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 		f.Group = strings.ToLower(name)
 	case sekisho.Source:
 		f.Group = "stated"
+	case sekisho.BudgetState:
+		f.Group = "budget_state"
 	case sekisho.Categories:
 		f.List, f.Group, f.Value = x.Names(), "category", ""
 	case bool:

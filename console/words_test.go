@@ -177,7 +177,7 @@ func oneOfEach() []sekisho.Body {
 	return []sekisho.Body{&sekisho.LedgerOpened{}, &sekisho.LedgerClosed{}, &sekisho.Assigned{}, &sekisho.SessionOpened{},
 		&sekisho.SessionClosed{}, &sekisho.SessionRefused{}, &sekisho.Shape{}, &sekisho.Access{}, &sekisho.AccessClosed{},
 		&sekisho.Refused{}, &sekisho.RosterRead{}, &sekisho.SensorRead{}, &sekisho.Egress{}, &sekisho.Alert{},
-		&sekisho.IncidentOpened{}, &sekisho.IncidentRevised{}, &sekisho.FileMatched{}, &sekisho.UserChanged{}, &sekisho.SignedIn{}, &sekisho.Certified{}, &sekisho.PolicyRead{}, &sekisho.Ruled{}, &sekisho.OnBehalf{},
+		&sekisho.IncidentOpened{}, &sekisho.IncidentRevised{}, &sekisho.FileMatched{}, &sekisho.UserChanged{}, &sekisho.SignedIn{}, &sekisho.Certified{}, &sekisho.PolicyRead{}, &sekisho.Ruled{}, &sekisho.OnBehalf{}, &sekisho.BudgetReached{},
 		&sekisho.ExportAsked{}, &sekisho.ExportDecided{}, &sekisho.ExportUsed{}, &sekisho.DecoyPlaced{}}
 }
 

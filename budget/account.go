@@ -1,0 +1,204 @@
+package budget
+
+import (
+	"sekisho"
+)
+
+// An Account is every budget that applies to what one holder reads of one
+// subject. It belongs to whoever asked for it: only one goroutine may use it at
+// a time. What it charges is in the book at once, for all.
+type Account struct {
+	book  *Book
+	lines []line
+	ended *line // the one that the last answer of false is about
+	tells bool  // some line has something to tell
+}
+
+type line struct {
+	key  key
+	h    *holder             // nil until something is charged
+	tell sekisho.BudgetState // not told yet; 0 for nothing
+}
+
+// Account gives the account for what somebody reads of a subject's data; nil if
+// no budget applies.
+func (b *Book) Account(who Holder, space string) *Account {
+	var a *Account
+	for _, r := range b.rules {
+		if !b.applies(r, who, space) {
+			continue
+		}
+		if a == nil {
+			a = &Account{book: b}
+		}
+		a.lines = append(a.lines, line{key: r.sharing(who, space)})
+	}
+	return a
+}
+
+// open brings the lines to a time. The lock is held.
+func (a *Account) open(at sekisho.Time) {
+	now := a.book.latest(at)
+	for i := range a.lines {
+		l := &a.lines[i]
+		if l.h == nil || l.h.gone {
+			l.h = a.book.holder(l.key)
+		}
+		l.h.advance(l.h.rule.at(now))
+	}
+}
+
+// Spend charges customers, in order, up to the first for whom a budget has no
+// room; it gives how many that are. With cut false, and by budgets that are
+// there to alert, nobody is turned away, and all are charged. A customer who
+// counts already costs nothing. A budget either has room for a customer or has
+// not: whoever else spends at the same time, no more than its number go out.
+//
+// tell: there are Entries to record. It allocates nothing once the tables have
+// their size.
+func (a *Account) Spend(at sekisho.Time, subjects []uint32, cut bool) (within int, tell bool) {
+	a.book.mu.Lock()
+	defer a.book.mu.Unlock()
+	a.open(at)
+	for i, ord := range subjects {
+		if ord == 0 {
+			continue
+		}
+		for j := range a.lines {
+			l := &a.lines[j]
+			if h := l.h; h.used() >= h.rule.limit && !h.has(ord) && !a.over(l, cut) {
+				return i, a.tells
+			}
+		}
+		for j := range a.lines {
+			h := a.lines[j].h
+			h.touch(ord, h.now)
+			if !h.told && h.used() >= h.rule.warnAt {
+				h.told = true
+				a.say(&a.lines[j], sekisho.BudgetNear)
+			}
+		}
+	}
+	return len(subjects), a.tells
+}
+
+// SpendAny charges an access that could be anybody's: it counts as one customer
+// of its own. False: there was no room, and it was not charged.
+func (a *Account) SpendAny(at sekisho.Time, cut bool) (within, tell bool) {
+	a.book.mu.Lock()
+	defer a.book.mu.Unlock()
+	a.open(at)
+	for j := range a.lines {
+		if l := &a.lines[j]; l.h.used() >= l.h.rule.limit && !a.over(l, cut) {
+			return false, a.tells
+		}
+	}
+	for j := range a.lines {
+		h := a.lines[j].h
+		h.touchAny(h.now)
+		if !h.told && h.used() >= h.rule.warnAt {
+			h.told = true
+			a.say(&a.lines[j], sekisho.BudgetNear)
+		}
+	}
+	return true, a.tells
+}
+
+// RefusesAny says whether a statement must not run of which it is known before
+// that it could be anybody's; Ending then speaks of that budget.
+func (a *Account) RefusesAny() bool {
+	for i := range a.lines {
+		if r := a.lines[i].key.rule; r.AtEnd == Cut && r.AnyRow == Refuse {
+			a.ended = &a.lines[i]
+			return true
+		}
+	}
+	return false
+}
+
+// over notes that a line has no room, and says whether the access goes on all
+// the same.
+func (a *Account) over(l *line, cut bool) bool {
+	state := sekisho.BudgetEnded
+	switch {
+	case l.h.rule.AtEnd == Alert:
+		state = sekisho.BudgetPassed
+	case !cut:
+		state = sekisho.BudgetObserved
+	}
+	if !l.h.over {
+		l.h.over, l.h.told = true, true
+		a.say(l, state)
+	}
+	if state == sekisho.BudgetEnded {
+		a.ended = l
+	}
+	return state != sekisho.BudgetEnded
+}
+
+func (a *Account) say(l *line, state sekisho.BudgetState) {
+	l.tell, a.tells = max(l.tell, state), true
+}
+
+// charge charges what the ledger says was read. It turns nobody away.
+func (a *Account) charge(at sekisho.Time, e *sekisho.Access) {
+	a.book.mu.Lock()
+	defer a.book.mu.Unlock()
+	a.open(at)
+	for j := range a.lines {
+		h := a.lines[j].h
+		step := h.rule.at(at)
+		if !h.live(step) {
+			continue // the gate's own clock is a whole window ahead
+		}
+		if e.Class == sekisho.AnyRow && !a.book.ahead {
+			h.touchAny(step)
+		}
+		for _, ord := range e.Subjects {
+			if ord != 0 {
+				h.touch(ord, step)
+			}
+		}
+	}
+}
+
+// Entries gives what is to be told of this account's budgets, and holds it to
+// be told.
+func (a *Account) Entries(session uint64) []sekisho.Body {
+	a.book.mu.Lock()
+	defer a.book.mu.Unlock()
+	var list []sekisho.Body
+	for i := range a.lines {
+		l := &a.lines[i]
+		if l.tell == 0 {
+			continue
+		}
+		h := l.h
+		list = append(list, &sekisho.BudgetReached{
+			Budget: h.rule.Name, State: l.tell, Session: session, Space: h.key.space,
+			Principal: h.key.Principal, Role: h.key.Role, Endpoint: h.key.Endpoint, Purpose: h.key.Purpose,
+			Window: uint64(h.rule.Within / 1e9), Limit: uint64(h.rule.limit), Used: uint64(h.used()),
+		})
+		l.tell = 0
+	}
+	a.tells = false
+	return list
+}
+
+// An Ending is a budget that has no room for what was asked.
+type Ending struct {
+	Budget
+	Used  uint64
+	Frees sekisho.Time // when there will be room for one customer more
+}
+
+// Ending gives the budget that the last refusal was about.
+func (a *Account) Ending() Ending {
+	a.book.mu.Lock()
+	defer a.book.mu.Unlock()
+	if a.ended.h == nil {
+		return Ending{Budget: a.ended.key.rule.Budget}
+	}
+	h := a.ended.h
+	return Ending{Budget: h.rule.Budget, Used: uint64(h.used()), Frees: sekisho.Time(h.freesIn()) * h.rule.step}
+}

@@ -1,0 +1,242 @@
+package budget
+
+import (
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"sekisho"
+)
+
+// A Book is what has been used of every budget. It is a view: fold it from the
+// first entry of a ledger on. Its methods may be called from any goroutine, and
+// beside Apply.
+type Book struct {
+	rules []*rule
+	name  func(space string, ordinal uint32) string
+
+	mu      sync.Mutex
+	now     sekisho.Time // the latest time that was spoken of
+	holders map[key]*holder
+	order   []*holder // of holders, to look at one after the other
+	next    int       // of order
+	ahead   bool
+
+	// Of the fold.
+	sessions map[uint64]*folded
+	shapes   map[uint64]string // the subject that a shape is about
+}
+
+// A rule is a budget, ready for counting.
+type rule struct {
+	Budget
+	step   sekisho.Time // a sixtieth of the window
+	limit  int
+	warnAt int
+	most   int // so many customers are kept, at most
+}
+
+// A key names one holder. Only what the budget counts by is filled in.
+type key struct {
+	rule  *rule
+	space string
+	Holder
+}
+
+// A Holder is who reads.
+type Holder struct {
+	Principal uint32 // ordinal in "staff"
+	Role      string
+	Endpoint  string
+	Purpose   uint32 // ordinal in "purpose"; 0 if none is stated
+}
+
+// folded is an open session of the ledger.
+type folded struct {
+	Holder
+	accounts []foldedAccount
+}
+
+type foldedAccount struct {
+	space   string
+	purpose uint32
+	account *Account
+}
+
+// New makes an empty book. conf was checked. name gives the name of an ordinal
+// of the vault, "" if it has none; it must neither wait nor fail.
+func New(conf Config, name func(space string, ordinal uint32) string) *Book {
+	b := &Book{name: name, holders: map[key]*holder{}, sessions: map[uint64]*folded{}, shapes: map[uint64]string{}}
+	for _, one := range conf {
+		limit := int(one.Customers)
+		b.rules = append(b.rules, &rule{
+			Budget: one, step: sekisho.Time(time.Duration(one.Within).Microseconds() / steps), limit: limit,
+			warnAt: max(1, (limit*int(one.Warn)+99)/100), most: 2*limit + 64,
+		})
+	}
+	return b
+}
+
+// keepAll has the book count on beyond a limit, however much memory that takes.
+func (b *Book) keepAll() {
+	for _, r := range b.rules {
+		r.most = math.MaxInt
+	}
+}
+
+// Ahead says that from now on whoever reads spends first. An access that could
+// be anybody's is then not charged again when its entry comes; for customers it
+// makes no difference. Call it when the past has been folded.
+func (b *Book) Ahead() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ahead = true
+}
+
+// Budgets gives the config.
+func (b *Book) Budgets() Config {
+	conf := Config{}
+	for _, r := range b.rules {
+		conf = append(conf, r.Budget)
+	}
+	return conf
+}
+
+// Name is the view's.
+func (b *Book) Name() string { return "budget" }
+
+// Apply folds one entry.
+func (b *Book) Apply(e *sekisho.Entry) {
+	if len(b.rules) == 0 {
+		return
+	}
+	switch body := e.Body.(type) {
+	case *sekisho.LedgerOpened: // sessions and shapes do not outlive their epoch
+		clear(b.sessions)
+		clear(b.shapes)
+	case *sekisho.SessionOpened:
+		if body.Door == sekisho.DoorGate {
+			b.sessions[e.ID.Seq] = &folded{Holder: Holder{Principal: body.Principal, Role: body.Role, Endpoint: body.Endpoint}}
+		}
+	case *sekisho.SessionClosed:
+		delete(b.sessions, body.Session)
+	case *sekisho.Shape:
+		b.shapes[e.ID.Seq] = body.Space
+	case *sekisho.Access:
+		s, space := b.sessions[body.Session], b.shapes[body.Shape]
+		if s == nil || space == "" {
+			break
+		}
+		if a := s.account(b, space, body.Purpose); a != nil {
+			a.charge(e.Time, body)
+		}
+	case *sekisho.BudgetReached:
+		b.reached(e.Time, body)
+	}
+	b.lookAtOne(e.Time)
+}
+
+func (s *folded) account(b *Book, space string, purpose uint32) *Account {
+	for i := range s.accounts {
+		if f := &s.accounts[i]; f.purpose == purpose && f.space == space {
+			return f.account
+		}
+	}
+	who := s.Holder
+	who.Purpose = purpose
+	a := b.Account(who, space)
+	s.accounts = append(s.accounts, foldedAccount{space, purpose, a})
+	return a
+}
+
+// reached notes what has been told already.
+func (b *Book) reached(at sekisho.Time, e *sekisho.BudgetReached) {
+	i := slices.IndexFunc(b.rules, func(r *rule) bool { return r.Name == e.Budget })
+	if i < 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := b.holders[key{b.rules[i], e.Space, Holder{e.Principal, e.Role, e.Endpoint, e.Purpose}}]
+	if h == nil {
+		return // the config counts by something else now, or it was long ago
+	}
+	h.advance(h.rule.at(b.latest(at)))
+	if h.used() >= h.rule.warnAt {
+		h.told = true
+		h.over = h.over || e.State != sekisho.BudgetNear
+	}
+}
+
+// latest is the time that it is: it never goes back, as in the ledger.
+func (b *Book) latest(at sekisho.Time) sekisho.Time {
+	b.now = max(b.now, at)
+	return b.now
+}
+
+func (r *rule) at(t sekisho.Time) uint32 { return uint32(t / r.step) }
+
+// holder gives the holder with a key, making it if need be. The lock is held.
+func (b *Book) holder(k key) *holder {
+	h := b.holders[k]
+	if h == nil {
+		h = &holder{rule: k.rule, key: k, now: k.rule.at(b.now)}
+		b.holders[k] = h
+		b.order = append(b.order, h)
+	}
+	return h
+}
+
+// lookAtOne brings one holder after the other up to date, and gives back those
+// that have used nothing for a whole window.
+func (b *Book) lookAtOne(at sekisho.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.latest(at)
+	if len(b.order) == 0 {
+		return
+	}
+	if b.next++; b.next >= len(b.order) {
+		b.next = 0
+	}
+	h := b.order[b.next]
+	h.advance(h.rule.at(b.now))
+	if h.used() == 0 {
+		h.gone = true
+		delete(b.holders, h.key)
+		last := len(b.order) - 1
+		b.order[b.next] = b.order[last]
+		b.order[last] = nil
+		b.order = b.order[:last]
+	}
+}
+
+// applies says whether a budget is about accesses of this holder.
+func (b *Book) applies(r *rule, who Holder, space string) bool {
+	if r.Subject != "" && r.Subject != space || !fits(r.Who.Roles, who.Role) || !fits(r.Who.Endpoints, who.Endpoint) {
+		return false
+	}
+	named := func(list []string, space string, ordinal uint32) bool {
+		return len(list) == 0 || ordinal != 0 && fits(list, b.name(space, ordinal))
+	}
+	return named(r.Who.Principals, "staff", who.Principal) && named(r.Who.Purposes, "purpose", who.Purpose)
+}
+
+// sharing is the key of the holder whose budget an access is charged to.
+func (r *rule) sharing(who Holder, space string) key {
+	k := key{rule: r, space: space}
+	for _, p := range r.Per {
+		switch p {
+		case "principal":
+			k.Principal = who.Principal
+		case "role":
+			k.Role = who.Role
+		case "endpoint":
+			k.Endpoint = who.Endpoint
+		case "purpose":
+			k.Purpose = who.Purpose
+		}
+	}
+	return k
+}

@@ -1,0 +1,204 @@
+package budget
+
+import (
+	"math/bits"
+	"slices"
+)
+
+// A holder is what one holder of one budget has used: each customer of the
+// window once, with the step in which it was last seen.
+//
+// A customer counts in the step in which it was seen and in the sixty that
+// follow: never for less than the window, and at most for a sixtieth longer.
+type holder struct {
+	rule *rule
+	key  key
+
+	// table is open-addressed: ordinal<<32 | step. 0 is empty. Customers that have
+	// left the window stay until it is built anew.
+	table  []uint64
+	shift  uint8
+	filled int
+
+	now  uint32 // the latest step that anything happened in
+	n    int    // customers within the window
+	seen ring   // of these, by the step in which they were last seen
+	any  int    // any-row accesses within the window, each of which counts as one
+	anys *ring
+
+	told bool // that it is nearly used
+	over bool // that it has ended
+	gone bool // a later one stands in its place
+}
+
+// A ring has a count for each step of the window.
+type ring [64]uint32
+
+func (r *ring) at(step uint32) *uint32 { return &r[step%64] }
+
+const width = steps + 1 // how many steps a customer counts in
+
+func (h *holder) used() int { return h.n + h.any }
+
+// advance brings the window to a step.
+func (h *holder) advance(step uint32) {
+	if step <= h.now {
+		return
+	}
+	if step-h.now >= width {
+		h.seen, h.anys, h.n, h.any = ring{}, nil, 0, 0
+	} else {
+		for s := h.now + 1; s != step+1; s++ {
+			gone := h.seen.at(s - width)
+			h.n -= int(*gone)
+			*gone = 0
+			if h.anys != nil {
+				gone := h.anys.at(s - width)
+				h.any -= int(*gone)
+				*gone = 0
+			}
+		}
+	}
+	h.now = step
+	if h.n == 0 && len(h.table) > 0 {
+		h.table, h.filled = nil, 0
+	}
+	if h.used() < h.rule.warnAt {
+		h.told, h.over = false, false
+	}
+}
+
+func (h *holder) live(step uint32) bool { return h.now-step < width }
+
+// slot is where a customer stands, or would stand. The table is not empty.
+func (h *holder) slot(ord uint32) int {
+	mask := len(h.table) - 1
+	i := int(ord * 0x9e3779b1 >> h.shift)
+	for {
+		v := h.table[i]
+		if v == 0 || uint32(v>>32) == ord {
+			return i
+		}
+		i = (i + 1) & mask
+	}
+}
+
+// has says whether a customer counts already.
+func (h *holder) has(ord uint32) bool {
+	if len(h.table) == 0 {
+		return false
+	}
+	v := h.table[h.slot(ord)]
+	return v != 0 && h.live(uint32(v))
+}
+
+// touch charges a customer who was seen in a step of the window.
+func (h *holder) touch(ord, step uint32) {
+	if len(h.table) == 0 {
+		h.build(16)
+	}
+	i := h.slot(ord)
+	switch v := h.table[i]; {
+	case v == 0:
+		if 4*(h.filled+1) > 3*len(h.table) {
+			h.rebuild()
+			i = h.slot(ord)
+		}
+		h.filled++
+		h.n++
+	case !h.live(uint32(v)):
+		h.n++
+	case uint32(v) >= step:
+		return
+	default:
+		*h.seen.at(uint32(v))--
+	}
+	*h.seen.at(step)++
+	h.table[i] = uint64(ord)<<32 | uint64(step)
+	if h.n > h.rule.most {
+		h.forget()
+	}
+}
+
+// touchAny charges an access that could be anybody's.
+func (h *holder) touchAny(step uint32) {
+	if h.anys == nil {
+		h.anys = new(ring)
+	}
+	*h.anys.at(step)++
+	h.any++
+}
+
+// build makes an empty table; size is a power of two.
+func (h *holder) build(size int) {
+	h.table, h.filled = make([]uint64, size), 0
+	h.shift = uint8(32 - bits.Len(uint(size-1)))
+}
+
+// rebuild makes a table of those who count, with room for more.
+func (h *holder) rebuild() {
+	size := 16
+	for 5*size < 8*(h.n+1) {
+		size *= 2
+	}
+	old := h.table
+	h.build(size)
+	for _, v := range old {
+		if v != 0 && h.live(uint32(v)) {
+			h.table[h.slot(uint32(v>>32))] = v
+			h.filled++
+		}
+	}
+}
+
+// forget drops those who were seen longest ago, and keeps as many as the limit
+// and one: so long as they count the budget has ended, whoever was before them.
+// Only where nothing is cut does a holder come to that.
+func (h *holder) forget() {
+	keep := h.rule.limit + 1
+	oldest, left := h.now, keep
+	for s := h.now; h.now-s < width; s-- {
+		oldest = s
+		if int(*h.seen.at(s)) >= left {
+			break
+		}
+		left -= int(*h.seen.at(s))
+	}
+	old := slices.Clone(h.table)
+	clear(h.table)
+	h.filled, h.n, h.seen = 0, 0, ring{}
+	for _, v := range old {
+		step := uint32(v)
+		if v == 0 || !h.live(step) || h.now-step > h.now-oldest {
+			continue
+		}
+		if step == oldest {
+			if left == 0 {
+				continue
+			}
+			left--
+		}
+		h.table[h.slot(uint32(v>>32))] = v
+		h.filled++
+		h.n++
+		*h.seen.at(step)++
+	}
+	if 16*h.n < len(h.table) {
+		h.rebuild()
+	}
+}
+
+// freesIn is the step in which there is room for one more.
+func (h *holder) freesIn() uint32 {
+	over := h.used() - h.rule.limit + 1
+	for s := h.now - steps; over > 0 && s != h.now+1; s++ {
+		over -= int(*h.seen.at(s))
+		if h.anys != nil {
+			over -= int(*h.anys.at(s))
+		}
+		if over <= 0 {
+			return s + width
+		}
+	}
+	return h.now
+}
