@@ -664,9 +664,9 @@ func (q *requests) recordAnyRow(stmts []*stmtPlan, number uint64) *refusal {
 			continue
 		}
 		var err error
-		q.t.wait(func() { err = q.s.g.recordAnyRow(q.s, sp, number+uint64(i), q.s.purpose) })
+		q.t.wait(func() { err = q.s.g.recordAnyRow(q.s, sp, number+uint64(i), q.s.purpose, true) })
 		if err != nil {
-			return ledgerRefusal(err)
+			return refusalFor(err)
 		}
 	}
 	return nil

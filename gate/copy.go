@@ -113,13 +113,14 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 		u.left--
 		entries := r.entries(u)
 		named := uint64(0) // of d.keys
+		r.beforeRow(u, entries)
 		for i := range d.keys {
 			k := &d.keys[i]
 			field := keys[len(keys)-1-i]
 			if sp.csv && len(field) == 0 || !sp.csv && string(field) == `\N` {
 				if k.null && !u.nobody {
 					if err := r.nobody(w, sp, u); err != nil {
-						return r.cut(w, ledgerRefusal(err))
+						return r.cut(w, refusalFor(err))
 					}
 				}
 				continue
@@ -144,6 +145,9 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 				return r.cut(w, over)
 			}
 			u.limit.allowsNobody()
+		}
+		if why := r.charge(sp, u, entries); why != nil {
+			return r.cut(w, why)
 		}
 		least := uint32(max(len(line)-(d.fields-d.hidden-1), 1))
 		for _, e := range entries {

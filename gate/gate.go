@@ -21,6 +21,7 @@ import (
 
 	"sekisho"
 	"sekisho/act"
+	"sekisho/budget"
 	"sekisho/catalog"
 	"sekisho/ledger"
 	"sekisho/vault"
@@ -39,6 +40,7 @@ type Gate struct {
 	principals map[string]principal
 	mock       [32]byte // of names that nobody has
 
+	budgets    *budget.Book // nil: nothing is counted
 	plans      planCache
 	reading    room // for the texts that are being read
 	population population

@@ -28,11 +28,13 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"sekisho"
+	"sekisho/budget"
 	"sekisho/catalog"
 	"sekisho/demo"
 	"sekisho/disk"
 	"sekisho/ledger"
 	"sekisho/vault"
+	"sekisho/view"
 )
 
 // The tests stand a gate in front of a real PostgreSQL, with the real ledger
@@ -105,6 +107,8 @@ type house struct {
 	ca     *authority
 	dbname string
 	stop   func()
+	made   options
+	book   *budget.Book // nil without budgets
 }
 
 var dbNumber struct {
@@ -117,6 +121,7 @@ type options struct {
 	gate    Config
 	ledger  ledger.Config
 	catalog catalog.Config
+	budgets budget.Config
 	log     io.Writer
 }
 
@@ -150,9 +155,7 @@ func newHouse(t testing.TB, opts ...option) *house {
 	pw := filepath.Join(h.dir, "pw")
 	must(os.WriteFile(pw, []byte("upstream\n"), 0o600))
 
-	h.vault, err = vault.Open(vault.Config{Dir: filepath.Join(h.dir, "vault"), FS: disk.OS{}, Key: [32]byte{1}})
-	must(err)
-	lc := ledger.Config{Dir: filepath.Join(h.dir, "ledger"), FS: disk.OS{}, Gate: 1, Name: "test", Now: time.Now, Before: h.vault.Flush, BeforeWaits: h.vault.Unsettled, SegmentBytes: 4 << 20}
+	lc := ledger.Config{Dir: filepath.Join(h.dir, "ledger"), FS: disk.OS{}, Gate: 1, Name: "test", Now: time.Now, SegmentBytes: 4 << 20}
 	h.ca = newAuthority(t)
 	cert, key := h.ca.server(t, h.dir)
 	verifier, err := MakeVerifier("open sesame")
@@ -168,19 +171,52 @@ func newHouse(t testing.TB, opts ...option) *house {
 		},
 		Principals: []Principal{{Name: "sato", Role: "staff", Verifier: verifier}, {Name: "watched", Role: "observed", Verifier: verifier}},
 	}
-	o := options{conf, lc, testCatalog(), logTo{t}}
+	h.made = options{gate: conf, ledger: lc, catalog: testCatalog(), log: logTo{t}}
 	for _, change := range opts {
-		change(&o)
+		change(&h.made)
 	}
+	h.open()
+	t.Cleanup(func() { h.stop() })
+	return h
+}
+
+// open stands the house up on what is on the disk: the first time, or again
+// after stop.
+func (h *house) open() {
+	t, o, ctx := h.t, h.made, context.Background()
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var err error
+	h.vault, err = vault.Open(vault.Config{Dir: filepath.Join(h.dir, "vault"), FS: disk.OS{}, Key: [32]byte{1}})
+	must(err)
+	o.ledger.Before, o.ledger.BeforeWaits = h.vault.Flush, h.vault.Unsettled
 	h.ledger, err = ledger.Open(o.ledger)
 	must(err)
+	must(h.vault.Reconcile(h.assigned()))
 	h.gate, err = New(ctx, o.gate, o.catalog, h.ledger, h.vault, slog.New(slog.NewTextHandler(o.log, nil)))
 	must(err)
+	following, unfollow := context.WithCancel(ctx)
+	if o.budgets != nil {
+		must(o.budgets.Check())
+		h.book = budget.New(o.budgets, func(space string, n uint32) string {
+			name, _ := h.vault.Space(space).Key(n)
+			return name
+		})
+		views := view.New(view.Config{Follow: h.ledger.Follow, Last: h.ledger.Last, Views: []view.View{h.book}})
+		go views.Run(following)
+		must(views.WaitFor(ctx, h.ledger.Last()))
+		h.gate.Budget(h.book)
+	}
 	if withoutTheLoop {
 		h.gate.loop.end()
 		h.gate.loop = nil
 	}
-	l, err := net.Listen("tcp", conf.Listen)
+	l, err := net.Listen("tcp", o.gate.Listen)
 	must(err)
 	h.addr = l.Addr().String()
 	gctx, cancel := context.WithCancel(ctx)
@@ -192,11 +228,21 @@ func newHouse(t testing.TB, opts ...option) *house {
 			t.Errorf("Serve: %v", err)
 		}
 		h.gate.Close()
+		unfollow()
 		h.ledger.Close()
 		h.vault.Close()
 	})
-	t.Cleanup(h.stop)
-	return h
+}
+
+// assigned is how far the ledger knows each of the vault's spaces.
+func (h *house) assigned() map[string]uint32 {
+	highest := map[string]uint32{}
+	for _, e := range h.entries() {
+		if a, ok := e.Body.(*sekisho.Assigned); ok {
+			highest[a.Space] = max(highest[a.Space], a.First+a.Count-1)
+		}
+	}
+	return highest
 }
 
 // logTo prints the gate's log with the test.

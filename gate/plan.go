@@ -457,12 +457,15 @@ func (sp *stmtPlan) observed(d *desc, fields []origin, g *Gate) []catalog.Origin
 }
 
 // recordAnyRow appends, durably, that every customer of these tables may have
-// been reached.
-func (g *Gate) recordAnyRow(s *session, sp *stmtPlan, number uint64, stated uint32) error {
+// been reached. known: it is known before the statement runs.
+func (g *Gate) recordAnyRow(s *session, sp *stmtPlan, number uint64, stated uint32, known bool) error {
 	j := sp.judgement
 	spaces := j.Spaces
 	if len(spaces) == 0 {
 		spaces = g.plans.catalog().Subjects()
+	}
+	if why := s.chargeAny(sp, spaces, stated, known); why != nil {
+		return overBudget{why}
 	}
 	bodies := make([]sekisho.Body, 0, len(spaces))
 	for _, space := range spaces {

@@ -113,6 +113,7 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 	if int(be.Uint16(b[5:])) != d.fields {
 		return r.cut(w, changedRefusal)
 	}
+	r.beforeRow(u, entries)
 	visible := d.fields - d.hidden
 	pos, end, held := 7, 7, 0
 	next, named := 0, uint64(0) // of d.keys
@@ -148,7 +149,7 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 				a.Subjects = append(a.Subjects, ord)
 			} else if k.null && !u.nobody {
 				if err := r.nobody(w, sp, u); err != nil {
-					return r.cut(w, ledgerRefusal(err))
+					return r.cut(w, refusalFor(err))
 				}
 			}
 		}
@@ -164,6 +165,9 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 			return r.cut(w, over)
 		}
 		u.limit.allowsNobody()
+	}
+	if why := r.charge(sp, u, entries); why != nil {
+		return r.cut(w, why)
 	}
 	for _, e := range entries {
 		a := e.(*sekisho.Access)
@@ -201,7 +205,7 @@ func (r *replies) anyRow(w *want, sp *stmtPlan, d *desc, from, to int) error {
 			u.number = r.s.number.Add(1)
 		}
 		if err := r.recordAnyRow(sp, u.number, u.stated); err != nil {
-			return r.cut(w, ledgerRefusal(err))
+			return r.cut(w, refusalFor(err))
 		}
 		u.recorded = true
 	}
@@ -224,7 +228,7 @@ func (r *replies) nobody(w *want, sp *stmtPlan, u *run) error {
 func (r *replies) recordAnyRow(sp *stmtPlan, number uint64, stated uint32) (err error) {
 	r.t.wait(func() {
 		if err = r.s.announce(); err == nil {
-			err = r.s.g.recordAnyRow(r.s, sp, number, stated)
+			err = r.s.g.recordAnyRow(r.s, sp, number, stated, false)
 		}
 	})
 	return err

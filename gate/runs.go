@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"sekisho"
+	"sekisho/budget"
 	"sekisho/catalog"
 )
 
@@ -21,8 +22,9 @@ type run struct {
 	limit    limit
 	left     int64 // rows that may still pass
 	ruling   *ruling
-	agreed   bool // a second person has
-	nobody   bool // recorded as any-row, because a row came without the key of a table that must have one
+	agreed   bool              // a second person has
+	accounts []*budget.Account // by subject, as desc.shapes; nil: no budget applies
+	nobody   bool              // recorded as any-row, because a row came without the key of a table that must have one
 }
 
 // runningFor is the access that w's rows belong to.
@@ -37,12 +39,12 @@ func (r *replies) runningFor(w *want) *run {
 func (r *replies) begin(w *want, d *desc) *run {
 	if w.portal != nil {
 		if w.portal.run == nil {
-			w.portal.run = (&run{number: w.number, stated: w.stated, d: d, skip: w.skips(), limit: r.limits(w)}).bounded(w.rules.one)
+			w.portal.run = (&run{number: w.number, stated: w.stated, d: d, skip: w.skips(), limit: r.limits(w), accounts: r.accountsFor(d, w.stated)}).bounded(w.rules.one)
 		}
 		return w.portal.run
 	}
 	if r.s.running == nil {
-		r.s.running = (&run{number: w.number + uint64(w.at), stated: w.stated, d: d, skip: w.skips(), limit: r.limits(w)}).bounded(w.rules.at(w.at))
+		r.s.running = (&run{number: w.number + uint64(w.at), stated: w.stated, d: d, skip: w.skips(), limit: r.limits(w), accounts: r.accountsFor(d, w.stated)}).bounded(w.rules.at(w.at))
 	}
 	return r.s.running
 }
@@ -158,7 +160,7 @@ func (r *replies) recordError(w *want, body []byte) *refusal {
 		number = s.number.Add(1)
 	}
 	if err := r.recordAnyRow(sp, number, w.stated); err != nil {
-		return ledgerRefusal(err)
+		return refusalFor(err)
 	}
 	// The error is what is released, and it answers for every row: nothing of
 	// the access is taken back.

@@ -43,6 +43,10 @@ type replies struct {
 	portals map[string]*portal
 
 	open []*run // accesses that have begun and not ended
+
+	accounts accounts     // the latest, which nearly always are the next ones too
+	named    []int        // how many customers each entry of the running access had before the row that is being read
+	at       sekisho.Time // of the bytes at hand, once somebody has asked; 0 before
 }
 
 var be = binary.BigEndian
@@ -74,6 +78,7 @@ func (s *session) serverLoop(t *strand) error {
 		}
 		k, err := s.server.Read(r.c.buf[r.n:])
 		r.n += k
+		r.at = 0
 		if err != nil && k == 0 {
 			r.emit(0)
 			if errors.Is(err, io.EOF) {

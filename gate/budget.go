@@ -1,0 +1,174 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+
+	"sekisho"
+	"sekisho/budget"
+)
+
+// Budgets of distinct customers. A row's customers are charged when its keys
+// were read and before it goes anywhere, so that sessions side by side never
+// get more than there is; what was charged and then not released stays charged.
+
+// Budget has the gate charge what it releases to a book. Before Serve, when the
+// book has folded the past.
+func (g *Gate) Budget(b *budget.Book) {
+	b.Ahead()
+	g.budgets = b
+}
+
+// accounts are the budgets that apply to what a session reads, one for each
+// subject of a description; nil where none does. Of one side of a session.
+type accounts struct {
+	d      *desc
+	holder budget.Holder
+	of     []*budget.Account
+}
+
+// holder is who is charged for what the session reads.
+func (s *session) holder(purpose uint32) budget.Holder {
+	return budget.Holder{Principal: s.principal, Role: s.roleName, Endpoint: s.opened.Endpoint, Purpose: purpose}
+}
+
+// accountsFor gives the accounts of an access; nil if no budget applies to any
+// of its subjects.
+func (r *replies) accountsFor(d *desc, purpose uint32) []*budget.Account {
+	book := r.s.g.budgets
+	if book == nil || len(d.shapes) == 0 {
+		return nil
+	}
+	who := r.s.holder(purpose)
+	if c := &r.accounts; c.d == d && c.holder == who {
+		return c.of
+	}
+	r.accounts = accounts{d: d, holder: who}
+	for i := range d.shapes {
+		a := book.Account(who, d.shapes[i].space)
+		if a != nil && r.accounts.of == nil {
+			r.accounts.of = make([]*budget.Account, len(d.shapes))
+		}
+		if a != nil {
+			r.accounts.of[i] = a
+		}
+	}
+	return r.accounts.of
+}
+
+// beforeRow notes how many customers the run's entries have named so far.
+func (r *replies) beforeRow(u *run, entries []sekisho.Body) {
+	if u.accounts == nil {
+		return
+	}
+	r.named = r.named[:0]
+	for _, e := range entries {
+		r.named = append(r.named, len(e.(*sekisho.Access).Subjects))
+	}
+}
+
+// charge charges the customers that a row has named since beforeRow. A refusal
+// says that the row must not go; the entries then do not name them.
+func (r *replies) charge(sp *stmtPlan, u *run, entries []sekisho.Body) *refusal {
+	for i, a := range u.accounts {
+		if a == nil {
+			continue
+		}
+		fresh := entries[i].(*sekisho.Access).Subjects[r.named[i]:]
+		if len(fresh) == 0 {
+			continue
+		}
+		if r.at == 0 {
+			r.at = sekisho.At(r.s.g.conf.Now())
+		}
+		within, tell := a.Spend(r.at, fresh, !sp.observe)
+		if tell {
+			r.s.tellBudgets(a)
+		}
+		if within < len(fresh) {
+			for j, e := range entries {
+				b := e.(*sekisho.Access)
+				b.Subjects = b.Subjects[:r.named[j]]
+			}
+			return budgetRefusal(a.Ending())
+		}
+	}
+	return nil
+}
+
+// tellBudgets records what there is to tell of budgets. It waits for nothing:
+// what is told has no say in what goes out.
+func (s *session) tellBudgets(a *budget.Account) {
+	for _, b := range a.Entries(s.id.Load()) {
+		s.g.note(b)
+		e := b.(*sekisho.BudgetReached)
+		s.log.Warn("a budget is used", "budget", e.Budget, "state", e.State.String(), "used", e.Used, "limit", e.Limit)
+	}
+}
+
+// chargeAny charges an access that could be anybody's, before it is recorded. A
+// refusal says that there is no room for it. known: it is known before the
+// statement runs.
+func (s *session) chargeAny(sp *stmtPlan, spaces []string, purpose uint32, known bool) *refusal {
+	book := s.g.budgets
+	if book == nil {
+		return nil
+	}
+	at := sekisho.At(s.g.conf.Now())
+	for _, space := range spaces {
+		a := book.Account(s.holder(purpose), space)
+		if a == nil {
+			continue
+		}
+		if known && !sp.observe && a.RefusesAny() {
+			return anyRowRefusal(a.Ending())
+		}
+		within, tell := a.SpendAny(at, !sp.observe)
+		if tell {
+			s.tellBudgets(a)
+		}
+		if !within {
+			return budgetRefusal(a.Ending())
+		}
+	}
+	return nil
+}
+
+// An overBudget is the error of an access that there is no room for.
+type overBudget struct{ *refusal }
+
+func (o overBudget) Error() string { return o.text }
+
+// refusalFor is what a client reads when an access could not be recorded, or
+// there is no room for it.
+func refusalFor(err error) *refusal {
+	var over overBudget
+	if errors.As(err, &over) {
+		return over.refusal
+	}
+	return ledgerRefusal(err)
+}
+
+const reasonBudget = "budget"
+
+// budgetRefusal is what a client reads where a budget ends.
+func budgetRefusal(e budget.Ending) *refusal {
+	r := &refusal{code: "53400", reason: reasonBudget}
+	r.text = fmt.Sprintf("the budget %q has ended: %d different customers within %s", e.Name, e.Customers, e.Within)
+	r.hint = fmt.Sprintf("Customers that were read within that time can be read again. There is room for another one from %s on.", e.Frees.Go().Format("2006-01-02 15:04:05 UTC"))
+	if e.Ask != "" {
+		r.hint += " Ask " + e.Ask + "."
+	}
+	return r
+}
+
+// anyRowRefusal is what a client reads whose statement could be anybody's.
+func anyRowRefusal(e budget.Ending) *refusal {
+	r := &refusal{code: "53400", reason: reasonBudget}
+	r.text = fmt.Sprintf("the budget %q counts customers, and whose data this statement reads cannot be told", e.Name)
+	r.hint = "Write it so that its rows can be told apart by customer."
+	if e.Ask != "" {
+		r.hint += " Or ask " + e.Ask + "."
+	}
+	return r
+}

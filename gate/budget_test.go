@@ -1,0 +1,345 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"sekisho"
+	"sekisho/budget"
+)
+
+func withBudgets(list ...budget.Budget) option {
+	return func(o *options) { o.budgets = list }
+}
+
+func hourly(customers uint32) budget.Budget {
+	return budget.Budget{Name: "hour", Customers: customers, Within: budget.Span(time.Hour), Ask: "the privacy office"}
+}
+
+// reached lists what the ledger says of budgets: near, ended, …
+func (h *house) reached() (list []string) {
+	for _, e := range h.entries() {
+		if b, ok := e.Body.(*sekisho.BudgetReached); ok {
+			list = append(list, fmt.Sprintf("%s %v %d/%d", b.Budget, b.State, b.Used, b.Limit))
+		}
+	}
+	return list
+}
+
+// different are the different keys that the ledger names, sorted.
+func (h *house) different() (keys []string) {
+	for _, a := range h.accounts() {
+		keys = append(keys, a.keys...)
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// However the rows are asked for, exactly ten customers come, the eleventh row
+// does not, and the client reads why. The ledger names those ten.
+func TestBudgetCutsAtTheRow(t *testing.T) {
+	members := "select name from crm.member where member_no <= 1400 order by member_no"
+	for _, c := range []struct {
+		name, script string
+		rows         int // that the client gets
+	}{
+		{"simple", "Q " + members, 10},
+		{"with wide rows", "Q select name, repeat('x', 3000) from crm.member order by member_no", 10},
+		{"extended", "P a " + members + "\nB \"\" a - -\nE \"\" 0\nS", 10},
+		{"in binary", "P a " + members + "\nB \"\" a - 1\nE \"\" 0\nS", 10},
+		{"in pieces", "Q begin\nP a " + members + "\nB p a - -\nE p 4\nE p 4\nE p 4\nE p 4\nS", 10},
+		{"one by one", "Q select name from crm.member where member_no=1001; select name from crm.member where member_no=1001;" + members, 12},
+		{"a page", "Q select name from crm.member order by member_no limit 8 offset 6", 4},
+		{"with a passport", "Q select m.name, p.passport_no from crm.member m join crm.passport p using (member_no) order by 2", 10},
+		{"copy", "Q copy (" + members + ") to stdout", 10},
+		{"copy as csv with a header", "P a copy (" + members + ") to stdout (format csv, header)\nB \"\" a - -\nE \"\" 0\nS", 10},
+		{"two members in each row", "Q select a.name, b.name from crm.member a join crm.member b on b.member_no = a.member_no+1 order by a.member_no", 9},
+		{"the same again", "Q " + members + "\nQ " + members, 20},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, withBudgets(hourly(10)))
+			r := h.raw("sato")
+			got := r.run(c.script)
+			rows := strings.Count(got, "name") + strings.Count(got, "passport_no")
+			if strings.Contains(c.script, "1\nE \"\"") { // names are text in binary too
+				rows = strings.Count(got, `D "name`)
+			} else {
+				rows = strings.Count(got, `D "name`) + strings.Count(got, `d "name`)
+			}
+			if rows != c.rows {
+				t.Errorf("%d rows, want %d:\n%.600s", rows, c.rows, got)
+			}
+			for _, want := range []string{"C53400", `the budget \"hour\" has ended: 10 different customers within 1h`, "Ask the privacy office."} {
+				if !strings.Contains(got, want) {
+					t.Errorf("the client does not read %q:\n%.600s", want, got)
+				}
+			}
+			r.conn.Close()
+			h.stop()
+			if keys := h.different(); len(keys) != 10 {
+				t.Errorf("the ledger names %d: %v", len(keys), keys)
+			}
+			if told := h.reached(); !slices.Equal(told, []string{"hour near 8/10", "hour ended 10/10"}) {
+				t.Errorf("the ledger tells of budgets: %v", told)
+			}
+			for _, reason := range h.refusals() {
+				if reason != "budget" {
+					t.Errorf("refused: %s", reason)
+				}
+			}
+			for _, a := range h.accounts() {
+				if a.open && (a.closed == nil || a.closed.Outcome != sekisho.CutOff || a.closed.SQLState != "53400") {
+					t.Errorf("an access stays open: %+v, %+v", *a, a.closed)
+				}
+			}
+		})
+	}
+}
+
+// A long result is cut in its middle, many chunks after it has begun.
+func TestBudgetCutsALongResult(t *testing.T) {
+	h := newHouse(t, withBudgets(hourly(700)))
+	r := h.raw("sato")
+	got := r.run("Q select name, repeat('x', 3000) from crm.member order by member_no\nQ select code from crm.airport where code='HND'")
+	if n := strings.Count(got, `D "name`); n != 700 || !strings.Contains(got, `D "HND"`) {
+		t.Errorf("%d rows; then %.300s", n, got[max(0, len(got)-300):])
+	}
+	r.conn.Close()
+	h.stop()
+	keys := h.different()
+	if len(keys) != 700 || keys[0] != "1001" || keys[699] != "1700" {
+		t.Errorf("the ledger names %d, from %s", len(keys), keys[0])
+	}
+}
+
+// After a cut both sides agree on what happened: the session goes on where
+// nothing was changed, and ends where the client cannot know.
+func TestBudgetAndTransactions(t *testing.T) {
+	const members = "select name from crm.member order by member_no"
+	for _, c := range []struct {
+		name, script string
+		ends         string // the SQLSTATE of the connection's end
+		kept         bool   // whether XXX is among the airports afterwards
+	}{
+		{"nothing else", "Q " + members, "", false},
+		{"a write before it, committed", "Q insert into crm.airport values ('XXX','x')\nQ " + members, "", true},
+		{"a write before it in the same pipeline", "P \"\" insert into crm.airport values ('XXX','x')\nB \"\" \"\" - -\nE \"\" 0\nP \"\" " + members + "\nB \"\" \"\" - -\nE \"\" 0\nS", "", true},
+		{"a write behind it", "P \"\" " + members + "\nB \"\" \"\" - -\nE \"\" 0\nP \"\" insert into crm.airport values ('XXX','x')\nB \"\" \"\" - -\nE \"\" 0\nS", "08007", true},
+		{"a write behind it in one text", "Q " + members + "; insert into crm.airport values ('XXX','x')", "08007", true},
+		{"a transaction around it", "Q begin\nQ insert into crm.airport values ('XXX','x')\nQ " + members + "\nQ commit", "25000", false},
+		{"a transaction around it in one text", "Q begin; insert into crm.airport values ('XXX','x'); " + members + "; commit", "08007", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, withBudgets(hourly(10)))
+			r := h.raw("sato")
+			got := r.run(c.script)
+			ended := strings.Contains(got, "the connection ends")
+			if !strings.Contains(got, "C53400") || ended != (c.ends != "") || !strings.Contains(got, "C"+c.ends) {
+				t.Errorf("ended %v, want %q:\n%.1200s", ended, c.ends, got)
+			}
+			if n := strings.Count(got, `D "name`); n != 10 {
+				t.Errorf("%d rows", n)
+			}
+			if kept := strings.Contains(h.direct("select code from crm.airport"), "XXX"); kept != c.kept {
+				t.Errorf("the airport was kept: %v, want %v", kept, c.kept)
+			}
+		})
+	}
+}
+
+// Sessions side by side, with and without TLS, of two people, reconnecting all
+// the time: what their clients got, taken together, is what the budget allows,
+// to the customer, and the ledger names exactly those.
+func TestBudgetOfManySessionsAtOnce(t *testing.T) {
+	const limit, sessions = 150, 6
+	h := newHouse(t, withBudgets(budget.Budget{Name: "all", Per: []string{"all"}, Customers: limit, Within: budget.Span(time.Hour)}))
+	ctx := context.Background()
+	var mu sync.Mutex
+	got := map[string]bool{}
+	var wg sync.WaitGroup
+	for s := range sessions {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(s), 6))
+			for range 6 {
+				dsn := h.dsn("sato")
+				if s%2 == 0 {
+					dsn = strings.Replace(dsn, "sslmode=disable", "sslmode=require", 1)
+				}
+				conn, err := pgx.Connect(ctx, dsn)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for range 15 {
+					from := 1001 + rng.IntN(990)
+					rows, err := conn.Query(ctx, "select name from crm.member where member_no between $1 and $2 order by member_no", from, from+rng.IntN(8))
+					for err == nil && rows.Next() {
+						var name string
+						if err = rows.Scan(&name); err == nil {
+							mu.Lock()
+							got[strconv.Itoa(1000+must(strconv.Atoi(strings.TrimPrefix(name, "name"))))] = true
+							mu.Unlock()
+						}
+					}
+					if err == nil {
+						err = rows.Err()
+					}
+					if code := sqlstate(err); err != nil && code != "53400" {
+						t.Error(err)
+						return
+					}
+				}
+				conn.Close(ctx)
+			}
+		})
+	}
+	wg.Wait()
+	h.stop()
+	if len(got) != limit {
+		t.Errorf("the clients got %d customers, want %d", len(got), limit)
+	}
+	if keys := h.different(); len(keys) != limit {
+		t.Errorf("the ledger names %d, want %d", len(keys), limit)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// Neither a new connection nor a restart gives anything back; only time does.
+func TestBudgetOutlivesTheGate(t *testing.T) {
+	var ahead atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	h := newHouse(t, withBudgets(hourly(10)), func(o *options) { o.gate.Now, o.ledger.Now = now, now })
+	reads := func(what string, from, to, want int) {
+		t.Helper()
+		got := h.psql("sato", fmt.Sprintf("select member_no from crm.member where member_no between %d and %d order by 1", from, to))
+		if n := strings.Count(got, "\n1") + strings.Count(got[:min(1, len(got))], "1"); n != want {
+			t.Errorf("%s: %d members, want %d: %s", what, n, want, got)
+		}
+	}
+	reads("at first", 1001, 1006, 6)
+	reads("by another connection", 1005, 1008, 4)
+	h.stop()
+	h.open()
+	reads("after a restart", 1007, 1020, 4) // 1007 and 1008 are known, 1009 and 1010 are new
+	reads("those that were read before", 1001, 1010, 10)
+	reads("one more", 1500, 1500, 0)
+	ahead.Add(int64(59 * time.Minute))
+	reads("an hour later, nearly", 1500, 1500, 0)
+	ahead.Add(int64(3 * time.Minute))
+	h.stop()
+	h.open()
+	reads("an hour later", 1500, 1520, 10)
+	h.stop()
+	if told, want := h.reached(), []string{"hour near 8/10", "hour ended 10/10", "hour near 8/10", "hour ended 10/10"}; !slices.Equal(told, want) {
+		t.Errorf("told: %v", told)
+	}
+}
+
+// 139 customers in seven weeks, three on a day, by stolen accounts at one
+// terminal: neither the hour nor the day shows it, thirty days do. sekisho is
+// restarted each week.
+func TestBudgetOfSevenWeeks(t *testing.T) {
+	var ahead atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	h := newHouse(t, withBudgets(hourly(60),
+		budget.Budget{Name: "day", Customers: 60, Within: budget.Span(24 * time.Hour)},
+		budget.Budget{Name: "terminal", Per: []string{"endpoint"}, Customers: 60, Within: budget.Span(30 * 24 * time.Hour)}),
+		func(o *options) {
+			o.gate.Now, o.ledger.Now = now, now
+			o.gate.Principals = append(o.gate.Principals, Principal{Name: "suzuki", Role: "staff", Verifier: o.gate.Principals[0].Verifier})
+		})
+	member, cut := 1000, -1
+	for day := range 49 {
+		if day%7 == 6 {
+			h.stop()
+			h.open()
+		}
+		for range min(3, 1139-member) {
+			member++
+			got := h.psql([]string{"sato", "suzuki"}[day%2], fmt.Sprintf("select name from crm.member where member_no = %d", member))
+			if strings.Contains(got, "the budget \"terminal\" has ended") && cut < 0 {
+				cut = day
+			} else if !strings.HasPrefix(got, "name") && cut < 0 {
+				t.Fatal(got)
+			}
+		}
+		ahead.Add(int64(24 * time.Hour))
+	}
+	h.stop()
+	if member != 1139 || cut != 20 {
+		t.Errorf("%d customers were asked for; the first refusal came after %d days, want 20", member-1000, cut)
+	}
+	if told := h.reached(); len(told) < 2 || told[0] != "terminal near 48/60" || told[1] != "terminal ended 60/60" {
+		t.Errorf("told: %v", told)
+	}
+}
+
+// Observe mode cuts nothing, and says what it would have done.
+func TestBudgetObserves(t *testing.T) {
+	h := newHouse(t, withBudgets(hourly(10)))
+	for _, c := range []struct{ sql, want string }{
+		{"select member_no from crm.member where member_no <= 1050 order by 1", "1050\n"},
+		{"select count(*) from crm.member", "1000\n"},
+	} {
+		if got := h.psql("watched", c.sql); !strings.HasSuffix(got, c.want) {
+			t.Errorf("%s: %s", c.sql, got)
+		}
+	}
+	h.stop()
+	if told := h.reached(); !slices.Equal(told, []string{"hour near 8/10", "hour observed 10/10"}) {
+		t.Errorf("told: %v", told)
+	}
+	if len(h.refusals()) != 0 {
+		t.Errorf("refused: %v", h.refusals())
+	}
+}
+
+// An error can answer a question about anybody. It counts as one customer each
+// time, and ends when the budget does.
+func TestBudgetOfErrors(t *testing.T) {
+	h := newHouse(t, withBudgets(hourly(3)))
+	ask := "select 1/(member_no-member_no) from crm.member where member_no = 1042"
+	for i := range 5 {
+		got := h.psql("sato", ask)
+		if over := strings.Contains(got, "has ended"); over != (i >= 3) || !over && !strings.Contains(got, "division by zero") && !strings.Contains(got, "division_by_zero") {
+			t.Errorf("the %d. time: %s", i+1, got)
+		}
+	}
+	if got := h.psql("sato", "select name from crm.member where member_no = 1042"); !strings.Contains(got, "has ended") {
+		t.Errorf("then a member: %s", got)
+	}
+}
+
+// Budgets are about those whom they name; others pass.
+func TestBudgetOfAPurpose(t *testing.T) {
+	h := newHouse(t, withBudgets(budget.Budget{Name: "billing", Who: budget.Who{Principals: []string{"sa*"}, Purposes: []string{"billing"}}, Per: []string{"purpose"},
+		Subject: "member", Customers: 2, Within: budget.Span(time.Hour)}))
+	members := "select member_no from crm.member where member_no <= 1005;"
+	if got := h.psql("sato", members); strings.Count(got, "\n") != 5 {
+		t.Errorf("for another purpose: %s", got)
+	}
+	if got := h.psql("sato", "set sekisho.purpose = 'billing'; "+members); !strings.Contains(got, "the budget \"billing\" has ended") {
+		t.Errorf("for billing: %s", got)
+	}
+	if got := h.psql("sato", "set sekisho.purpose = 'billing'; select who from crm.textual;"); strings.Count(got, "\n") != 50 {
+		t.Errorf("of another subject: %s", got)
+	}
+}
