@@ -74,7 +74,7 @@ func (a *Account) Spend(at sekisho.Time, subjects []uint32, cut bool) (within in
 			h := a.lines[j].h
 			h.touch(ord, h.now)
 			if !h.told && h.used() >= h.rule.warnAt {
-				h.told = true
+				h.tell()
 				a.say(&a.lines[j], sekisho.BudgetNear)
 			}
 		}
@@ -97,7 +97,7 @@ func (a *Account) SpendAny(at sekisho.Time, cut bool) (within, tell bool) {
 		h := a.lines[j].h
 		h.touchAny(h.now)
 		if !h.told && h.used() >= h.rule.warnAt {
-			h.told = true
+			h.tell()
 			a.say(&a.lines[j], sekisho.BudgetNear)
 		}
 	}
@@ -127,7 +127,8 @@ func (a *Account) over(l *line, cut bool) bool {
 		state = sekisho.BudgetObserved
 	}
 	if !l.h.over {
-		l.h.over, l.h.told = true, true
+		l.h.over = true
+		l.h.tell()
 		a.say(l, state)
 	}
 	if state == sekisho.BudgetEnded {

@@ -158,15 +158,15 @@ func (b *Book) reached(at sekisho.Time, e *sekisho.BudgetReached) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	h := b.holders[key{b.rules[i], e.Space, Holder{e.Principal, e.Role, e.Endpoint, e.Purpose}}]
-	if h == nil {
-		return // the config counts by something else now, or it was long ago
+	k := key{b.rules[i], e.Space, Holder{e.Principal, e.Role, e.Endpoint, e.Purpose}}
+	if k != k.rule.sharing(k.Holder, k.space) {
+		return // it counted by something else then
 	}
-	h.advance(h.rule.at(b.latest(at)))
-	if h.used() >= h.rule.warnAt {
-		h.told = true
-		h.over = h.over || e.State != sekisho.BudgetNear
-	}
+	b.latest(at)
+	h := b.holder(k)
+	h.advance(h.rule.at(b.now))
+	h.tell()
+	h.over = h.over || e.State != sekisho.BudgetNear
 }
 
 // latest is the time that it is: it never goes back, as in the ledger.
@@ -202,7 +202,7 @@ func (b *Book) lookAtOne(at sekisho.Time) {
 	}
 	h := b.order[b.next]
 	h.advance(h.rule.at(b.now))
-	if h.used() == 0 {
+	if h.used() == 0 && !h.told {
 		h.gone = true
 		delete(b.holders, h.key)
 		last := len(b.order) - 1

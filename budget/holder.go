@@ -26,9 +26,10 @@ type holder struct {
 	any  int    // any-row accesses within the window, each of which counts as one
 	anys *ring
 
-	told bool // that it is nearly used
-	over bool // that it has ended
-	gone bool // a later one stands in its place
+	told   bool   // that it is nearly used
+	over   bool   // that it has ended
+	toldIn uint32 // the step in which that was told
+	gone   bool   // a later one stands in its place
 }
 
 // A ring has a count for each step of the window.
@@ -45,6 +46,7 @@ func (h *holder) advance(step uint32) {
 	if step <= h.now {
 		return
 	}
+	before := h.used()
 	if step-h.now >= width {
 		h.seen, h.anys, h.n, h.any = ring{}, nil, 0, 0
 	} else {
@@ -63,7 +65,8 @@ func (h *holder) advance(step uint32) {
 	if h.n == 0 && len(h.table) > 0 {
 		h.table, h.filled = nil, 0
 	}
-	if h.used() < h.rule.warnAt {
+	// What is told may stand in the ledger before the access that it is about.
+	if h.told && h.used() < h.rule.warnAt && (before >= h.rule.warnAt || !h.live(h.toldIn)) {
 		h.told, h.over = false, false
 	}
 }
@@ -187,6 +190,9 @@ func (h *holder) forget() {
 		h.rebuild()
 	}
 }
+
+// tell notes that it has been told that the budget is nearly used.
+func (h *holder) tell() { h.told, h.toldIn = true, h.now }
 
 // freesIn is the step in which there is room for one more.
 func (h *holder) freesIn() uint32 {

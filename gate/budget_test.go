@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,7 +50,7 @@ func (h *house) different() (keys []string) {
 // does not, and the client reads why. The ledger names those ten.
 func TestBudgetCutsAtTheRow(t *testing.T) {
 	members := "select name from crm.member where member_no <= 1400 order by member_no"
-	for _, c := range []struct {
+	cases := []struct {
 		name, script string
 		rows         int // that the client gets
 	}{
@@ -65,45 +66,47 @@ func TestBudgetCutsAtTheRow(t *testing.T) {
 		{"copy as csv with a header", "P a copy (" + members + ") to stdout (format csv, header)\nB \"\" a - -\nE \"\" 0\nS", 10},
 		{"two members in each row", "Q select a.name, b.name from crm.member a join crm.member b on b.member_no = a.member_no+1 order by a.member_no", 9},
 		{"the same again", "Q " + members + "\nQ " + members, 20},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			h := newHouse(t, withBudgets(hourly(10)))
-			r := h.raw("sato")
-			got := r.run(c.script)
-			rows := strings.Count(got, "name") + strings.Count(got, "passport_no")
-			if strings.Contains(c.script, "1\nE \"\"") { // names are text in binary too
-				rows = strings.Count(got, `D "name`)
-			} else {
-				rows = strings.Count(got, `D "name`) + strings.Count(got, `d "name`)
+	}
+	// Each is somebody else, with a budget of their own.
+	h := newHouse(t, withBudgets(hourly(10)), func(o *options) {
+		for i := range cases {
+			o.gate.Principals = append(o.gate.Principals, Principal{Name: fmt.Sprint("p", i), Role: "staff", Verifier: o.gate.Principals[0].Verifier})
+		}
+	})
+	for i, c := range cases {
+		r := h.raw(fmt.Sprint("p", i))
+		got := r.run(c.script)
+		if rows := strings.Count(got, `D "name`) + len(regexp.MustCompile(`d "name\d`).FindAllString(got, -1)); rows != c.rows {
+			t.Errorf("%s: %d rows, want %d:\n%.600s", c.name, rows, c.rows, got)
+		}
+		for _, want := range []string{"C53400", `the budget \"hour\" has ended: 10 different customers within 1h`, "Ask the privacy office."} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: the client does not read %q:\n%.600s", c.name, want, got)
 			}
-			if rows != c.rows {
-				t.Errorf("%d rows, want %d:\n%.600s", rows, c.rows, got)
-			}
-			for _, want := range []string{"C53400", `the budget \"hour\" has ended: 10 different customers within 1h`, "Ask the privacy office."} {
-				if !strings.Contains(got, want) {
-					t.Errorf("the client does not read %q:\n%.600s", want, got)
-				}
-			}
-			r.conn.Close()
-			h.stop()
-			if keys := h.different(); len(keys) != 10 {
-				t.Errorf("the ledger names %d: %v", len(keys), keys)
-			}
-			if told := h.reached(); !slices.Equal(told, []string{"hour near 8/10", "hour ended 10/10"}) {
-				t.Errorf("the ledger tells of budgets: %v", told)
-			}
-			for _, reason := range h.refusals() {
-				if reason != "budget" {
-					t.Errorf("refused: %s", reason)
-				}
-			}
-			for _, a := range h.accounts() {
-				if a.open && (a.closed == nil || a.closed.Outcome != sekisho.CutOff || a.closed.SQLState != "53400") {
-					t.Errorf("an access stays open: %+v, %+v", *a, a.closed)
-				}
-			}
-		})
+		}
+		r.conn.Close()
+	}
+	h.stop()
+	for i, keys := range h.sessions() {
+		slices.Sort(keys)
+		if keys = slices.Compact(keys); len(keys) != 10 {
+			t.Errorf("%s: the ledger names %d: %v", cases[i].name, len(keys), keys)
+		}
+	}
+	told := h.reached()
+	slices.Sort(told)
+	if want := slices.Concat(slices.Repeat([]string{"hour ended 10/10"}, len(cases)), slices.Repeat([]string{"hour near 8/10"}, len(cases))); !slices.Equal(told, want) {
+		t.Errorf("the ledger tells of budgets: %v", told)
+	}
+	for _, reason := range h.refusals() {
+		if reason != "budget" {
+			t.Errorf("refused: %s", reason)
+		}
+	}
+	for _, a := range h.accounts() {
+		if a.open && (a.closed == nil || a.closed.Outcome != sekisho.CutOff || a.closed.SQLState != "53400") {
+			t.Errorf("an access stays open: %+v, %+v", *a, a.closed)
+		}
 	}
 }
 
@@ -127,35 +130,62 @@ func TestBudgetCutsALongResult(t *testing.T) {
 // nothing was changed, and ends where the client cannot know.
 func TestBudgetAndTransactions(t *testing.T) {
 	const members = "select name from crm.member order by member_no"
-	for _, c := range []struct {
+	const first, second = "P \"\" insert into crm.airport values ('%s','x')\nB \"\" \"\" - -\nE \"\" 0\n", "P \"\" " + members + "\nB \"\" \"\" - -\nE \"\" 0\n"
+	cases := []struct {
 		name, script string
 		ends         string // the SQLSTATE of the connection's end
-		kept         bool   // whether XXX is among the airports afterwards
+		kept         bool   // whether the airport is there afterwards
 	}{
 		{"nothing else", "Q " + members, "", false},
-		{"a write before it, committed", "Q insert into crm.airport values ('XXX','x')\nQ " + members, "", true},
-		{"a write before it in the same pipeline", "P \"\" insert into crm.airport values ('XXX','x')\nB \"\" \"\" - -\nE \"\" 0\nP \"\" " + members + "\nB \"\" \"\" - -\nE \"\" 0\nS", "", true},
-		{"a write behind it", "P \"\" " + members + "\nB \"\" \"\" - -\nE \"\" 0\nP \"\" insert into crm.airport values ('XXX','x')\nB \"\" \"\" - -\nE \"\" 0\nS", "08007", true},
-		{"a write behind it in one text", "Q " + members + "; insert into crm.airport values ('XXX','x')", "08007", true},
-		{"a transaction around it", "Q begin\nQ insert into crm.airport values ('XXX','x')\nQ " + members + "\nQ commit", "25000", false},
-		{"a transaction around it in one text", "Q begin; insert into crm.airport values ('XXX','x'); " + members + "; commit", "08007", true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			h := newHouse(t, withBudgets(hourly(10)))
-			r := h.raw("sato")
-			got := r.run(c.script)
-			ended := strings.Contains(got, "the connection ends")
-			if !strings.Contains(got, "C53400") || ended != (c.ends != "") || !strings.Contains(got, "C"+c.ends) {
-				t.Errorf("ended %v, want %q:\n%.1200s", ended, c.ends, got)
-			}
-			if n := strings.Count(got, `D "name`); n != 10 {
-				t.Errorf("%d rows", n)
-			}
-			if kept := strings.Contains(h.direct("select code from crm.airport"), "XXX"); kept != c.kept {
-				t.Errorf("the airport was kept: %v, want %v", kept, c.kept)
-			}
-		})
+		{"a write that is done", "Q insert into crm.airport values ('%s','x')\nQ " + members, "", true},
+		{"a write before it", first + second + "S", "08007", true},
+		{"a write behind it", second + first + "S", "08007", true},
+		{"a write before it in one text", "Q insert into crm.airport values ('%s','x'); " + members, "08007", true},
+		{"a write behind it in one text", "Q " + members + "; insert into crm.airport values ('%s','x')", "08007", true},
+		{"a transaction in one text", "Q begin; insert into crm.airport values ('%s','x'); " + members + "; commit", "08007", true},
+		{"a transaction with its end on its way", "Q begin\nQ insert into crm.airport values ('%s','x')\nQ " + members + "\nQ commit", "08007", true},
+	}
+	h := newHouse(t, withBudgets(hourly(10)), func(o *options) {
+		for i := range cases {
+			o.gate.Principals = append(o.gate.Principals, Principal{Name: fmt.Sprint("p", i), Role: "staff", Verifier: o.gate.Principals[0].Verifier})
+		}
+	})
+	airport := func(code string) bool { return strings.Contains(h.direct("select code from crm.airport"), code) }
+	for i, c := range cases {
+		code := fmt.Sprint("X", i)
+		r := h.raw(fmt.Sprint("p", i))
+		got := r.run(strings.ReplaceAll(c.script, "%s", code))
+		r.conn.Close()
+		if ended := strings.Contains(got, "the connection ends"); !strings.Contains(got, "C53400") || ended != (c.ends != "") || !strings.Contains(got, "C"+c.ends) {
+			t.Errorf("%s: ended %v, want %q:\n%.1200s", c.name, ended, c.ends, got)
+		}
+		if n := strings.Count(got, `D "name`); n != 10 {
+			t.Errorf("%s: %d rows", c.name, n)
+		}
+		if kept := airport(code); kept != c.kept {
+			t.Errorf("%s: the airport was kept: %v, want %v", c.name, kept, c.kept)
+		}
+	}
+
+	// A client that waits for each answer reads that it is rolled back, and it is.
+	ctx := context.Background()
+	conn := h.connect("sato")
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(ctx, "insert into crm.airport values ('YYY','x')"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = tx.Exec(ctx, members); sqlstate(err) != "25000" { // the last of two errors
+		t.Errorf("beyond the budget: %v", err)
+	}
+	if err := tx.Commit(ctx); err == nil || !conn.IsClosed() {
+		t.Errorf("it was committed: %v", err)
+	}
+	eventually(t, "its session ends", func() bool { return strings.TrimSpace(h.backends()) == "0" })
+	if airport("YYY") {
+		t.Error("what was rolled back is there")
 	}
 }
 
@@ -229,8 +259,8 @@ func TestBudgetOutlivesTheGate(t *testing.T) {
 	h := newHouse(t, withBudgets(hourly(10)), func(o *options) { o.gate.Now, o.ledger.Now = now, now })
 	reads := func(what string, from, to, want int) {
 		t.Helper()
-		got := h.psql("sato", fmt.Sprintf("select member_no from crm.member where member_no between %d and %d order by 1", from, to))
-		if n := strings.Count(got, "\n1") + strings.Count(got[:min(1, len(got))], "1"); n != want {
+		got := h.raw("sato").run(fmt.Sprintf("Q select member_no from crm.member where member_no between %d and %d order by 1", from, to))
+		if n := strings.Count(got, "D \"1") + strings.Count(got, "D \"2"); n != want {
 			t.Errorf("%s: %d members, want %d: %s", what, n, want, got)
 		}
 	}
@@ -249,7 +279,7 @@ func TestBudgetOutlivesTheGate(t *testing.T) {
 	reads("an hour later", 1500, 1520, 10)
 	h.stop()
 	if told, want := h.reached(), []string{"hour near 8/10", "hour ended 10/10", "hour near 8/10", "hour ended 10/10"}; !slices.Equal(told, want) {
-		t.Errorf("told: %v", told)
+		t.Errorf("told: %v, want %v", told, want)
 	}
 }
 
@@ -304,7 +334,7 @@ func TestBudgetObserves(t *testing.T) {
 		}
 	}
 	h.stop()
-	if told := h.reached(); !slices.Equal(told, []string{"hour near 8/10", "hour observed 10/10"}) {
+	if told := h.reached(); !slices.Equal(told, []string{"hour near 8/10", "hour observed 11/10"}) {
 		t.Errorf("told: %v", told)
 	}
 	if len(h.refusals()) != 0 {

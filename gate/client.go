@@ -104,7 +104,9 @@ func (q *requests) flush() {
 	if !q.s.cancelling.TryLock() {
 		q.t.wait(q.s.cancelling.Lock)
 	}
-	q.s.server.Write(q.up)
+	if !q.s.silent.Load() {
+		q.s.server.Write(q.up)
+	}
 	q.s.cancelling.Unlock()
 	q.up = q.up[:0]
 	if cap(q.up) > 1<<20 {

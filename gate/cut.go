@@ -41,12 +41,24 @@ func (r *replies) cut(w *want, why *refusal) error {
 	}
 	s.refused(why, number, statement, r.t)
 	stopped := make(chan struct{})
-	r.cutting, r.stopped = true, stopped
+	r.cutting, r.stopped, r.effects = true, stopped, r.changed
 	r.stopping = time.AfterFunc(beforeCancel, func() {
 		defer close(stopped)
 		s.cancelUpstream()
 	})
 	return r.insert(appendError(nil, "ERROR", why))
+}
+
+// stopSending has the client side send nothing more upstream. False: something
+// is on its way already. Before, the ReadyForQuery that is being read was
+// taken from the wants.
+func (s *session) stopSending() bool {
+	s.silent.Store(true)
+	if !s.cancelling.TryLock() {
+		return false // it is being sent
+	}
+	defer s.cancelling.Unlock()
+	return s.wants.idle()
 }
 
 // disagreement says why a session cannot go on after the rest of a cycle was

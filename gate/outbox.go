@@ -113,7 +113,8 @@ type outbox struct {
 	writing  bool // somebody writes; only they touch the head's bytes
 	again    bool // something has happened since they looked
 	dropping bool // the rest of a cycle whose recording failed is being left out
-	effects  bool // of that rest: something may have been changed by it
+	effects  bool // of that cycle: something may have been changed by it
+	changed  bool // in the running cycle something may have been changed
 	partial  int  // bytes of the head that have gone
 	err      error
 	wake     chan struct{} // for the writer: the committer could not finish
@@ -246,6 +247,10 @@ func (o *outbox) flush(block bool) {
 		if o.partial == 0 {
 			if c.err != nil || o.dropping {
 				o.prune(c)
+			} else {
+				for _, m := range c.marks {
+					o.changed = m.is == markEffect || o.changed && m.is != markCycle
+				}
 			}
 			if c.err == nil && c.last > o.released {
 				o.released = c.last
@@ -325,7 +330,7 @@ var errTransaction = errors.New("a statement was cut off, and the server's trans
 var cutTransaction = &refusal{code: "25000", text: "the connection is closed so that its open transaction is rolled back", hint: "A statement inside it was cut off; see the error before this one."}
 
 // cutEffect is for what the server has committed, and the client cannot know.
-var cutEffect = &refusal{code: "08007", text: "the connection is closed because later statements of the same batch were run and their answers were left out", hint: "Look whether their changes are there; see the error before this one."}
+var cutEffect = &refusal{code: "08007", text: "the connection is closed because what other statements of the same batch have changed may stay, and not all their answers were given", hint: "Look whether their changes are there; see the error before this one."}
 
 // prune leaves out of a chunk what was not recorded. Rows of an access whose
 // entry the ledger refused are replaced by an error, and so is all that
@@ -354,12 +359,18 @@ func (o *outbox) prune(c *chunk) {
 		case !o.dropping && m.is == markRows && refused != nil:
 			kept = append(kept, c.buf[pos:m.at]...)
 			kept = appendError(kept, "ERROR", ledgerRefusal(refused))
-			o.dropping, o.effects = true, false
-		case o.dropping && m.is == markEffect:
-			o.effects = true
-		case o.dropping && m.is == markCycle:
-			pos, o.dropping = m.at, false
+			o.dropping, o.effects = true, o.changed
+		case m.is == markEffect:
+			o.changed = true
+			o.effects = o.dropping
+		case m.is == markCycle && !o.dropping:
+			o.changed = false
+		case m.is == markCycle:
+			pos, o.dropping, o.changed = m.at, false, false
 			if why := disagreement(c.buf[m.at+5], o.effects); why != nil {
+				if len(o.queue) > 1 || m.at+6 < len(c.buf) {
+					why = cutEffect // what was answered since may be a COMMIT
+				}
 				kept = appendError(kept, "FATAL", why)
 				c.final = true
 				return

@@ -34,7 +34,8 @@ type replies struct {
 	fd     int   // of the upstream socket, to ask whether more is there; -1 unknown
 
 	cutting  bool          // the rest of this cycle is left out: the client has been told of an error
-	effects  bool          // of that rest: something may have been changed by it
+	effects  bool          // of that cycle: something may have been changed by it
+	changed  bool          // in the running cycle something may have been changed
 	stopping *time.Timer   // asks the server to stop what was cut
 	stopped  chan struct{} // closed when that has been done
 
@@ -480,7 +481,7 @@ func (r *replies) message(typ byte, from, to int) error {
 			s.desc = nil
 		}
 		if typ == 'C' && (sp == nil || sp.kind == planFree || sp.judgement.Verb == sekisho.Other) && hasEffect(body) {
-			if r.cutting {
+			if r.changed = true; r.cutting {
 				r.effects = true
 			} else {
 				r.c.marks = append(r.c.marks, mark{at: r.w, is: markEffect})
@@ -537,6 +538,9 @@ func (r *replies) cycleEnds(from, to int, status byte) error {
 		r.cutting, r.effects = false, false
 		if why != nil {
 			r.s.saidWhy = true
+			if !r.s.stopSending() {
+				why = cutEffect // what is under way may be a COMMIT
+			}
 			if err := r.insert(appendError(nil, "FATAL", why)); err != nil {
 				return err
 			}
@@ -545,6 +549,7 @@ func (r *replies) cycleEnds(from, to int, status byte) error {
 	}
 	r.s.desc = nil
 	r.s.running = nil
+	r.changed = false
 	if status == 'I' {
 		r.wrote = false
 		clear(r.portals)

@@ -64,7 +64,8 @@ type session struct {
 
 	leaving    atomic.Bool // the client has said goodbye
 	announcing sync.Mutex
-	cancelling sync.Mutex // held while a cancel is on its way, so that nothing new goes upstream meanwhile; see cancelUpstream
+	silent     atomic.Bool // nothing more goes upstream
+	cancelling sync.Mutex  // held while a cancel is on its way, so that nothing new goes upstream meanwhile; see cancelUpstream
 
 	key     cancelKey
 	asleep  net.Conn               // guarded by Gate.mu: the client's, while there is no connection upstream
