@@ -1,6 +1,7 @@
 package budget
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -56,11 +57,35 @@ type Holder struct {
 type folded struct {
 	Holder
 	accounts []foldedAccount
+	odd      map[uint64]oddOne // statements of it, by their number
+}
+
+// An oddOne is a statement that its session is not charged for like others.
+type oddOne struct {
+	exempt    bool   // an approved export, which has a number of its own
+	principal uint32 // for whom it was made, if that was said
+	endpoint  string
+}
+
+// mostOdd are so many of them that the older half is forgotten: statements of
+// one session are answered in their order, but for portals.
+const mostOdd = 1024
+
+func (s *folded) note(number uint64, change func(*oddOne)) {
+	if s.odd == nil {
+		s.odd = map[uint64]oddOne{}
+	}
+	if len(s.odd) >= mostOdd {
+		maps.DeleteFunc(s.odd, func(n uint64, _ oddOne) bool { return n+mostOdd/2 < number })
+	}
+	one := s.odd[number]
+	change(&one)
+	s.odd[number] = one
 }
 
 type foldedAccount struct {
 	space   string
-	purpose uint32
+	who     Holder
 	account *Account
 }
 
@@ -123,12 +148,24 @@ func (b *Book) Apply(e *sekisho.Entry) {
 		delete(b.sessions, body.Session)
 	case *sekisho.Shape:
 		b.shapes[e.ID.Seq] = body.Space
+	case *sekisho.OnBehalf:
+		if s := b.sessions[body.Session]; s != nil && body.Number != 0 {
+			s.note(body.Number, func(o *oddOne) { o.principal, o.endpoint = body.Principal, body.Endpoint })
+		}
+	case *sekisho.ExportUsed:
+		if s := b.sessions[body.Session]; s != nil {
+			s.note(body.Number, func(o *oddOne) { o.exempt = true })
+		}
 	case *sekisho.Access:
 		s, space := b.sessions[body.Session], b.shapes[body.Shape]
 		if s == nil || space == "" {
 			break
 		}
-		if a := s.account(b, space, body.Purpose); a != nil {
+		odd := s.odd[body.Number]
+		if odd.exempt {
+			break
+		}
+		if a := s.account(b, space, odd, body.Purpose); a != nil {
 			a.charge(e.Time, body)
 		}
 	case *sekisho.BudgetReached:
@@ -137,18 +174,30 @@ func (b *Book) Apply(e *sekisho.Entry) {
 	b.lookAtOne(e.Time)
 }
 
-func (s *folded) account(b *Book, space string, purpose uint32) *Account {
+func (s *folded) account(b *Book, space string, odd oddOne, purpose uint32) *Account {
+	who := s.Holder
+	who.Purpose = purpose
+	if odd.principal != 0 {
+		who.Principal = odd.principal
+	}
+	if odd.endpoint != "" {
+		who.Endpoint = odd.endpoint
+	}
 	for i := range s.accounts {
-		if f := &s.accounts[i]; f.purpose == purpose && f.space == space {
+		if f := &s.accounts[i]; f.who == who && f.space == space {
 			return f.account
 		}
 	}
-	who := s.Holder
-	who.Purpose = purpose
+	if len(s.accounts) >= mostAccounts {
+		s.accounts = s.accounts[:0]
+	}
 	a := b.Account(who, space)
-	s.accounts = append(s.accounts, foldedAccount{space, purpose, a})
+	s.accounts = append(s.accounts, foldedAccount{space, who, a})
 	return a
 }
+
+// mostAccounts are kept for a session, which may work for many people.
+const mostAccounts = 32
 
 // reached notes what has been told already.
 func (b *Book) reached(at sekisho.Time, e *sekisho.BudgetReached) {

@@ -349,6 +349,8 @@ func (c *Console) timeline(v *visit, one *incident.Incident, p *incidentPage, q 
 			add(b.From, a.Seq, "alert_egress", true, b.Endpoint, b.Target.String(), v.bytes(b.Observed))
 		case "sweep":
 			add(b.From, a.Seq, "alert_sweep", true, b.Endpoint, cmp.Or(c.named("staff", b.Principal), "–"), number(b.Observed), number(b.Limit))
+		case "budget":
+			add(b.Until, a.Seq, "alert_budget", true, b.Endpoint, cmp.Or(c.named("staff", b.Principal), "–"), number(b.Observed), number(b.Limit))
 		case "outside":
 			kind := "alert_outside"
 			if b.Observed == 0 {

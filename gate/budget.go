@@ -6,6 +6,7 @@ import (
 
 	"sekisho"
 	"sekisho/budget"
+	"sekisho/permit"
 )
 
 // Budgets of distinct customers. A row's customers are charged when its keys
@@ -69,10 +70,10 @@ func (r *replies) beforeRow(u *run, entries []sekisho.Body) {
 
 // charge charges the customers that a row has named since beforeRow. A refusal
 // says that the row must not go; the entries then do not name them.
-func (r *replies) charge(sp *stmtPlan, u *run, entries []sekisho.Body) *refusal {
+func (r *replies) charge(w *want, sp *stmtPlan, u *run, entries []sekisho.Body) *refusal {
 	for i, a := range u.accounts {
-		if a == nil {
-			continue
+		if a == nil || u.limit.request != 0 {
+			continue // an approved export has a number of its own
 		}
 		fresh := entries[i].(*sekisho.Access).Subjects[r.named[i]:]
 		if len(fresh) == 0 {
@@ -85,6 +86,9 @@ func (r *replies) charge(sp *stmtPlan, u *run, entries []sekisho.Body) *refusal 
 		if tell {
 			r.s.tellBudgets(a)
 		}
+		if within < len(fresh) && r.spendApproval(w, u) {
+			continue
+		}
 		if within < len(fresh) {
 			for j, e := range entries {
 				b := e.(*sekisho.Access)
@@ -94,6 +98,31 @@ func (r *replies) charge(sp *stmtPlan, u *run, entries []sekisho.Body) *refusal 
 		}
 	}
 	return nil
+}
+
+// spendApproval spends the approval of w's statement, if there is one.
+func (r *replies) spendApproval(w *want, u *run) (spent bool) {
+	if u.limit.on && r.s.approved(w, u) {
+		r.t.wait(func() { spent = r.s.spend(w, u, nil) == nil })
+	}
+	return spent
+}
+
+// approved says whether an approval of w's statement waits to be spent.
+func (s *session) approved(w *want, u *run) bool {
+	g := s.g
+	st, ok := s.exactly(w)
+	if !ok || g.conf.Permit == nil {
+		return false
+	}
+	ord, known := g.vault.Space("export").Find(string(st.Key()))
+	if !known {
+		return false
+	}
+	g.exports.mu.Lock()
+	defer g.exports.mu.Unlock()
+	r, state, ok := g.conf.Permit(ord, func(n uint64) bool { return g.exports.spent[n] })
+	return ok && state == permit.Approved && r.Decided.Most > u.limit.most
 }
 
 // tellBudgets records what there is to tell of budgets. It waits for nothing:

@@ -146,7 +146,7 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 			}
 			u.limit.allowsNobody()
 		}
-		if why := r.charge(sp, u, entries); why != nil {
+		if why := r.charge(w, sp, u, entries); why != nil {
 			return r.cut(w, why)
 		}
 		least := uint32(max(len(line)-(d.fields-d.hidden-1), 1))

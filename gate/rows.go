@@ -166,7 +166,7 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 		}
 		u.limit.allowsNobody()
 	}
-	if why := r.charge(sp, u, entries); why != nil {
+	if why := r.charge(w, sp, u, entries); why != nil {
 		return r.cut(w, why)
 	}
 	for _, e := range entries {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sekisho"
+	"sekisho/budget"
 	"sekisho/catalog"
 	"sekisho/gate"
 	"sekisho/sensor"
@@ -51,6 +52,9 @@ type Config struct {
 
 	// Watch says how much is too much.
 	Watch watch.Config `yaml:"watch"`
+
+	// Budgets say how many different customers may be read within a time.
+	Budgets budget.Config `yaml:"budgets"`
 
 	// Roster is how often the list of everybody is read anew. Default 24h.
 	Roster time.Duration `yaml:"roster"`
@@ -144,6 +148,16 @@ func (c *Config) check(base string) error {
 		return fmt.Errorf("config: sensors: inside: %w", err)
 	}
 	if err := c.Catalog.Check(); err != nil {
+		return err
+	}
+	if err := c.Budgets.Check(); err != nil {
+		return err
+	}
+	var subjects []string
+	for _, s := range c.Catalog.Subjects {
+		subjects = append(subjects, s.Name)
+	}
+	if err := c.Budgets.Known(subjects); err != nil {
 		return err
 	}
 	if c.Gate.Listen == "" && len(c.Gate.Roles) == 0 && c.Gate.Upstream.Host == "" {

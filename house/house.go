@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sekisho"
+	"sekisho/budget"
 	"sekisho/console"
 	"sekisho/disk"
 	"sekisho/gate"
@@ -66,6 +67,7 @@ type Books struct {
 	Seen     *sensor.Seen
 	Bindings *sensor.Bindings
 	Live     *console.Live
+	Budgets  *budget.Book
 	Permits  *permit.Book
 	// Incidents is no view but a reaction: it folds and answers.
 	Incidents *incident.Book
@@ -152,7 +154,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	if err != nil {
 		return fmt.Errorf("config: sensors: %w", err)
 	}
-	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Bindings: bindings, Live: console.NewLive(), Permits: permit.New(), Incidents: incident.New()}
+	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Bindings: bindings, Live: console.NewLive(), Budgets: budget.New(h.Config.Budgets, h.nameOf), Permits: permit.New(), Incidents: incident.New()}
 	hostile, err := ParsePrefixes(h.Config.Hostile)
 	if err != nil {
 		return err
@@ -160,7 +162,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	judges := h.Config.Watch
 	judges.Egress.Hostile = append(judges.Egress.Hostile, hostile...)
 	reactions := []view.Reaction{watch.New(judges).Reaction(), h.Incidents.Reaction()}
-	views := []view.View{&h.past, h.Trace, h.Seen, h.Bindings, h.Live, h.Permits}
+	views := []view.View{&h.past, h.Trace, h.Seen, h.Bindings, h.Live, h.Budgets, h.Permits}
 	if quiet {
 		reactions, views = nil, append(views, h.Incidents) // folded all the same
 	}
@@ -182,6 +184,12 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	return nil
 }
 
+// nameOf is the key of an ordinal of the vault.
+func (h *House) nameOf(space string, ordinal uint32) string {
+	name, _ := h.Vault.Space(space).Key(ordinal)
+	return name
+}
+
 func (h *House) append(ctx context.Context, b ...sekisho.Body) (sekisho.ID, error) {
 	return h.Ledger.Append(ctx, b...)
 }
@@ -190,8 +198,13 @@ func (h *House) append(ctx context.Context, b ...sekisho.Body) (sekisho.ID, erro
 func (h *House) OpenGate(ctx context.Context) (err error) {
 	conf := h.Config.Gate
 	conf.Now, conf.Permit, conf.Policy.Zone = h.now, h.permit, h.Zone
-	h.Gate, err = gate.New(ctx, conf, h.Config.Catalog, h.Ledger, h.Vault, h.Log.With("door", "gate"))
-	return err
+	if h.Gate, err = gate.New(ctx, conf, h.Config.Catalog, h.Ledger, h.Vault, h.Log.With("door", "gate")); err != nil {
+		return err
+	}
+	if len(h.Config.Budgets) > 0 {
+		h.Gate.Budget(h.Budgets)
+	}
+	return nil
 }
 
 // Settle waits until the views have seen everything that is in the ledger now.

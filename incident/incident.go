@@ -69,7 +69,7 @@ type Move struct {
 type Fact struct {
 	Seq       uint64       `json:"seq"`
 	At        sekisho.Time `json:"at"`   // of the event; the entry may be later
-	Code      string       `json:"code"` // "sweep", "egress", "outside", "alert", "opened", "opened_by", "revised", "file"
+	Code      string       `json:"code"` // "sweep", "egress", "budget", "outside", "alert", "opened", "opened_by", "revised", "file"
 	Endpoint  string       `json:"endpoint,omitempty"`
 	Principal uint32       `json:"principal,omitempty"` // ordinal in "staff"
 	Target    netip.Addr   `json:"target,omitzero"`
@@ -85,6 +85,12 @@ func (f Fact) English(person func(uint32) string) string {
 		return fmt.Sprintf("%s read %d customers at %s within the hour when the alert was raised; up to %d is quiet.", person(f.Principal), f.Count, f.Endpoint, f.Limit)
 	case "egress":
 		return fmt.Sprintf("%s sent %d bytes to the hostile destination %v.", f.Endpoint, f.Count, f.Target)
+	case "budget":
+		who := f.Endpoint
+		if f.Principal != 0 {
+			who = person(f.Principal) + " at " + who
+		}
+		return fmt.Sprintf("%s used up a budget: %d customers of %d.", who, f.Count, f.Limit)
 	case "outside":
 		if f.Count == 0 {
 			return fmt.Sprintf("%s was connected to the database past the gate, from %s; what was read there is not known.", person(f.Principal), f.Endpoint)

@@ -160,6 +160,10 @@ func (b *Book) Run(line string) (err error) {
 	case "egress":
 		b.Put(&sekisho.Egress{Sensor: "zeek", Endpoint: words[0], Target: netip.MustParseAddr(words[1]), Protocol: "tcp", Port: 443,
 			Start: b.Now - span(options["for"]), End: b.Now, Out: number(words[2]), Partial: len(words) > 3 && words[3] == "partial"})
+	case "budget":
+		states := map[string]sekisho.BudgetState{"near": sekisho.BudgetNear, "observed": sekisho.BudgetObserved, "passed": sekisho.BudgetPassed, "ended": sekisho.BudgetEnded}
+		b.Put(&sekisho.BudgetReached{Session: b.sessions[words[0]].session, Budget: words[1], Principal: uint32(number(words[2])),
+			Endpoint: strings.Trim(words[3], "-"), State: states[words[4]], Used: number(words[5]), Limit: number(words[6]), Window: uint64(span(options["for"]) / 1e6), Space: "member"})
 	case "sensor":
 		b.Put(&sekisho.SensorRead{Sensor: words[0], Lines: 100, Accepted: 100 - option("rejected"), Rejected: option("rejected"),
 			From: b.Now - span(options["for"]), Until: b.Now})

@@ -102,6 +102,8 @@ func Key(b sekisho.Body) string {
 	switch a.Detector {
 	case "sweep":
 		return fmt.Sprintf("sweep %d %d %q", a.From, a.Principal, a.Endpoint)
+	case "budget":
+		return fmt.Sprintf("budget %v", a.Basis)
 	case "egress":
 		return fmt.Sprintf("egress %d %v %q", a.From, a.Target, a.Endpoint)
 	}
@@ -130,6 +132,8 @@ func (w *Watch) React(e *sekisho.Entry) []sekisho.Body {
 		}
 	case *sekisho.Egress:
 		return w.egress.sent(e, b)
+	case *sekisho.BudgetReached:
+		return w.ended(e, b)
 	}
 	return nil
 }
