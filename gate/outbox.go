@@ -368,9 +368,6 @@ func (o *outbox) prune(c *chunk) {
 		case m.is == markCycle:
 			pos, o.dropping, o.changed = m.at, false, false
 			if why := disagreement(c.buf[m.at+5], o.effects); why != nil {
-				if len(o.queue) > 1 || m.at+6 < len(c.buf) {
-					why = cutEffect // what was answered since may be a COMMIT
-				}
 				kept = appendError(kept, "FATAL", why)
 				c.final = true
 				return
