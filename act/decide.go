@@ -57,6 +57,7 @@ func (m Masks) Of(c sekisho.Categories) MaskKind {
 	return Plain
 }
 
+// add masks one category.
 func (m *Masks) add(c sekisho.Categories, k MaskKind) {
 	if k <= m.Of(c) {
 		return
@@ -70,6 +71,15 @@ func (m *Masks) add(c sekisho.Categories, k MaskKind) {
 	case Blank:
 		m.Blank |= c
 	}
+}
+
+// With is both: of each category the stricter mask.
+func (m Masks) With(n Masks) Masks {
+	for rest := n.Partial | n.Token | n.Blank; rest != 0; rest &= rest - 1 {
+		c := rest & -rest
+		m.add(c, n.Of(c))
+	}
+	return m
 }
 
 // A Decision is what a policy says to a request. All of it is due, not only

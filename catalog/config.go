@@ -87,6 +87,12 @@ type Table struct {
 	// is not personal data. A column that is not listed is protected, as
 	// unclassified.
 	Columns map[string]string `yaml:"columns"`
+
+	// Masks says what of a column's value is still seen where the policy says
+	// mask partial: email (the first letter and the domain), phone (the last four
+	// digits), name (the first letter), stars (how long it is) or blank. Without
+	// an entry here: of text stars, of a date its year, of all else nothing.
+	Masks map[string]string `yaml:"masks"`
 }
 
 // Functions are the database's own functions.
@@ -95,6 +101,11 @@ type Functions struct {
 	// protected tables nor hide what they are given. Every other function
 	// that is not part of PostgreSQL makes a statement opaque.
 	Reviewed []string `yaml:"reviewed"`
+	// Token, as schema.function, takes a text and gives 32 hexadecimal digits that
+	// are the same for the same text, and that nobody without its key can make
+	// or undo. docs/token.sql installs one. Where the policy says mask token it is
+	// put into statements; clients may not call it.
+	Token string `yaml:"token"`
 }
 
 // Check finds what is wrong with the config alone, before any database is
@@ -149,6 +160,14 @@ func (c Config) Check() error {
 				wrong("table %s, column %s: %w, or public", t.Name, col, err)
 			}
 		}
+	}
+	for i := range c.Tables {
+		if err := c.Tables[i].checkMasks(); err != nil {
+			wrong("%w", err)
+		}
+	}
+	if _, _, ok := split(c.Functions.Token); c.Functions.Token != "" && !ok {
+		wrong("token function %q: write it as schema.function", c.Functions.Token)
 	}
 	for _, s := range c.Subjects {
 		if s.Table != "" && !tables[s.Table] {

@@ -97,7 +97,8 @@ type Judgement struct {
 	catalog  *Catalog
 	targets  []stmt.Target
 	mentions []mention
-	columns  []string // of COPY: what goes out, in order
+	columns  []string        // of COPY: what goes out, in order
+	masked   map[string]bool // columns of which only a mask goes out; see Masked
 }
 
 // mention is one relation in the FROM of a plain statement.
@@ -285,6 +286,9 @@ func (c *Catalog) denied(s *stmt.Statement) string {
 	for _, f := range s.Functions {
 		if never(f.Name.Name) {
 			return "server_files_or_replication"
+		}
+		if c.isToken(f) {
+			return "token_function"
 		}
 		if others(f.Name.Name) {
 			return "other_sessions"

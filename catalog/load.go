@@ -66,6 +66,8 @@ type column struct {
 	notNull   bool
 	category  sekisho.Categories
 	protected bool
+	typeName  string // as SQL writes it whatever the search path; "" where no mask can have the type
+	length    int    // of varchar(n) and char(n)
 }
 
 // reach is a set of protected tables.
@@ -102,7 +104,7 @@ func Load(ctx context.Context, query Query, cfg Config) (*Catalog, error) {
 		return nil, err
 	}
 	for _, step := range []func(context.Context, Query) error{
-		c.loadFunctions, c.loadOperators, c.loadTypes, c.loadRelations, c.protect, c.loadExpressions, c.loadViews, c.loadEffects,
+		c.loadFunctions, c.loadOperators, c.loadTypes, c.loadRelations, c.protect, c.loadTypeNames, c.loadExpressions, c.loadViews, c.loadEffects,
 	} {
 		if err := step(ctx, query); err != nil {
 			return nil, err

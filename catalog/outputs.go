@@ -106,7 +106,7 @@ func (j Judgement) Outputs(origins []Origin) (columns []string, categories sekis
 		}
 		columns = append(columns, r.shown(o.Attnum)...)
 	}
-	columns = set(columns)
+	columns = j.unmasked(set(columns))
 	return columns, j.catalog.categories(columns), nil
 }
 
@@ -124,7 +124,7 @@ func (j Judgement) Static() (columns []string, categories sekisho.Categories) {
 			}
 		}
 	}
-	columns = set(columns)
+	columns = j.unmasked(set(columns))
 	return columns, j.catalog.categories(columns)
 }
 

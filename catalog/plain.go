@@ -226,14 +226,7 @@ func (c *Catalog) plainCopy(s *stmt.Statement, j *Judgement) string {
 	case rel.kind != 'r':
 		return "copy_kind" // the server refuses it, and has its own words for that
 	}
-	columns := s.Copy.Columns
-	if len(columns) == 0 {
-		for _, col := range rel.columns {
-			if !col.generated {
-				columns = append(columns, col.name)
-			}
-		}
-	}
+	columns := copied(s, rel)
 	for _, name := range columns {
 		col := rel.column(name)
 		if col == nil || col.generated {

@@ -150,7 +150,7 @@ func (r *relation) guard(t *Table) (errs []error) {
 		col.category, _ = category(word) // checked by Config.Check
 		col.protected = col.category != 0
 	}
-	for _, name := range append(sorted(t.Columns), t.Key) {
+	for _, name := range append(append(sorted(t.Columns), sorted(t.Masks)...), t.Key) {
 		if r.column(name) == nil {
 			errs = append(errs, fmt.Errorf("catalog: table %s has no column named %s%s", r.full(), name, nearest(name, r.columnNames())))
 		}

@@ -59,6 +59,7 @@ var refusals = map[string][2]string{
 	"unsafe_setting":              {"this setting is not changed through the gate", "Ask a database administrator."},
 	"copy_program":                {"COPY with a program is not passed", "Use COPY … TO STDOUT."},
 	"copy_file":                   {"COPY with a file on the server is not passed", "Use COPY … TO STDOUT, or \\copy in psql."},
+	"token_function":              {"the function that makes tokens is not called through the gate: it would tell whose a token is", "Compare tokens with tokens."},
 	"other_sessions":              {"other sessions are not ended through the gate", "Cancel your own statement as your client does (Ctrl-C in psql); for others', ask a database administrator."},
 	"server_files_or_replication": {"the server's files and its replication are not reached through the gate", "Ask a database administrator."},
 }

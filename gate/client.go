@@ -314,6 +314,9 @@ func (q *requests) poison(w *want) {
 	case w.ps != nil:
 		ord = w.ps.plan.statement
 	}
+	if ord == 0 && w.refuse.ruled != nil {
+		ord = w.refuse.ruled.Statement
+	}
 	q.s.refused(w.refuse, q.s.number.Add(1), ord, q.t)
 	switch w.typ {
 	case 'Q':
@@ -335,7 +338,7 @@ func (q *requests) query(text string, msg []byte) error {
 	p := q.plan(text)
 	var rules rulings
 	if p.refuse == nil {
-		p, rules = s.admit(p, q.t)
+		p, rules = s.admit(p, true, q.t)
 	}
 	if p.speak != nil && q.open {
 		p = p.refusedWith(p.speak) // a Sync of the gate's own would end the client's cycle
@@ -389,7 +392,7 @@ func (q *requests) parse(msg, body []byte) error {
 	}
 	p := q.plan(text)
 	if p.refuse == nil {
-		p = s.recordable(p, q.t)
+		p = s.recordable(s.masked(p, q.t), q.t)
 	}
 	for types := params[2:]; len(types) > 0 && p.refuse == nil && !s.role.observes(); types = types[4:] {
 		if s.g.plans.catalog().RunsCode(binary.BigEndian.Uint32(types)) {
@@ -581,7 +584,7 @@ func (q *requests) execute(msg, body []byte) error {
 	case planFree:
 		w.refuse = q.stillFree(po.ps)
 	case planExact, planAnyRow:
-		fresh, rules := s.admit(s.g.current(s, po.ps.plan, q.t), q.t)
+		fresh, rules := s.admit(s.g.current(s, po.ps.plan, q.t), false, q.t)
 		w.refuse, w.rules = fresh.refuse, rules
 		if w.number, po.number = po.number, 0; w.number == 0 {
 			w.number = s.number.Add(1)
@@ -614,15 +617,16 @@ func (q *requests) execute(msg, body []byte) error {
 
 // admit says whether the statements of a text may go upstream now: over
 // protected data, only if they can be recorded and the policy lets them. It also
-// gives what is due while their rows come.
-func (s *session) admit(p *plan, t *strand) (*plan, rulings) {
+// gives what is due while their rows come. may says that the text can still be
+// another one.
+func (s *session) admit(p *plan, may bool, t *strand) (*plan, rulings) {
 	if !p.protected || p.refuse != nil {
 		return p, rulings{}
 	}
 	if p = s.recordable(p, t); p.refuse != nil {
 		return p, rulings{}
 	}
-	return s.rule(p)
+	return s.rule(p, may, t)
 }
 
 // recordable: statements over protected data go upstream only with a session

@@ -3,6 +3,7 @@ package gate
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 
 	"sekisho"
 )
@@ -81,6 +82,9 @@ func redact(dst []byte, typ byte, body []byte, at, shift int) []byte {
 		switch field {
 		case 'S', 'V', 'C', 's', 't', 'c', 'd', 'n', 'F', 'L', 'R':
 		case 'P':
+			if shift == noPosition {
+				continue
+			}
 			value = shiftPosition(value, at, shift)
 		case 'M':
 			if !speaks {
@@ -97,6 +101,9 @@ func redact(dst []byte, typ byte, body []byte, at, shift int) []byte {
 	binary.BigEndian.PutUint32(dst[start+1:], uint32(len(dst)-start-1))
 	return dst
 }
+
+// noPosition: where the gate's own text stands is all over the statement.
+const noPosition = math.MaxInt
 
 // shiftPosition moves a character position back by what the gate inserted.
 // Positions count characters, the insertion is ASCII and stands at byte at;
@@ -168,6 +175,10 @@ func shifted(dst []byte, body []byte, at, shift int) []byte {
 		}
 		value := body[1 : 1+end]
 		if body[0] == 'P' {
+			if shift == noPosition {
+				body = body[end+2:]
+				continue
+			}
 			value = shiftPosition(value, at, shift)
 		}
 		dst = append(append(append(dst, body[0]), value...), 0)

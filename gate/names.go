@@ -1,6 +1,9 @@
 package gate
 
-import "sekisho/catalog"
+import (
+	"sekisho/act"
+	"sekisho/catalog"
+)
 
 // What the names of prepared statements and portals mean. The client side goes
 // by what it has sent, the server side by what the server has confirmed.
@@ -58,7 +61,7 @@ func (s *session) judgeNamesAgain(t *strand) {
 		}
 		fresh := &stmtPlan{}
 		var p *plan
-		if t.wait(func() { p, _ = s.g.makePlan(s, h.text) }); p.refuse == nil && p.speak == nil {
+		if t.wait(func() { p, _ = s.g.makePlan(s, h.text, act.Masks{}) }); p.refuse == nil && p.speak == nil {
 			for _, sp := range p.gives {
 				if sp.names == kindAndName {
 					fresh = sp

@@ -43,6 +43,9 @@ type plan struct {
 	gives     []*stmtPlan // of stmts, those that give a name by SQL
 	unknown   bool        // it names what the snapshot does not know
 	guessed   bool        // and is taken for free all the same
+
+	masks      act.Masks // that stand in text
+	unmaskable string    // they do not: how to write it so that they can
 }
 
 var emptyPlan = &plan{}
@@ -68,7 +71,8 @@ type stmtPlan struct {
 	csv       bool               // COPY in CSV, not in text format
 	names     string             // SQL-level PREPARE or DECLARE: the kind and the name
 
-	insertAt, insertLen int // where and how much, for error positions
+	insertAt, insertLen int  // where and how much, for error positions
+	moved               bool // by more than that: error positions mean nothing
 
 	asked sekisho.Categories // of all columns that it shows, tests or writes
 	memo  act.Memo           // what the policy says of it
@@ -79,9 +83,9 @@ type stmtPlan struct {
 }
 
 // judge is makePlan by the catalog as it is known now.
-func (g *Gate) judge(s *session, text string) (p *plan, keep bool) {
+func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bool) {
 	cat := g.plans.catalog()
-	p = &plan{cat: cat, original: text, text: text}
+	p = &plan{cat: cat, original: text, text: text, masks: masks}
 	if len(text) > g.conf.Limits.Statement {
 		p.refuse = &refusal{code: "54000", reason: "too_long", text: fmt.Sprintf("the statement has %d bytes, the gate's limit is %d", len(text), g.conf.Limits.Statement), hint: "Send values as parameters, or in several statements."}
 		return p, false
@@ -176,14 +180,25 @@ func (g *Gate) judge(s *session, text string) (p *plan, keep bool) {
 				}
 				break
 			}
+			if masks != (act.Masks{}) {
+				sp.asked = j.Asked()
+				var err error
+				if j, err = cat.Masked(st, j, masksOf(masks)); err != nil {
+					p.unmaskable = hintOf(err)
+					return p, keep
+				}
+				sp.judgement = j
+			}
 			sp.hidden, sp.skip = j.Instances, j.Skip
-			sp.insertAt, sp.insertLen = st.Start+j.Rewrite.At, len(j.Rewrite.Insert)-j.Rewrite.Cut
+			sp.insertAt, sp.insertLen, sp.moved = st.Start+j.Rewrite.At, len(j.Rewrite.Insert)-j.Rewrite.Cut, j.Rewrite.Moved
 			rewritten.WriteString(text[done:st.Start])
 			rewritten.WriteString(j.Rewrite.Text)
 			done = st.End
 		}
 		p.protected = true
-		sp.asked = j.Asked()
+		if sp.asked == 0 {
+			sp.asked = j.Asked()
+		}
 		sp.statement = g.statementOrdinal(st.Text)
 	}
 	if done > 0 {

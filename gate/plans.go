@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"sekisho/act"
 	"sekisho/catalog"
 	"sekisho/stmt"
 )
@@ -21,7 +22,10 @@ type planCache struct {
 	now, old map[planKey]*plan
 }
 
-type planKey struct{ role, text string }
+type planKey struct {
+	role, text string
+	masks      act.Masks
+}
 
 const planCacheSize = 4096
 
@@ -95,31 +99,37 @@ func (c *planCache) put(k planKey, p *plan) {
 // shapePrefix tells the keys of shapes from texts, which cannot hold NUL.
 const shapePrefix = "\x00"
 
-// planFor is the plan for a text of this session.
+// planFor is the plan for a text of this session, without masks.
 func (g *Gate) planFor(s *session, text string, t *strand) *plan {
+	return g.planMasked(s, text, act.Masks{}, t)
+}
+
+// planMasked is the plan for a text of this session in which these categories
+// are masked.
+func (g *Gate) planMasked(s *session, text string, masks act.Masks, t *strand) *plan {
 	shape, shaped := stmt.ShapeKey(text)
 	if shaped {
-		if p := g.plans.get(planKey{s.roleName, shapePrefix + shape}); p != nil {
+		if p := g.plans.get(planKey{s.roleName, shapePrefix + shape, masks}); p != nil {
 			if q := p.forText(text, shape); q != nil {
 				return q
 			}
 		}
 	}
-	if p := g.plans.get(planKey{s.roleName, text}); p != nil {
+	if p := g.plans.get(planKey{s.roleName, text, masks}); p != nil {
 		return p
 	}
 	var p *plan
 	var keep bool
 	t.wait(func() {
-		if p, keep = g.makePlan(s, text); p.refuse != nil && len(p.stmts) > 0 {
+		if p, keep = g.makePlan(s, text, masks); p.refuse != nil && len(p.stmts) > 0 {
 			p.statement = g.statementOrdinal(text)
 		}
 	})
 	if keep && len(text) <= longestKept {
 		if shaped && p.forText(text, shape) != nil {
-			g.plans.put(planKey{s.roleName, shapePrefix + shape}, p)
+			g.plans.put(planKey{s.roleName, shapePrefix + shape, masks}, p)
 		} else {
-			g.plans.put(planKey{s.roleName, text}, p)
+			g.plans.put(planKey{s.roleName, text, masks}, p)
 		}
 	}
 	return p
@@ -155,7 +165,7 @@ func (g *Gate) current(s *session, p *plan, t *strand) *plan {
 	if p.cat == g.plans.catalog() || p.original == "" { // SQL-level names are judged again by themselves
 		return p
 	}
-	fresh := g.planFor(s, p.original, t)
+	fresh := g.planMasked(s, p.original, p.masks, t)
 	if fresh.speak != nil {
 		return fresh.refusedWith(fresh.speak)
 	}
@@ -172,9 +182,9 @@ const mostReloads = 2
 
 // makePlan reads and judges a text. keep is false for what depends on this
 // session alone.
-func (g *Gate) makePlan(s *session, text string) (p *plan, keep bool) {
+func (g *Gate) makePlan(s *session, text string, masks act.Masks) (p *plan, keep bool) {
 	for reloads := 0; ; reloads++ {
-		p, keep = g.judge(s, text)
+		p, keep = g.judge(s, text, masks)
 		if !p.unknown || reloads == mostReloads {
 			return p, keep
 		}

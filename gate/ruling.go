@@ -50,12 +50,16 @@ func (s *session) asks(r *act.Request, sp *stmtPlan, purpose *string) {
 
 // rule asks the policy about the statements of a text that is over protected
 // data. The text is refused if one of them is.
-func (s *session) rule(p *plan) (*plan, rulings) {
+//
+// What is masked stands in the text: may says that it can still be changed.
+func (s *session) rule(p *plan, may bool, t *strand) (*plan, rulings) {
 	policy := s.g.rules.policy.Load()
 	if policy == nil {
 		return p, rulings{}
 	}
 	var out rulings
+	var due act.Masks
+	var by *refusal // in the words of the first that wants a mask
 	for i, sp := range p.stmts {
 		if sp.kind == planFree {
 			continue
@@ -73,15 +77,31 @@ func (s *session) rule(p *plan) (*plan, rulings) {
 		if why := s.refuses(sp, &r, d); why != nil {
 			return p.refusedWith(why), rulings{}
 		}
-		due := &ruling{Decision: d, asked: r}
+		if d.Masks != (act.Masks{}) {
+			due = due.With(d.Masks)
+			if by == nil {
+				by = s.ruled("policy_mask", act.Mask, sp, &r, d)
+			}
+		}
+		one := &ruling{Decision: d, asked: r}
 		if len(p.stmts) == 1 {
-			out.one = due
+			out.one = one
 			continue
 		}
 		if out.many == nil {
 			out.many = make([]*ruling, len(p.stmts))
 		}
-		out.many[i] = due
+		out.many[i] = one
+	}
+	if due != p.masks {
+		if !may {
+			return p.refusedWith(remasked), rulings{}
+		}
+		p = s.g.planMasked(s, p.original, due, t)
+	}
+	if p.refuse == nil && p.unmaskable != "" {
+		by.hint = p.unmaskable
+		return p.refusedWith(by), rulings{}
 	}
 	return p, out
 }
@@ -93,17 +113,11 @@ func (s *session) refuses(sp *stmtPlan, r *act.Request, d *act.Decision) *refusa
 	switch {
 	case d.Effect == act.Refuse:
 		return s.ruled("policy_refused", act.Refuse, sp, r, d)
-	case d.Masks != (act.Masks{}):
-		why := s.ruled("policy_mask", act.Mask, sp, r, d)
-		why.hint = maskHint
-		return why
 	case d.Second && d.AskAbove == 0 && r.Verb != sekisho.Read && r.Verb != sekisho.Export:
 		return s.ruled("policy_second", act.Ask, sp, r, d)
 	}
 	return nil
 }
-
-const maskHint = "The gate cannot mask this statement. Leave out the columns that are masked."
 
 // ruled is what a client reads of a decision against it.
 func (s *session) ruled(code string, by act.Effect, sp *stmtPlan, r *act.Request, d *act.Decision) *refusal {

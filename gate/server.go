@@ -605,7 +605,9 @@ func (r *replies) errorReply(w *want, from, to int) error {
 	case r.tells(w):
 		at, shift := 0, 0
 		if sp := w.statement(); sp != nil {
-			at, shift = sp.insertAt, sp.insertLen
+			if at, shift = sp.insertAt, sp.insertLen; sp.moved {
+				shift = noPosition
+			}
 		}
 		if w.typ == 'P' {
 			out = shifted(nil, body, at, shift)

@@ -33,8 +33,10 @@ type Rewrite struct {
 	At     int    // byte offset in the statement as written where Insert was put
 	Cut    int    // bytes of the statement as written that Insert replaces; only of TABLE t, and of COPY of a relation
 	Insert string // the keys alone: what Skip changes stands behind them, in Text
+	Moved  bool   // masked: an error position in it means nothing in the statement as written
 
 	cut   int    // characters in the bytes that Insert replaces
+	edits []edit // of a masked statement, instead of At, Cut and Insert
 	shape string // of the statement as written, if the same insertion fits all texts of this shape
 }
 
@@ -62,6 +64,13 @@ func (r Rewrite) Position(p int) int {
 func (r Rewrite) Apply(text, shapeKey string) (string, bool) {
 	if r.shape == "" || r.shape != shapeKey || r.At > len(text) {
 		return "", false
+	}
+	if n := len(r.edits); n > 0 {
+		if r.edits[n-1].end > len(text) {
+			return "", false
+		}
+		out, err := edited(text, r.edits)
+		return out, err == nil
 	}
 	return text[:r.At] + r.Insert + text[r.At:], true
 }
@@ -157,16 +166,9 @@ func (s *Statement) apply(of *Statement, r *Rewrite, keys []KeyRef) error {
 		}
 		edits = append(edits, more...)
 	}
-	var b strings.Builder
-	done := 0
-	for _, e := range edits {
-		if e.at < done {
-			return ErrRewrite
-		}
-		b.WriteString(s.Text[done:e.at] + e.text)
-		done = e.end
+	if r.Text, err = edited(s.Text, edits); err != nil {
+		return err
 	}
-	r.Text = b.String() + s.Text[done:]
 	got, err := parse(r.Text)
 	if err != nil || len(got.Stmts) != 1 {
 		return ErrRewrite
