@@ -26,7 +26,8 @@ type Book struct {
 
 	// Of the fold.
 	sessions map[uint64]*folded
-	shapes   map[uint64]string // the subject that a shape is about
+	shapes   map[uint64]string                                                 // the subject that a shape is about
+	accessed func(of *folded, a *Account, e *sekisho.Entry, b *sekisho.Access) // instead of charging it; nil: charge it
 }
 
 // A rule is a budget, ready for counting.
@@ -47,10 +48,10 @@ type key struct {
 
 // A Holder is who reads.
 type Holder struct {
-	Principal uint32 // ordinal in "staff"
-	Role      string
-	Endpoint  string
-	Purpose   uint32 // ordinal in "purpose"; 0 if none is stated
+	Principal uint32 `json:"principal,omitempty"` // ordinal in "staff"
+	Role      string `json:"role,omitempty"`
+	Endpoint  string `json:"endpoint,omitempty"`
+	Purpose   uint32 `json:"purpose,omitempty"` // ordinal in "purpose"; 0 if none is stated
 }
 
 // folded is an open session of the ledger.
@@ -165,7 +166,11 @@ func (b *Book) Apply(e *sekisho.Entry) {
 		if odd.exempt {
 			break
 		}
-		if a := s.account(b, space, odd, body.Purpose); a != nil {
+		switch a := s.account(b, space, odd, body.Purpose); {
+		case a == nil:
+		case b.accessed != nil:
+			b.accessed(s, a, e, body)
+		default:
 			a.charge(e.Time, body)
 		}
 	case *sekisho.BudgetReached:

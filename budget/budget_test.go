@@ -483,3 +483,67 @@ func BenchmarkMemoryOfAThousandHolders(b *testing.B) {
 		runtime.KeepAlive(book)
 	}
 }
+
+// Under budgets that were not there: what would have been cut is not charged,
+// and how much was used at most is what the past shows.
+func TestSimulation(t *testing.T) {
+	conf := checked(t, Budget{Name: "day", Customers: 50, Within: span(12 * time.Hour)},
+		Budget{Name: "terminals", Per: []string{"endpoint"}, Customers: 1000, Within: span(30 * 24 * time.Hour)})
+	l := &ledger{}
+	shape := l.add(begin, &sekisho.Shape{Space: "member"})
+	for p := range uint32(3) { // 20, 40 and 60 customers on each of five days, ten by each statement
+		for d := range sekisho.Time(5) {
+			at := begin + d*day + hour
+			id := l.add(at, &sekisho.SessionOpened{Door: sekisho.DoorGate, Principal: p + 1, Endpoint: "pc"})
+			for n := range 2 * (p + 1) {
+				ords := make([]uint32, 10)
+				for i := range ords {
+					ords[i] = 1000*(p+1) + uint32(d)*100 + 10*n + uint32(i)
+				}
+				l.add(at+sekisho.Time(n)*second, &sekisho.Access{Session: id, Shape: shape, Number: uint64(n + 1), Class: sekisho.Exact, Subjects: ords, More: true})
+			}
+			l.add(at+hour, &sekisho.SessionClosed{Session: id})
+		}
+	}
+	slices.SortStableFunc(l.entries, func(a, b *sekisho.Entry) int { return int(a.Time - b.Time) })
+	for _, since := range []sekisho.Time{0, begin + 3*day} {
+		s := NewSimulation(conf, since, nobody)
+		for _, e := range l.entries {
+			s.Apply(e)
+		}
+		var got []string
+		for _, one := range s.Report() {
+			got = append(got, fmt.Sprintf("%s %d%s: %d of %d, %d cut", one.Budget, one.Principal, one.Endpoint, one.Most, one.Customers, one.Cut))
+			if one.Cut > 0 && (one.First != max(begin+hour, since+hour)+5*second || one.Last != begin+4*day+hour+5*second) {
+				t.Errorf("%s: cut from %v to %v", one.Budget, one.First, one.Last)
+			}
+		}
+		want := []string{"day 3: 60 of 50, 5 cut", "day 2: 40 of 50, 0 cut", "terminals 0pc: 600 of 1000, 0 cut", "day 1: 20 of 50, 0 cut"}
+		if since > 0 {
+			want[0] = "day 3: 60 of 50, 2 cut"
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("since %v:\n got %q\nwant %q", since, got, want)
+		}
+	}
+}
+
+func TestUses(t *testing.T) {
+	b := New(checked(t, Budget{Name: "b", Customers: 10, Within: span(time.Hour)}), nobody)
+	for p, n := range []uint32{3, 9, 10} {
+		a := b.Account(Holder{Principal: uint32(p + 1)}, "member")
+		for o := range n {
+			a.Spend(begin+sekisho.Time(o)*60*second, []uint32{o + 1}, true)
+		}
+	}
+	var got []string
+	for _, u := range b.Uses(begin + 30*60*second) {
+		got = append(got, fmt.Sprint(u.Principal, " ", u.Used, " ", u.State, " ", u.Frees != 0))
+	}
+	if want := []string{"3 10 ended true", "2 9 near false", "1 3 free false"}; !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+	if list := b.Uses(begin + 3*hour); len(list) != 0 {
+		t.Errorf("hours later: %+v", list)
+	}
+}

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"sekisho"
+	"sekisho/budget"
 	"sekisho/disk"
 	"sekisho/incident"
 	"sekisho/ledger"
@@ -38,11 +39,12 @@ type Config struct {
 	Dir string
 	FS  disk.FS // nil is disk.OS
 
-	Ledger *ledger.Ledger
-	Vault  *vault.Vault
-	Views  *view.Set
-	Live   *Live        // in Views
-	Trace  *trace.Trace // in Views
+	Ledger  *ledger.Ledger
+	Vault   *vault.Vault
+	Views   *view.Set
+	Live    *Live        // in Views
+	Trace   *trace.Trace // in Views
+	Budgets *budget.Book // in Views; nil: there are none
 	// Incidents is among the reactions of Views.
 	Incidents *incident.Book
 
@@ -156,6 +158,7 @@ var routes = []route{
 	{pattern: "POST /incidents/{id}/question", handle: (*Console).restate, limit: 1 << 20},
 	{pattern: "POST /incidents/{id}/file", handle: (*Console).matchFile, limit: maxUpload},
 	{pattern: "POST /incidents/{id}/list", handle: (*Console).list},
+	{pattern: "GET /budgets", handle: (*Console).budgets},
 	{pattern: "GET /exports", handle: (*Console).exports},
 	{pattern: "POST /exports", handle: (*Console).askExportForm},
 	{pattern: "GET /exports/{number}", handle: (*Console).export},

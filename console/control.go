@@ -34,6 +34,7 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	GET  /api/users               → the users
 //	POST /api/users               a UserLine → {"password": …}
 //	POST /api/users/NAME/remove
+//	GET  /api/budgets             → a BudgetsPage
 //	GET  /api/exports             → an ExportsPage
 //	GET  /api/exports/NUMBER      → an ExportPage
 //	POST /api/exports             an ExportAsk → the ExportPage
@@ -98,6 +99,7 @@ func (c *Console) Control() http.Handler {
 		return map[string]string{"name": v.r.PathValue("name"), "password": password}, nil
 	})
 	handle("POST /api/certificates", maxForm, func(v *visit) (any, error) { return c.certified(v) })
+	handle("GET /api/budgets", maxForm, func(v *visit) (any, error) { return c.budgetsNow(), nil })
 	c.controlExports(handle)
 	c.controlUsers(handle)
 	handle("GET /api/status", maxForm, func(v *visit) (any, error) { return c.facts(), nil })

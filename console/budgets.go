@@ -1,0 +1,87 @@
+package console
+
+import (
+	"net/http"
+
+	"sekisho"
+	"sekisho/budget"
+)
+
+// BudgetsPage is who has used how much of which budget.
+type BudgetsPage struct {
+	At      sekisho.Time   `json:"at"`
+	Budgets []budgetLine   `json:"budgets"`
+	Uses    []BudgetUse    `json:"uses"` // the largest shares first
+	More    int            `json:"more"` // uses that are not listed
+	Ended   int            `json:"ended"`
+	Near    int            `json:"near"`
+	budgets map[string]int // places in Budgets
+}
+
+func (*BudgetsPage) file() string { return "budgets" }
+
+type budgetLine struct {
+	Name      string     `json:"name"`
+	Who       budget.Who `json:"who"`
+	Per       []string   `json:"per"`
+	Subject   string     `json:"subject,omitempty"`
+	Customers uint32     `json:"customers"`
+	Within    string     `json:"within"`
+	AtEnd     string     `json:"at_end"`
+	Holders   int        `json:"holders"` // who have used something
+	Ended     int        `json:"ended"`   // of these
+}
+
+// A BudgetUse is one holder's, with names.
+type BudgetUse struct {
+	budget.Use
+	Name    string `json:"name,omitempty"`        // of the principal
+	For     string `json:"for_purpose,omitempty"` // the purpose
+	Percent uint64 `json:"percent"`
+}
+
+// mostUses is how many lines a page has.
+const mostUses = 500
+
+func (c *Console) budgets(v *visit) (page, error) {
+	if c.cfg.Budgets == nil {
+		return nil, fail(http.StatusNotFound, "")
+	}
+	return c.budgetsNow(), nil
+}
+
+func (c *Console) budgetsNow() *BudgetsPage {
+	now := sekisho.At(c.cfg.Now())
+	p := &BudgetsPage{At: now, Budgets: []budgetLine{}, Uses: []BudgetUse{}, budgets: map[string]int{}}
+	if c.cfg.Budgets == nil {
+		return p
+	}
+	for i, b := range c.cfg.Budgets.Budgets() {
+		p.budgets[b.Name] = i
+		p.Budgets = append(p.Budgets, budgetLine{Name: b.Name, Who: b.Who, Per: b.Per, Subject: b.Subject, Customers: b.Customers, Within: b.Within.String(), AtEnd: b.AtEnd})
+	}
+	for _, u := range c.cfg.Budgets.Uses(now) {
+		of := &p.Budgets[p.budgets[u.Budget]]
+		of.Holders++
+		switch u.State {
+		case "ended":
+			of.Ended++
+			p.Ended++
+		case "near":
+			p.Near++
+		}
+		if len(p.Uses) == mostUses {
+			p.More++
+			continue
+		}
+		one := BudgetUse{Use: u, Percent: 100 * u.Used / u.Customers}
+		if u.Principal != 0 {
+			one.Name = c.named("staff", u.Principal)
+		}
+		if u.Purpose != 0 {
+			one.For = c.named("purpose", u.Purpose)
+		}
+		p.Uses = append(p.Uses, one)
+	}
+	return p
+}
