@@ -28,19 +28,29 @@ type accounts struct {
 	of     []*budget.Account
 }
 
-// holder is who is charged for what the session reads.
-func (s *session) holder(purpose uint32) budget.Holder {
-	return budget.Holder{Principal: s.principal, Role: s.roleName, Endpoint: s.opened.Endpoint, Purpose: purpose}
+// holder is who is charged for what the session reads: the person and the
+// terminal behind it, as far as they were stated.
+func (s *session) holder(by *said) budget.Holder {
+	h := budget.Holder{Principal: s.principal, Role: s.roleName, Endpoint: s.opened.Endpoint, Purpose: by.purpose}
+	if b := by.behalf; b != nil {
+		if b.Principal != 0 {
+			h.Principal = b.Principal
+		}
+		if b.Endpoint != "" {
+			h.Endpoint = b.Endpoint
+		}
+	}
+	return h
 }
 
 // accountsFor gives the accounts of an access; nil if no budget applies to any
 // of its subjects.
-func (r *replies) accountsFor(d *desc, purpose uint32) []*budget.Account {
+func (r *replies) accountsFor(d *desc, by *said) []*budget.Account {
 	book := r.s.g.budgets
 	if book == nil || len(d.shapes) == 0 {
 		return nil
 	}
-	who := r.s.holder(purpose)
+	who := r.s.holder(by)
 	if c := &r.accounts; c.d == d && c.holder == who {
 		return c.of
 	}
@@ -138,14 +148,14 @@ func (s *session) tellBudgets(a *budget.Account) {
 // chargeAny charges an access that could be anybody's, before it is recorded. A
 // refusal says that there is no room for it. known: it is known before the
 // statement runs.
-func (s *session) chargeAny(sp *stmtPlan, spaces []string, purpose uint32, known bool) *refusal {
+func (s *session) chargeAny(sp *stmtPlan, spaces []string, by *said, known bool) *refusal {
 	book := s.g.budgets
 	if book == nil {
 		return nil
 	}
 	at := sekisho.At(s.g.conf.Now())
 	for _, space := range spaces {
-		a := book.Account(s.holder(purpose), space)
+		a := book.Account(s.holder(by), space)
 		if a == nil {
 			continue
 		}

@@ -27,6 +27,10 @@ type requests struct {
 	encoded bool // one of them may have changed the client's encoding, which the server reports at its end
 	copying bool // what was sent last may be a COPY FROM STDIN, whose outcome is not known
 	data    bool // data of it was sent, and its end was not
+
+	stating   stating  // what the session has stated, as far as was sent
+	taken     *stating // by the server, that stating began with
+	unsettled bool     // something that changes it is under way
 }
 
 // errTerminate is the client's orderly goodbye.
@@ -208,6 +212,7 @@ func (q *requests) handle(typ byte, msg []byte) error {
 	if err := q.afterCopy(typ); err != nil {
 		return err
 	}
+	q.keepUp(typ)
 	switch typ {
 	case 'P', 'B', 'D', 'E', 'C':
 		q.open = true
@@ -265,6 +270,7 @@ func (q *requests) handle(typ byte, msg []byte) error {
 		q.send(w, msg)
 	case 'S':
 		q.send(&want{typ: 'S', data: q.data}, msg)
+		q.cycleSent()
 	case 'H':
 		q.up = append(q.up, msg...)
 	case 'c', 'f':
@@ -317,7 +323,7 @@ func (q *requests) poison(w *want) {
 	if ord == 0 && w.refuse.ruled != nil {
 		ord = w.refuse.ruled.Statement
 	}
-	q.s.refused(w.refuse, q.s.number.Add(1), ord, q.t)
+	q.s.refused(w.refuse, q.s.number.Add(1), ord, w.by(), q.t)
 	switch w.typ {
 	case 'Q':
 		q.send(w, appendMessage(nil, 'Q', poisonText+"\x00"))
@@ -335,7 +341,9 @@ func appendMessage(dst []byte, typ byte, body string) []byte {
 // query is the simple protocol's Query.
 func (q *requests) query(text string, msg []byte) error {
 	s := q.s
-	p := q.plan(text)
+	bare, tail, tags := cutTags(text)
+	p := q.plan(bare)
+	said, p := q.saysOf(p, tags)
 	var rules rulings
 	if p.refuse == nil {
 		p, rules = s.admit(p, true, q.t)
@@ -347,7 +355,7 @@ func (q *requests) query(text string, msg []byte) error {
 	undoStmt, undoPortal := s.setStatement("", nil), s.setPortal("", nil)
 	undo := func() { undoStmt(); undoPortal() }
 	if p.refuse != nil {
-		q.poison(&want{typ: 'Q', plan: p, refuse: p.refuse, undo: undo})
+		q.poison(&want{typ: 'Q', plan: p, refuse: p.refuse, undo: undo, said: said})
 		return nil
 	}
 	if p.speak != nil {
@@ -355,27 +363,29 @@ func (q *requests) query(text string, msg []byte) error {
 		q.send(&want{typ: 'S'}, appendMessage(nil, 'S', ""))
 		return nil
 	}
-	w := &want{typ: 'Q', plan: p, rules: rules, undo: undo, encodes: p.encodes}
-	s.states(p)
+	w := &want{typ: 'Q', plan: p, rules: rules, undo: undo, encodes: p.encodes, said: said}
 	if p.protected {
 		w.number = s.number.Add(uint64(len(p.stmts))) - uint64(len(p.stmts)) + 1
-		w.stated = s.purpose
-		if r := q.recordAnyRow(p.stmts, w.number); r != nil {
+		if r := q.recordAnyRow(p.stmts, w.number, said); r != nil {
 			w.refuse = r
 			q.poison(w)
 			return nil
 		}
 	}
-	if p.text != text {
-		msg = appendMessage(nil, 'Q', p.text+"\x00")
+	if p.text != bare {
+		msg = appendMessage(nil, 'Q', p.text+tail+"\x00")
 	}
 	s.applied(p)
+	for _, sp := range p.stmts {
+		q.does(sp.effect, nil)
+	}
 	for _, sp := range p.stmts {
 		if sp.copyIn {
 			q.copying, q.data = true, false
 		}
 	}
 	q.send(w, msg)
+	q.cycleSent()
 	return nil
 }
 
@@ -390,7 +400,9 @@ func (q *requests) parse(msg, body []byte) error {
 	if !ok || !ok2 || len(params) < 2 || len(params) != 2+4*int(binary.BigEndian.Uint16(params)) {
 		return malformed('P')
 	}
-	p := q.plan(text)
+	bare, tail, tags := cutTags(text)
+	p := q.plan(bare)
+	said, p := q.saysOf(p, tags)
 	if p.refuse == nil {
 		p = s.recordable(s.masked(p, q.t), q.t)
 	}
@@ -402,15 +414,18 @@ func (q *requests) parse(msg, body []byte) error {
 	if p.refuse == nil && len(p.stmts) == 1 && !p.stmts[0].offsetTypes(params[2:]) {
 		p = p.refusedWith(offsetRefusal)
 	}
+	if p.refuse == nil && len(p.stmts) == 1 && !p.stmts[0].effect.asText(params[2:]) {
+		p = p.refusedWith(statedTypes)
+	}
 	if p.refuse != nil {
-		q.poison(&want{typ: 'P', name: name, plan: p, refuse: p.refuse})
+		q.poison(&want{typ: 'P', name: name, plan: p, refuse: p.refuse, said: said})
 		return nil
 	}
 	if p.speak != nil {
 		q.speak(name, text, string(params), p, s.setStatement(name, nil))
 		return nil
 	}
-	ps := &prepared{name: name, plan: p, stmt: &stmtPlan{}}
+	ps := &prepared{name: name, plan: p, stmt: &stmtPlan{}, tags: tags}
 	switch len(p.stmts) {
 	case 0:
 		ps.stmt.kind = planFree
@@ -421,9 +436,9 @@ func (q *requests) parse(msg, body []byte) error {
 		ps.types = bytes.Clone(params[2:])
 	}
 	w := &want{typ: 'P', name: name, ps: ps, undo: s.setStatement(name, ps)}
-	if p.text != text {
-		b := make([]byte, 0, len(name)+len(p.text)+len(params)+2)
-		b = append(append(append(append(b, name...), 0), p.text...), 0)
+	if p.text != bare {
+		b := make([]byte, 0, len(name)+len(p.text)+len(tail)+len(params)+2)
+		b = append(append(append(append(append(b, name...), 0), p.text...), tail...), 0)
 		msg = appendMessage(nil, 'P', string(append(b, params...)))
 	}
 	q.send(w, msg)
@@ -477,7 +492,7 @@ func (q *requests) bind(msg, body []byte) error {
 	}
 	bound = bound[:len(bound)-len(rest)]
 	ps := q.statement(stmtName)
-	w := &want{typ: 'B', name: portalName, from: stmtName, ps: ps, stated: s.purpose}
+	w := &want{typ: 'B', name: portalName, from: stmtName, ps: ps}
 	if ps == nil {
 		// No such statement: the server says so.
 		w.undo = s.setPortal(portalName, nil)
@@ -485,8 +500,12 @@ func (q *requests) bind(msg, body []byte) error {
 		return nil
 	}
 	po := &portal{ps: ps}
+	w.said, _ = q.saysOf(ps.plan, ps.tags)
+	if ps.stmt.effect != nil {
+		po.texts = valuesOf(bytes.Clone(before))
+	}
 	s.holds(po, bound)
-	if w.refuse = q.mayBind(ps, po); w.refuse == nil && ps.stmt.skip != nil {
+	if w.refuse = q.mayBind(ps, po, w.said); w.refuse == nil && ps.stmt.skip != nil {
 		if po.skip, ok = ps.stmt.offset(formats, valuesOf(before)); !ok {
 			w.refuse = offsetRefusal
 		}
@@ -532,7 +551,7 @@ func valuesOf(b []byte) [][]byte {
 // mayBind says why a statement must not be bound now. Binding runs code:
 // calls of functions with constant arguments. So what is any-row is recorded
 // before.
-func (q *requests) mayBind(ps *prepared, po *portal) *refusal {
+func (q *requests) mayBind(ps *prepared, po *portal, by []*said) *refusal {
 	s := q.s
 	switch ps.stmt.kind {
 	case planFree:
@@ -544,7 +563,7 @@ func (q *requests) mayBind(ps *prepared, po *portal) *refusal {
 			return p.refuse
 		}
 		po.number = s.number.Add(1)
-		return q.recordAnyRow([]*stmtPlan{ps.stmt}, po.number)
+		return q.recordAnyRow([]*stmtPlan{ps.stmt}, po.number, by)
 	}
 	return changedRefusal
 }
@@ -572,14 +591,18 @@ func (q *requests) execute(msg, body []byte) error {
 		return malformed('E')
 	}
 	po := q.portal(name)
-	w := &want{typ: 'E', name: name, portal: po, stated: s.purpose}
+	w := &want{typ: 'E', name: name, portal: po}
 	if po == nil {
 		q.send(w, msg) // the server says that there is no such portal
 		return nil
 	}
 	w.ps = po.ps
-	s.states(po.ps.plan)
-	w.stated = s.purpose
+	var stated *plan
+	if w.said, stated = q.saysOf(po.ps.plan, po.ps.tags); stated.refuse == nil && !po.asked {
+		if why := s.mayDo(po.ps.stmt.effect, po.texts); why != nil {
+			stated = stated.refusedWith(why)
+		}
+	}
 	switch po.ps.stmt.kind {
 	case planFree:
 		w.refuse = q.stillFree(po.ps)
@@ -589,15 +612,21 @@ func (q *requests) execute(msg, body []byte) error {
 		if w.number, po.number = po.number, 0; w.number == 0 {
 			w.number = s.number.Add(1)
 			if w.refuse == nil {
-				w.refuse = q.recordAnyRow([]*stmtPlan{po.ps.stmt}, w.number)
+				w.refuse = q.recordAnyRow([]*stmtPlan{po.ps.stmt}, w.number, w.said)
 			}
 		}
 	default:
 		w.refuse = changedRefusal
 	}
+	if w.refuse == nil {
+		w.refuse = stated.refuse
+	}
 	if w.refuse != nil {
 		q.poison(w)
 		return nil
+	}
+	if !po.asked {
+		q.does(po.ps.stmt.effect, po.texts)
 	}
 	if po.ps.sql {
 		// No Parse of the client's made it, so none was described.
@@ -664,13 +693,13 @@ var errLedgerSick = errors.New("the ledger refused an entry")
 
 // recordAnyRow records, before they run, the statements that observe mode lets
 // pass without being able to name their customers.
-func (q *requests) recordAnyRow(stmts []*stmtPlan, number uint64) *refusal {
+func (q *requests) recordAnyRow(stmts []*stmtPlan, number uint64, by []*said) *refusal {
 	for i, sp := range stmts {
 		if sp.kind != planAnyRow {
 			continue
 		}
 		var err error
-		q.t.wait(func() { err = q.s.g.recordAnyRow(q.s, sp, number+uint64(i), q.s.purpose, true) })
+		q.t.wait(func() { err = q.s.g.recordAnyRow(q.s, sp, number+uint64(i), by[min(i, len(by)-1)], true) })
 		if err != nil {
 			return refusalFor(err)
 		}

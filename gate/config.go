@@ -138,10 +138,30 @@ type Principal struct {
 	Post string `yaml:"post"`
 	// Company is whose people they are, for the policy's rules.
 	Company string `yaml:"company"`
+	// SpeaksFor is for a program that works for people, and says for whom. Then
+	// its own name and server do not stand for the person and the terminal: what
+	// it does not state is unknown, and an unknown terminal counts in every
+	// incident.
+	SpeaksFor SpeaksFor `yaml:"speaks_for"`
 	// Verifier is the SCRAM-SHA-256 verifier of the password, as `sekisho
 	// verifier` prints it or as it stands in pg_authid.rolpassword.
 	Verifier string `yaml:"verifier"`
 }
+
+// SpeaksFor is what a program may state of the person it works for, by SET,
+// SET LOCAL or a comment at the end of a statement.
+type SpeaksFor struct {
+	// User: who is behind a statement (sekisho.user).
+	User bool `yaml:"user"`
+	// Terminal: where they are (sekisho.terminal).
+	Terminal bool `yaml:"terminal"`
+	// Verified: the program proves which terminal it is, such as by a client
+	// certificate. Else the ledger says that it was only stated.
+	Verified bool `yaml:"verified"`
+}
+
+// any: what the program does, it does for others.
+func (f SpeaksFor) any() bool { return f.User || f.Terminal }
 
 // Limits, in bytes unless stated otherwise.
 type Limits struct {
@@ -230,6 +250,9 @@ func (c *Config) Check() error {
 		seen[p.Name] = true
 		if _, ok := c.Roles[p.Role]; !ok {
 			return fmt.Errorf("gate: principal %s: there is no role %q", p.Name, p.Role)
+		}
+		if p.SpeaksFor.Verified && !p.SpeaksFor.Terminal {
+			return fmt.Errorf("gate: principal %s: speaks_for: verified is about the terminal that it may state: set terminal too", p.Name)
 		}
 		if _, err := ParseVerifier(p.Verifier); err != nil {
 			return fmt.Errorf("gate: principal %s: %w", p.Name, err)

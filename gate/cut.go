@@ -26,9 +26,9 @@ func (r *replies) cut(w *want, why *refusal) error {
 	if w == nil { // a message so large that it was not looked at
 		return fmt.Errorf("%w: rows that nobody asked for", errServerProtocol)
 	}
-	number := w.number
+	number, by := w.number, w.by()
 	if u := r.runningFor(w); u != nil {
-		number = u.number
+		number, by = u.number, u.by
 		if u.open {
 			if err := r.closeRun(u, sekisho.CutOff, why.code); err != nil {
 				return err
@@ -39,7 +39,7 @@ func (r *replies) cut(w *want, why *refusal) error {
 	if sp := w.statement(); sp != nil {
 		statement = sp.statement
 	}
-	s.refused(why, number, statement, r.t)
+	s.refused(why, number, statement, by, r.t)
 	stopped := make(chan struct{})
 	r.cutting, r.stopped, r.effects = true, stopped, r.changed
 	r.stopping = time.AfterFunc(beforeCancel, func() {

@@ -184,11 +184,12 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 	if n == 0 {
 		// The number has to mean this statement for ever, so it is durable before
 		// anybody reads it.
-		id, err := g.append(&sekisho.Refused{Session: s.id.Load(), Number: u.number, Statement: sp.statement, Tables: why.tables, SQLState: why.code, Reason: why.reason})
+		bodies := s.explain(u.by, u.number, &sekisho.Refused{Session: s.id.Load(), Number: u.number, Statement: sp.statement, Tables: why.tables, SQLState: why.code, Reason: why.reason})
+		id, err := g.append(bodies...)
 		if err != nil {
 			return ledgerRefusal(fmt.Errorf("recording a refusal: %w", err))
 		}
-		n, why.recorded = id.Seq, true
+		n, why.recorded = id.Seq+uint64(len(bodies)-1), true
 		g.exports.keep(string(key), permit.Turned{Number: n, At: sekisho.At(g.conf.Now()), Plain: sp.statement, Limit: limit, Statement: st})
 	}
 	why.hint = fmt.Sprintf("The first %d were sent. To ask for all of it: sekisho export request %d --most N --reason '…', or the console's page Exports. Once it is approved, send the same statement again.", limit, n)

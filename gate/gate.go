@@ -339,11 +339,10 @@ func (g *Gate) admitClient(ctx context.Context, conn net.Conn, h *hello, a *arri
 		return nil, "database", &startupError{"3D000", fmt.Sprintf("database %q does not exist", clip(h.params["database"])), "This gate leads to one database: " + g.conf.Upstream.Database + "."}
 	}
 	role := g.conf.Roles[p.Role]
-	purpose, err := role.purpose(settings["sekisho.purpose"])
-	if err != nil {
-		return nil, "protocol", err
+	s = &session{g: g, role: &role, roleName: p.Role, speaks: p.SpeaksFor}
+	if why := s.started(settings); why != nil {
+		return nil, "protocol", &startupError{why.code, why.text, why.hint}
 	}
-	delete(settings, "sekisho.purpose")
 	delete(settings, "tcp_user_timeout")
 	if v, ok := settings["fallback_application_name"]; ok {
 		delete(settings, "fallback_application_name")
@@ -351,12 +350,10 @@ func (g *Gate) admitClient(ctx context.Context, conn net.Conn, h *hello, a *arri
 			settings["application_name"] = v
 		}
 	}
-	s = &session{
-		g: g, client: conn, role: &role, roleName: p.Role, route: &route{role.Login, settings}, relays: g.transparent(),
-		principal: g.vault.Space("staff").OfText([]byte(user)),
-		out:       newOutbox(conn), log: g.log.With("endpoint", a.endpoint, "role", p.Role),
-		stmts: map[string]*prepared{}, portals: map[string]*portal{}, hidden: map[string]*byName{},
-	}
+	s.client, s.route, s.relays = conn, &route{role.Login, settings}, g.transparent()
+	s.principal = g.vault.Space("staff").OfText([]byte(user))
+	s.out, s.log = newOutbox(conn), g.log.With("endpoint", a.endpoint, "role", p.Role)
+	s.stmts, s.portals, s.hidden = map[string]*prepared{}, map[string]*portal{}, map[string]*byName{}
 	first := g.templates.get(s.route.key(), time.Now())
 	if first == nil || !s.route.mayWait() {
 		if first, err = s.reachUpstream(ctx); err != nil {
@@ -376,7 +373,9 @@ func (g *Gate) admitClient(ctx context.Context, conn net.Conn, h *hello, a *arri
 		Endpoint: a.endpoint, Verified: a.verified, Address: a.address,
 	}
 	s.asking.Place = g.conf.Policy.PlaceOf(a.address)
-	s.serves(purpose)
+	s.latestOf = s.first.now
+	s.latest, _ = s.says(&s.first.now, nil)
+	s.serves(s.latest)
 	s.out.refused = func() { g.sick.Store(true) }
 	s.out.over = func() { s.server.Close() }
 	s.out.leftOut = func(numbers []uint64, released uint64) {

@@ -31,7 +31,7 @@ type chunk struct {
 // access adds an empty Access to the chunk's entries.
 func (c *chunk) access() *sekisho.Access {
 	n := len(c.bodies)
-	if n == len(c.spare) {
+	for n >= len(c.spare) { // not all of bodies are of spare
 		c.spare = append(c.spare, new(sekisho.Access))
 	}
 	a := c.spare[n]

@@ -37,7 +37,7 @@ type plan struct {
 	statement uint32      // of a refused text: its ordinal, 0 if it cannot be read
 	speak     *refusal    // the gate cannot read it: only the server may say what is wrong with it; this if it finds nothing wrong
 	changes   bool        // it may change the catalog
-	purpose   *string     // it sets the session's purpose
+	states    bool        // it sets what the session states
 	encodes   bool        // it may change the client's encoding
 	refers    bool        // it runs what SQL gave a name to
 	gives     []*stmtPlan // of stmts, those that give a name by SQL
@@ -69,6 +69,7 @@ type stmtPlan struct {
 	skip      *stmt.Skip         // of the first rows, which the statement as the client wrote it does not show
 	header    bool               // COPY … HEADER
 	csv       bool               // COPY in CSV, not in text format
+	effect    *effect            // on what the session has stated; nil for none
 	names     string             // SQL-level PREPARE or DECLARE: the kind and the name
 
 	insertAt, insertLen int  // where and how much, for error positions
@@ -125,9 +126,14 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 			p.gives = append(p.gives, sp)
 			keep = false
 		}
-		if refused := s.purposeOf(st, p); refused != nil {
-			p.refuse = refused
+		effect, ok := effectOf(st)
+		if !ok {
+			p.refuse = &refusal{code: "22023", reason: "stated", text: "the gate cannot tell what this makes of its own settings", hint: "Use SET, SET LOCAL or SELECT set_config(…) alone, of sekisho.purpose, sekisho.user or sekisho.terminal, with a constant or a parameter."}
 			return p, false
+		}
+		if sp.effect = effect; effect != nil {
+			p.states = p.states || len(effect.set) > 0
+			keep = keep && !effect.says(forWhom) && !effect.says(fromWhere) // each time another one
 		}
 		mode := s.role.modeFor(j.Tables)
 		switch j.Kind {
@@ -260,19 +266,14 @@ func encodes(st *stmt.Statement) bool {
 		return true
 	}
 	for _, set := range st.Settings {
+		if strings.HasPrefix(set.Name, catalog.Own) {
+			continue
+		}
 		if !set.Known && !set.Default || set.Name == "" || strings.EqualFold(set.Name, "client_encoding") {
 			return true
 		}
 	}
 	return st.Inner != nil && encodes(st.Inner)
-}
-
-// states takes the purpose that a text sets, for itself and what follows.
-func (s *session) states(p *plan) {
-	if p.purpose == nil {
-		return
-	}
-	s.serves(*p.purpose)
 }
 
 // applied notes what a text that is on its way does to the session.
@@ -296,29 +297,6 @@ func (s *session) applied(p *plan) {
 		}
 		s.names.Unlock()
 	}
-}
-
-// purposeOf takes SET sekisho.purpose out of a statement.
-func (s *session) purposeOf(st *stmt.Statement, p *plan) *refusal {
-	for _, set := range st.Settings {
-		if !strings.EqualFold(set.Name, "sekisho.purpose") {
-			continue
-		}
-		stated := ""
-		if !set.Default {
-			if !set.Known || len(set.Values) != 1 {
-				return &refusal{code: "22023", reason: "purpose", text: "sekisho.purpose must be set to a constant"}
-			}
-			stated = set.Values[0]
-		}
-		purpose, err := s.role.purpose(stated)
-		var se *startupError
-		if errors.As(err, &se) {
-			return &refusal{code: se.code, reason: "purpose", text: se.text, hint: se.hint}
-		}
-		p.purpose = &purpose
-	}
-	return nil
 }
 
 // describe makes the description of a statement's rows from the server's own.
@@ -473,13 +451,13 @@ func (sp *stmtPlan) observed(d *desc, fields []origin, g *Gate) []catalog.Origin
 
 // recordAnyRow appends, durably, that every customer of these tables may have
 // been reached. known: it is known before the statement runs.
-func (g *Gate) recordAnyRow(s *session, sp *stmtPlan, number uint64, stated uint32, known bool) error {
+func (g *Gate) recordAnyRow(s *session, sp *stmtPlan, number uint64, by *said, known bool) error {
 	j := sp.judgement
 	spaces := j.Spaces
 	if len(spaces) == 0 {
 		spaces = g.plans.catalog().Subjects()
 	}
-	if why := s.chargeAny(sp, spaces, stated, known); why != nil {
+	if why := s.chargeAny(sp, spaces, by, known); why != nil {
 		return overBudget{why}
 	}
 	bodies := make([]sekisho.Body, 0, len(spaces))
@@ -490,9 +468,9 @@ func (g *Gate) recordAnyRow(s *session, sp *stmtPlan, number uint64, stated uint
 		}
 		bodies = append(bodies, &sekisho.Access{
 			Session: s.id.Load(), Shape: seq, Number: number, Class: sekisho.AnyRow,
-			Purpose: stated, Reach: g.populationOf(space),
+			Purpose: by.purpose, Reach: g.populationOf(space),
 		})
 	}
-	_, err := g.append(bodies...)
+	_, err := g.append(s.explain(by, number, bodies...)...)
 	return err
 }

@@ -138,7 +138,7 @@ func (g *Gate) planMasked(s *session, text string, masks act.Masks, t *strand) *
 // forText is the plan for another text of the same shape, or nil if that is
 // not certain to be right.
 func (p *plan) forText(text, shape string) *plan {
-	if p.refuse != nil || p.speak != nil || p.changes || p.purpose != nil || p.encodes || p.refers || len(p.stmts) != 1 {
+	if p.refuse != nil || p.speak != nil || p.changes || p.states || p.encodes || p.refers || len(p.stmts) != 1 {
 		return nil
 	}
 	if p.stmts[0].skip != nil {

@@ -204,7 +204,7 @@ func (r *replies) anyRow(w *want, sp *stmtPlan, d *desc, from, to int) error {
 		if u.number == 0 {
 			u.number = r.s.number.Add(1)
 		}
-		if err := r.recordAnyRow(sp, u.number, u.stated); err != nil {
+		if err := r.recordAnyRow(sp, u.number, u.by); err != nil {
 			return r.cut(w, refusalFor(err))
 		}
 		u.recorded = true
@@ -217,7 +217,7 @@ func (r *replies) anyRow(w *want, sp *stmtPlan, d *desc, from, to int) error {
 // anybody's. Where an outer join gives no row the key is missing too, and that
 // cannot be told from a row whose key is not there.
 func (r *replies) nobody(w *want, sp *stmtPlan, u *run) error {
-	if err := r.recordAnyRow(sp, r.s.number.Add(1), u.stated); err != nil {
+	if err := r.recordAnyRow(sp, r.s.number.Add(1), u.by); err != nil {
 		return err
 	}
 	u.nobody = true
@@ -225,10 +225,10 @@ func (r *replies) nobody(w *want, sp *stmtPlan, u *run) error {
 }
 
 // recordAnyRow is Gate.recordAnyRow for the server side.
-func (r *replies) recordAnyRow(sp *stmtPlan, number uint64, stated uint32) (err error) {
+func (r *replies) recordAnyRow(sp *stmtPlan, number uint64, by *said) (err error) {
 	r.t.wait(func() {
 		if err = r.s.announce(); err == nil {
-			err = r.s.g.recordAnyRow(r.s, sp, number, stated, false)
+			err = r.s.g.recordAnyRow(r.s, sp, number, by, false)
 		}
 	})
 	return err

@@ -36,11 +36,8 @@ type ruling struct {
 }
 
 // asks fills in what the policy is asked about one statement of the session.
-func (s *session) asks(r *act.Request, sp *stmtPlan, purpose *string) {
+func (s *session) asks(r *act.Request, sp *stmtPlan) {
 	*r = s.asking
-	if purpose != nil {
-		r.Purpose = *purpose
-	}
 	r.Time = sekisho.At(s.g.conf.Now())
 	r.Verb, r.Tables, r.Categories = sp.judgement.Verb, sp.judgement.Tables, sp.asked
 	if by := s.g.rules.postures.Load(); by != nil && r.Verified {
@@ -65,7 +62,7 @@ func (s *session) rule(p *plan, may bool, t *strand) (*plan, rulings) {
 			continue
 		}
 		var r act.Request
-		s.asks(&r, sp, p.purpose)
+		s.asks(&r, sp)
 		d := sp.memo.Decide(policy, &r)
 		if d.Effect == act.Allow {
 			continue

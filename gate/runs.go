@@ -13,7 +13,7 @@ import (
 // A run is an access under way: one statement's, or one portal's.
 type run struct {
 	number   uint64
-	stated   uint32 // purpose
+	by       *said
 	d        *desc
 	open     bool  // an Access with More set has been made, and none without
 	recorded bool  // as any-row
@@ -39,12 +39,12 @@ func (r *replies) runningFor(w *want) *run {
 func (r *replies) begin(w *want, d *desc) *run {
 	if w.portal != nil {
 		if w.portal.run == nil {
-			w.portal.run = (&run{number: w.number, stated: w.stated, d: d, skip: w.skips(), limit: r.limits(w), accounts: r.accountsFor(d, w.stated)}).bounded(w.rules.one)
+			w.portal.run = (&run{number: w.number, by: w.by(), d: d, skip: w.skips(), limit: r.limits(w), accounts: r.accountsFor(d, w.by())}).bounded(w.rules.one)
 		}
 		return w.portal.run
 	}
 	if r.s.running == nil {
-		r.s.running = (&run{number: w.number + uint64(w.at), stated: w.stated, d: d, skip: w.skips(), limit: r.limits(w), accounts: r.accountsFor(d, w.stated)}).bounded(w.rules.at(w.at))
+		r.s.running = (&run{number: w.number + uint64(w.at), by: w.by(), d: d, skip: w.skips(), limit: r.limits(w), accounts: r.accountsFor(d, w.by())}).bounded(w.rules.at(w.at))
 	}
 	return r.s.running
 }
@@ -54,16 +54,19 @@ func (r *replies) begin(w *want, d *desc) *run {
 func (r *replies) entries(u *run) []sekisho.Body {
 	d, c := u.d, r.c
 	if n := len(c.bodies) - len(d.shapes); n >= 0 {
-		if a := c.bodies[n].(*sekisho.Access); a.Number == u.number && a.Shape == d.shapes[0].seq {
+		if a, ok := c.bodies[n].(*sekisho.Access); ok && a.Number == u.number && a.Shape == d.shapes[0].seq {
 			return c.bodies[n:]
 		}
+	}
+	if !u.open && u.by.behalf != nil {
+		c.bodies = append(c.bodies, r.s.behalf(u.by, u.number)) // in front of what it explains, and in one group with it
 	}
 	at := len(c.bodies)
 	c.marks = append(c.marks, mark{at: r.w, is: markRows, body: at})
 	for i := range d.shapes {
 		a := c.access()
 		a.Session, a.Shape, a.Number = r.s.id.Load(), d.shapes[i].seq, u.number
-		a.Class, a.More, a.Purpose = sekisho.Exact, true, u.stated
+		a.Class, a.More, a.Purpose = sekisho.Exact, true, u.by.purpose
 	}
 	if !u.open {
 		u.open = true
@@ -159,7 +162,7 @@ func (r *replies) recordError(w *want, body []byte) *refusal {
 	if w.number == 0 || r.runningFor(w) != nil {
 		number = s.number.Add(1)
 	}
-	if err := r.recordAnyRow(sp, number, w.stated); err != nil {
+	if err := r.recordAnyRow(sp, number, w.by()); err != nil {
 		return refusalFor(err)
 	}
 	// The error is what is released, and it answers for every row: nothing of

@@ -22,16 +22,17 @@ import (
 // place: buf[:w] has been decided on, buf[scan:n] has been read and not looked
 // at. What is left out or shortened makes the gap between.
 type replies struct {
-	s      *session
-	t      *strand
-	c      *chunk
-	w      int
-	scan   int
-	n      int
-	pass   int   // bytes of a large unprotected message that are still to come
-	midRow bool  // the last message was a row: more will follow
-	rows   *want // what that row answered, which is what the next one answers
-	fd     int   // of the upstream socket, to ask whether more is there; -1 unknown
+	s       *session
+	t       *strand
+	c       *chunk
+	w       int
+	scan    int
+	n       int
+	pass    int     // bytes of a large unprotected message that are still to come
+	stating stating // what the session has stated, as the server has it
+	midRow  bool    // the last message was a row: more will follow
+	rows    *want   // what that row answered, which is what the next one answers
+	fd      int     // of the upstream socket, to ask whether more is there; -1 unknown
 
 	cutting  bool          // the rest of this cycle is left out: the client has been told of an error
 	effects  bool          // of that cycle: something may have been changed by it
@@ -53,7 +54,7 @@ type replies struct {
 var be = binary.BigEndian
 
 func (s *session) serverLoop(t *strand) error {
-	r := &replies{s: s, t: t, stmts: map[string]*prepared{}, portals: map[string]*portal{}, c: newChunk(smallChunk), fd: rawFD(s.server)}
+	r := &replies{s: s, t: t, stating: s.first.clone(), stmts: map[string]*prepared{}, portals: map[string]*portal{}, c: newChunk(smallChunk), fd: rawFD(s.server)}
 	defer func() {
 		if r.stopping != nil {
 			r.stopping.Stop() // whoever ends the session cancels what runs
@@ -368,6 +369,7 @@ func (r *replies) message(typ byte, from, to int) error {
 		if w.typ == 'Q' && w.plan != nil && w.refuse == nil && !w.failed && w.statement() != nil && !w.statement().blind {
 			return fmt.Errorf("%w: it is ready before it has answered", errServerProtocol)
 		}
+		r.statesReady(body[0])
 		s.wants.pop()
 		s.wants.encoding(s.utf8.Load(), body[0] == 'I')
 		return r.cycleEnds(from, to, body[0])
@@ -466,6 +468,9 @@ func (r *replies) message(typ byte, from, to int) error {
 			s.wants.copyEnded()
 		}
 		w.copyOut = false
+		if typ == 'C' {
+			r.states(w, sp)
+		}
 		if w.skipped > 0 && typ == 'C' && !r.cutting {
 			tag, err := tagWithout(body, w.skipped)
 			if err != nil {
@@ -492,6 +497,7 @@ func (r *replies) message(typ byte, from, to int) error {
 		if w.typ != 'E' {
 			return wrong()
 		}
+		r.states(w, sp)
 		s.wants.pop()
 		return pass()
 	case 'H':
@@ -595,12 +601,13 @@ func (r *replies) errorReply(w *want, from, to int) error {
 	if w == nil {
 		return fmt.Errorf("%w: an error that nothing caused", errServerProtocol)
 	}
+	r.statesFail()
 	var out []byte
 	switch {
 	case w.refuse != nil:
 		out = appendError(nil, "ERROR", w.refuse)
 		if w.late {
-			s.refused(w.refuse, s.number.Add(1), w.plan.statement, r.t)
+			s.refused(w.refuse, s.number.Add(1), w.plan.statement, w.by(), r.t)
 		}
 	case r.tells(w):
 		at, shift := 0, 0

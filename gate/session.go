@@ -40,11 +40,16 @@ type session struct {
 
 	// id is the sequence number of the SessionOpened entry; 0 while the ledger
 	// does not take it, and then nothing protected is answered.
-	id      atomic.Uint64
-	utf8    atomic.Bool   // the client's encoding, as the server last reported it
-	number  atomic.Uint64 // of the latest statement over protected data
-	purpose uint32        // of the client side alone: ordinal in "purpose"; see serves
-	asking  act.Request   // of the client side alone: what the policy is asked about this session and its purpose
+	id       atomic.Uint64
+	utf8     atomic.Bool   // the client's encoding, as the server last reported it
+	number   atomic.Uint64 // of the latest statement over protected data
+	speaks   SpeaksFor
+	tracks   bool                    // it may state something: the settings are followed
+	first    stating                 // as stated while connecting
+	settled  atomic.Pointer[stating] // as the server has them; immutable
+	latest   *said                   // of the client side alone, like the next one: what was stated last,
+	latestOf [settings]value         // and by which settings
+	asking   act.Request             // of the client side alone: what the policy is asked about this session and its purpose
 
 	// names of the client's prepared statements and portals. The client side
 	// sets them, the server side takes them back after an error.
@@ -85,6 +90,7 @@ type prepared struct {
 	name  string
 	plan  *plan
 	stmt  *stmtPlan
+	tags  *tags                // its text says what it is for
 	types []byte               // of parameters that its Parse stated, where an approval may be bound to them
 	sql   bool                 // made by SQL, and so not confirmed by a ParseComplete
 	desc  atomic.Pointer[desc] // from the server's description, when it came
@@ -93,14 +99,16 @@ type prepared struct {
 // portal is a bound statement.
 type portal struct {
 	ps      *prepared
-	formats []int16 // of the results, as the client sent them
-	run     *run    // of the server side alone
-	number  uint64  // of the client side alone: recorded as any-row when it was bound, and not executed since; else 0
-	skip    int64   // how many of the first rows OFFSET skips
-	asked   bool    // of the client side alone: it has been executed
-	values  []byte  // what was bound, where an approval may be bound to it
-	long    bool    // it was too long for that
-	strange bool    // of the server side alone: bound to another statement than the client side took it for
+	formats []int16  // of the results, as the client sent them
+	run     *run     // of the server side alone
+	number  uint64   // of the client side alone: recorded as any-row when it was bound, and not executed since; else 0
+	skip    int64    // how many of the first rows OFFSET skips
+	asked   bool     // of the client side alone: it has been executed
+	values  []byte   // what was bound, where an approval may be bound to it
+	long    bool     // it was too long for that
+	texts   [][]byte // of the parameters, where one of them states something
+	stated  bool     // of the server side alone: what it states has been taken
+	strange bool     // of the server side alone: bound to another statement than the client side took it for
 }
 
 // ride has a loop serve the session, if it can: without TLS on either side.
@@ -309,21 +317,21 @@ func (s *session) announce() error {
 	if err != nil {
 		return fmt.Errorf("recording the session: %w", err)
 	}
+	if s.speaks.any() {
+		if _, err := s.g.append(&sekisho.OnBehalf{Session: id.Seq}); err != nil {
+			return fmt.Errorf("recording that the session works for others: %w", err)
+		}
+	}
 	s.id.Store(id.Seq)
 	return nil
 }
 
-// serves says what the session works for from here on; "" is nothing stated.
-func (s *session) serves(purpose string) {
-	s.purpose, s.asking.Purpose = 0, purpose
-	if purpose != "" {
-		s.purpose = s.g.vault.Space("purpose").OfText([]byte(purpose))
-	}
-}
+// serves says what the next statement is for.
+func (s *session) serves(by *said) { s.asking.Purpose = by.what }
 
 // refused records that a statement was turned away. The client is refused
 // whether or not the ledger takes the entry.
-func (s *session) refused(why *refusal, number uint64, statement uint32, t *strand) {
+func (s *session) refused(why *refusal, number uint64, statement uint32, by *said, t *strand) {
 	if why.recorded && why.ruled == nil {
 		return
 	}
@@ -335,16 +343,16 @@ func (s *session) refused(why *refusal, number uint64, statement uint32, t *stra
 	}
 	entry := &sekisho.Refused{Session: s.id.Load(), Number: number, Statement: statement, Tables: why.tables, SQLState: why.code, Reason: why.reason}
 	if why.ruled == nil {
-		s.g.note(entry)
+		s.g.note(s.explain(by, number, entry)...)
 		return
 	}
 	ruled := *why.ruled
 	ruled.Session, ruled.Number = entry.Session, number
 	if why.recorded {
-		s.g.note(&ruled)
+		s.g.note(s.explain(by, number, &ruled)...)
 		return
 	}
-	s.g.noteAll(&ruled, entry)
+	s.g.note(s.explain(by, number, &ruled, entry)...)
 }
 
 // cancelUpstream asks the server to stop what this session is doing. On return
@@ -406,11 +414,8 @@ var (
 
 // note hands an entry to the ledger without waiting for it. What it says has
 // happened already, or must happen whether or not it can be recorded.
-func (g *Gate) note(b sekisho.Body) { g.noteAll(b) }
-
-// noteAll is note for several entries, which are taken as one.
-func (g *Gate) noteAll(bodies ...sekisho.Body) {
-	g.ledger.Submit(&ledger.Request{Bodies: bodies, Done: func(_ sekisho.ID, err error) {
+func (g *Gate) note(b ...sekisho.Body) {
+	g.ledger.Submit(&ledger.Request{Bodies: b, Done: func(_ sekisho.ID, err error) {
 		if err != nil {
 			g.sick.Store(true)
 		}

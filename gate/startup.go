@@ -212,7 +212,7 @@ var startupSettings = map[string]bool{
 	"idle_in_transaction_session_timeout": true, "idle_session_timeout": true, "geqo": true, "jit": true, "work_mem": true,
 	"default_transaction_read_only": true, "default_transaction_isolation": true, "lc_messages": true, "lc_monetary": true,
 	"lc_numeric": true, "lc_time": true, "tcp_user_timeout": true, "fallback_application_name": true,
-	"sekisho.purpose": true,
+	"sekisho.purpose": true, "sekisho.user": true, "sekisho.terminal": true,
 }
 
 // newest is the latest minor version of protocol 3 that the gate speaks.

@@ -21,7 +21,7 @@ type want struct {
 	refuse *refusal  // what stands in the server's stead when it fails: this message was poisoned
 	speak  *refusal  // P of a text that the gate cannot read: only an error may come
 	number uint64    // E and Q over protected data: of the first statement, in its session
-	stated uint32    // E and Q over protected data: the purpose, an ordinal in "purpose"
+	said   []*said   // what each of its statements was made for
 	undo   func()    // takes back what sending it changed in the session's names
 
 	skipped int64 // E, Q: rows of the running statement that the client has not been given, because of OFFSET
