@@ -48,7 +48,7 @@ func (s *session) masked(p *plan, t *strand) *plan {
 			continue
 		}
 		var r act.Request
-		s.asks(&r, sp, p.purpose)
+		s.asks(&r, sp)
 		due = due.With(sp.memo.Decide(policy, &r).Masks)
 	}
 	if due == p.masks {
