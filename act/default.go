@@ -16,6 +16,16 @@ const (
 //go:embed default
 var defaults embed.FS
 
+// DefaultNames are the roles, purposes and posts of which the shipped policies
+// speak.
+func DefaultNames() Names {
+	return Names{
+		Roles:    []string{"airport", "analyst", "application", "batch", "call_centre", "dba", "travel_consultant"},
+		Purposes: []string{"booking", "mailing", "maintenance", "statement", "statistics", "support", "travel_document_check"},
+		Posts:    []string{"contractor", "service"},
+	}
+}
+
 // Default gives the policies that sekisho ships, for an airline or a travel
 // agency, and the tables of their tests.
 func Default() (policies, tables []File, err error) {

@@ -228,3 +228,25 @@ func FuzzTable(f *testing.F) {
 		}
 	})
 }
+
+// The names of which the shipped policies speak are exactly those that are said.
+func TestDefaultNames(t *testing.T) {
+	policies, _, err := Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := DefaultNames()
+	if _, err := Load(Config{Known: names}, policies...); err != nil {
+		t.Error(err)
+	}
+	for _, list := range []*[]string{&names.Roles, &names.Purposes, &names.Posts} {
+		for i, name := range *list {
+			all := *list
+			*list = append(append([]string{}, all[:i]...), all[i+1:]...)
+			if _, err := Load(Config{Known: names}, policies...); err == nil {
+				t.Errorf("no policy speaks of %s", name)
+			}
+			*list = all
+		}
+	}
+}

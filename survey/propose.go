@@ -344,9 +344,24 @@ func (p *Plan) Catalog() (c catalog.Config) {
 		for _, col := range t.Columns {
 			columns[col.Column.Name] = col.Category.String()
 		}
-		c.Tables = append(c.Tables, catalog.Table{Name: t.Full(), Subject: t.Subject, Key: t.Key, Columns: columns})
+		c.Tables = append(c.Tables, catalog.Table{Name: t.Full(), Subject: t.Subject, Key: t.Key, Columns: columns, Masks: t.masks()})
 	}
 	return c
+}
+
+// masks says what may still be seen of the columns of which that is certain.
+func (t *Protected) masks() (masks map[string]string) {
+	for _, c := range t.Columns {
+		form := map[Kind]string{"email": "email", "phone": "phone", "person_name": "name", "person_name_latin": "name", "person_name_kana": "name"}[c.Kind]
+		if form == "" || c.Confidence < .8 || c.Category == sekisho.Unclassified {
+			continue
+		}
+		if masks == nil {
+			masks = map[string]string{}
+		}
+		masks[c.Column.Name] = form
+	}
+	return masks
 }
 
 // roster names columns of the subject's own table by which recovered files are

@@ -13,7 +13,11 @@ import (
 	"strings"
 
 	"sekisho"
+	"sekisho/act"
 )
+
+// PolicyDir is where the policy lies, beside the config.
+const PolicyDir = "policy"
 
 // Write writes the plan as a whole sekisho.yaml: every guess with its
 // confidence and reasons as a comment, the gate in observe mode. It holds names
@@ -88,6 +92,19 @@ func (p *Plan) writeGate(y *yamlWriter, from Where, w *Words) {
 		y.comment(1, line)
 	}
 	y.line(1, "principals: []")
+	for _, line := range strings.Split(w.Say("file.policy"), "|") {
+		y.comment(1, line)
+	}
+	y.line(1, "policy:")
+	y.line(2, "dir: %s", PolicyDir)
+	y.comment(2, w.Say("file.office"))
+	y.line(2, "office: []")
+	y.comment(2, w.Say("file.known"))
+	y.line(2, "known:")
+	names := act.DefaultNames()
+	y.line(3, "roles: [%s]", strings.Join(names.Roles, ", "))
+	y.line(3, "purposes: [%s]", strings.Join(names.Purposes, ", "))
+	y.line(3, "posts: [%s]", strings.Join(names.Posts, ", "))
 	y.line(0, "")
 }
 
@@ -165,6 +182,15 @@ func (p *Plan) writeTable(y *yamlWriter, t *Protected, w *Words) {
 			note = w.Say("file.question")
 		}
 		y.line(4, "%s: %s  # %s", scalar(c.Column.Name), c.Category, note)
+	}
+	masks := t.masks()
+	if len(masks) == 0 {
+		return
+	}
+	y.comment(3, w.Say("file.masks"))
+	y.line(3, "masks:")
+	for _, col := range slices.Sorted(maps.Keys(masks)) {
+		y.line(4, "%s: %s", scalar(col), masks[col])
 	}
 }
 

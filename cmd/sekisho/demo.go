@@ -203,6 +203,9 @@ func (d *demonstration) config(cluster *demo.Cluster) (l login, err error) {
 			return l, err
 		}
 	}
+	if err := keepPolicy(filepath.Join(d.dir, "policy")); err != nil {
+		return l, err
+	}
 	text := strings.NewReplacer(
 		"$CERT", cert, "$KEY", key, "$SOCKET", cluster.SocketDir(), "$PORT", strconv.Itoa(cluster.Port()), "$DATABASE", demo.Database,
 		"$READER", demo.Reader, "$CALL_CENTRE", demo.CallCentre, "$BATCH", demo.Batch, "$ANALYST", demo.Analyst,

@@ -34,16 +34,35 @@ func TestDemoAnswers(t *testing.T) {
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	lines := bufio.NewReader(out)
+	psql, member := "", ""
 	for {
 		line, err := lines.ReadString('\n')
 		if err != nil {
 			t.Fatalf("before it was up: %v\n%s", err, r.said.String())
+		}
+		if at := strings.TrimSpace(line); strings.HasPrefix(at, "PGPASSFILE=") {
+			psql = at
+		} else if _, no, ok := strings.Cut(at, "where member_no = "); ok {
+			member = strings.TrimSuffix(no, ";")
 		}
 		if strings.HasPrefix(line, "Ctrl-C ends everything") {
 			break
 		}
 	}
 	go io.Copy(io.Discard, lines)
+
+	// What the demo invites to works, and the shipped policy decides.
+	for sql, want := range map[string]string{
+		"select name_kanji, email, address from crm.member where member_no = " + member: "|",
+		"select passport_no from crm.passport limit 1":                                  "*",
+		"select password_hash from crm.credential limit 1":                              "passwords and payment data are never shown to, or changed by, people / パスワード",
+		"select member_no from crm.member order by member_no":                           "the call centre reads at most 500 rows in one statement",
+	} {
+		said, err := exec.Command("sh", "-c", psql+" -XAtc '"+sql+"'").CombinedOutput()
+		if !strings.Contains(string(said), want) {
+			t.Errorf("%s: %v: %.300s", sql, err, said)
+		}
+	}
 
 	drill := filepath.Join(dir, "var", "drill-jal-2014")
 	said, err := r.sekisho("impact", "--ledger", drill, "--endpoint", "pc-0417", "--since", "2014-08-18", "--until", "2014-09-23", "--list", "suspected")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -25,7 +26,8 @@ func initCommand() *cobra.Command {
 		Long: `Looks at the tables, types, comments and foreign keys of a database, and at a
 sample of its values, and writes a commented sekisho.yaml: who the people are,
 which tables lead to them, what each column holds, each guess with its confidence
-and its reasons. The gate in it stands in observe mode.
+and its reasons. The gate in it stands in observe mode. The shipped policy is written to the
+directory policy beside it, if there is none.
 
 It only reads, a bounded sample of each table with a time limit for each
 statement, in transactions that cannot write. No value is printed, logged or
@@ -103,6 +105,9 @@ func (l *lookAt) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	if err := writeNew(l.out, text.Bytes(), l.force); err != nil {
+		return err
+	}
+	if err := keepPolicy(filepath.Join(filepath.Dir(l.out), survey.PolicyDir)); err != nil {
 		return err
 	}
 	printSummary(out, report, db.Where().Database, l.out, w)

@@ -48,6 +48,9 @@ func TestInit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if said, err := r.sekisho("policy", "check", "--config", path); err != nil || !strings.Contains(said, "of which 0 fail") {
+		t.Errorf("the policy beside the new config: %v: %s", err, said)
+	}
 	asJSON, err := r.sekisho("init", dsn, "--json")
 	if err != nil || !json.Valid([]byte(asJSON)) {
 		t.Errorf("--json: %v: %.300s", err, asJSON)

@@ -33,23 +33,37 @@ func policyInitCommand() *cobra.Command {
 		Short: "Write the shipped policy, its tests and its schema to a new directory, to begin with",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			policies, tables, err := act.Default()
-			if err != nil {
-				return err
-			}
-			if err := os.Mkdir(args[0], 0o755); err != nil {
-				return fmt.Errorf("making a directory for the policy: %w", err)
-			}
-			for _, f := range append(append(policies, tables...), act.File{Name: schemaName, Text: []byte(act.Schema)}) {
-				name := filepath.Join(args[0], filepath.Base(f.Name))
-				if err := os.WriteFile(name, f.Text, 0o644); err != nil {
-					return fmt.Errorf("writing the policy: %w", err)
-				}
-				fmt.Fprintln(cmd.OutOrStdout(), name)
-			}
-			return nil
+			return writePolicy(args[0], cmd.OutOrStdout())
 		},
 	}
+}
+
+// writePolicy writes the shipped policy to a new directory, and says each
+// file's name.
+func writePolicy(dir string, out io.Writer) error {
+	policies, tables, err := act.Default()
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return fmt.Errorf("making a directory for the policy: %w", err)
+	}
+	for _, f := range append(append(policies, tables...), act.File{Name: schemaName, Text: []byte(act.Schema)}) {
+		name := filepath.Join(dir, filepath.Base(f.Name))
+		if err := os.WriteFile(name, f.Text, 0o644); err != nil {
+			return fmt.Errorf("writing the policy: %w", err)
+		}
+		fmt.Fprintln(out, name)
+	}
+	return nil
+}
+
+// keepPolicy writes the shipped policy where there is none yet.
+func keepPolicy(dir string) error {
+	if _, err := os.Lstat(dir); err == nil {
+		return nil
+	}
+	return writePolicy(dir, io.Discard)
 }
 
 // policyFlags are those of every command that reads a policy.
