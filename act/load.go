@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -130,6 +131,16 @@ func (p *Policy) Rules() []string {
 		ids[i] = r.id
 	}
 	return ids
+}
+
+// Budgets lists the budgets of the rules, each once.
+func (p *Policy) Budgets() (list []Budget) {
+	for _, r := range p.rules {
+		if b := r.remedy.budget; b != (Budget{}) && !slices.Contains(list, b) {
+			list = append(list, b)
+		}
+	}
+	return list
 }
 
 // Load reads policies. It is strict: what it does not know is an error, which

@@ -1,6 +1,8 @@
 package budget
 
 import (
+	"slices"
+
 	"sekisho"
 )
 
@@ -18,21 +20,48 @@ type line struct {
 	key  key
 	h    *holder             // nil until something is charged
 	tell sekisho.BudgetState // not told yet; 0 for nothing
+
+	ruled bool // a policy asks for it, of this very holder
 }
 
 // Account gives the account for what somebody reads of a subject's data; nil if
-// no budget applies.
-func (b *Book) Account(who Holder, space string) *Account {
-	var a *Account
-	for _, r := range b.rules {
-		if !b.applies(r, who, space) {
-			continue
-		}
-		if a == nil {
-			a = &Account{book: b}
-		}
-		a.lines = append(a.lines, line{key: r.sharing(who, space)})
+// no budget applies. Limits are those that a policy's ruling asks for besides.
+func (b *Book) Account(who Holder, space string, limits ...Limit) *Account {
+	a := b.account(who, space)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range limits {
+		a = a.with(b, line{key: b.under(l).sharing(who, space), ruled: true})
 	}
+	return a
+}
+
+func (b *Book) account(who Holder, space string) (a *Account) {
+	for _, r := range b.rules {
+		if b.applies(r, who, space) {
+			a = a.with(b, line{key: r.sharing(who, space)})
+		}
+	}
+	return a
+}
+
+// foldedAccount is Account for the fold: whatever statement a rule is about, all
+// that its principal reads counts for it.
+func (b *Book) foldedAccount(who Holder, space string) *Account {
+	a := b.account(who, space)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.limits {
+		a = a.with(b, line{key: r.sharing(who, space)})
+	}
+	return a
+}
+
+func (a *Account) with(b *Book, l line) *Account {
+	if a == nil {
+		a = &Account{book: b}
+	}
+	a.lines = append(a.lines, l)
 	return a
 }
 
@@ -45,6 +74,7 @@ func (a *Account) open(at sekisho.Time) {
 			l.h = a.book.holder(l.key)
 		}
 		l.h.advance(l.h.rule.at(now))
+		l.h.ruled = l.h.ruled || l.ruled
 	}
 }
 
@@ -189,6 +219,7 @@ func (a *Account) Entries(session uint64) []sekisho.Body {
 // An Ending is a budget that has no room for what was asked.
 type Ending struct {
 	Budget
+	Limit bool // of a policy's rule
 	Used  uint64
 	Frees sekisho.Time // when there will be room for one customer more
 }
@@ -198,8 +229,10 @@ func (a *Account) Ending() Ending {
 	a.book.mu.Lock()
 	defer a.book.mu.Unlock()
 	if a.ended.h == nil {
-		return Ending{Budget: a.ended.key.rule.Budget}
+		return Ending{Budget: a.ended.key.rule.Budget, Limit: a.book.isLimit(a.ended.key.rule)}
 	}
 	h := a.ended.h
-	return Ending{Budget: h.rule.Budget, Used: uint64(h.used()), Frees: sekisho.Time(h.freesIn()) * h.rule.step}
+	return Ending{Budget: h.rule.Budget, Limit: a.book.isLimit(h.rule), Used: uint64(h.used()), Frees: sekisho.Time(h.freesIn()) * h.rule.step}
 }
+
+func (b *Book) isLimit(r *rule) bool { return !slices.Contains(b.rules, r) }

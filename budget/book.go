@@ -1,6 +1,7 @@
 package budget
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -14,11 +15,13 @@ import (
 // first entry of a ledger on. Its methods may be called from any goroutine, and
 // beside Apply.
 type Book struct {
-	rules []*rule
+	rules []*rule // of the config
 	name  func(space string, ordinal uint32) string
 
 	mu      sync.Mutex
-	now     sekisho.Time // the latest time that was spoken of
+	limits  map[Limit]*rule // of policies
+	added   int             // to limits, ever
+	now     sekisho.Time    // the latest time that was spoken of
 	holders map[key]*holder
 	order   []*holder // of holders, to look at one after the other
 	next    int       // of order
@@ -57,6 +60,7 @@ type Holder struct {
 // folded is an open session of the ledger.
 type folded struct {
 	Holder
+	added    int // Book.added when accounts were made
 	accounts []foldedAccount
 	odd      map[uint64]oddOne // statements of it, by their number
 }
@@ -93,15 +97,38 @@ type foldedAccount struct {
 // New makes an empty book. conf was checked. name gives the name of an ordinal
 // of the vault, "" if it has none; it must neither wait nor fail.
 func New(conf Config, name func(space string, ordinal uint32) string) *Book {
-	b := &Book{name: name, holders: map[key]*holder{}, sessions: map[uint64]*folded{}, shapes: map[uint64]string{}}
+	b := &Book{name: name, holders: map[key]*holder{}, limits: map[Limit]*rule{}, sessions: map[uint64]*folded{}, shapes: map[uint64]string{}}
 	for _, one := range conf {
-		limit := int(one.Customers)
-		b.rules = append(b.rules, &rule{
-			Budget: one, step: sekisho.Time(time.Duration(one.Within).Microseconds() / steps), limit: limit,
-			warnAt: max(1, (limit*int(one.Warn)+99)/100), most: 2*limit + 64,
-		})
+		b.rules = append(b.rules, newRule(one))
 	}
 	return b
+}
+
+func newRule(one Budget) *rule {
+	limit := int(one.Customers)
+	return &rule{
+		Budget: one, step: sekisho.Time(time.Duration(one.Within).Microseconds() / steps), limit: limit,
+		warnAt: max(1, (limit*int(one.Warn)+99)/100), most: 2*limit + 64,
+	}
+}
+
+// Under has the book count for a limit of a policy from here on: before the
+// past is folded for those that are known then. A limit that comes later counts
+// from when it came, until the next start.
+func (b *Book) Under(l Limit) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.under(l)
+}
+
+func (b *Book) under(l Limit) *rule {
+	r := b.limits[l]
+	if r == nil {
+		r = newRule(l.budget())
+		b.limits[l] = r
+		b.added++
+	}
+	return r
 }
 
 // keepAll has the book count on beyond a limit, however much memory that takes.
@@ -120,12 +147,18 @@ func (b *Book) Ahead() {
 	b.ahead = true
 }
 
-// Budgets gives the config.
+// Budgets gives the config, and after it the limits of policies.
 func (b *Book) Budgets() Config {
 	conf := Config{}
 	for _, r := range b.rules {
 		conf = append(conf, r.Budget)
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.limits {
+		conf = append(conf, r.Budget)
+	}
+	slices.SortFunc(conf[len(b.rules):], func(x, y Budget) int { return cmp.Compare(x.Name, y.Name) })
 	return conf
 }
 
@@ -134,7 +167,7 @@ func (b *Book) Name() string { return "budget" }
 
 // Apply folds one entry.
 func (b *Book) Apply(e *sekisho.Entry) {
-	if len(b.rules) == 0 {
+	if len(b.rules) == 0 && b.none() {
 		return
 	}
 	switch body := e.Body.(type) {
@@ -188,6 +221,12 @@ func (s *folded) account(b *Book, space string, odd oddOne, purpose uint32) *Acc
 	if odd.endpoint != "" {
 		who.Endpoint = odd.endpoint
 	}
+	b.mu.Lock()
+	added := b.added
+	b.mu.Unlock()
+	if s.added != added {
+		s.accounts, s.added = nil, added
+	}
 	for i := range s.accounts {
 		if f := &s.accounts[i]; f.who == who && f.space == space {
 			return f.account
@@ -196,7 +235,7 @@ func (s *folded) account(b *Book, space string, odd oddOne, purpose uint32) *Acc
 	if len(s.accounts) >= mostAccounts {
 		s.accounts = s.accounts[:0]
 	}
-	a := b.Account(who, space)
+	a := b.foldedAccount(who, space)
 	s.accounts = append(s.accounts, foldedAccount{space, who, a})
 	return a
 }
@@ -206,13 +245,13 @@ const mostAccounts = 32
 
 // reached notes what has been told already.
 func (b *Book) reached(at sekisho.Time, e *sekisho.BudgetReached) {
-	i := slices.IndexFunc(b.rules, func(r *rule) bool { return r.Name == e.Budget })
-	if i < 0 {
-		return
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	k := key{b.rules[i], e.Space, Holder{e.Principal, e.Role, e.Endpoint, e.Purpose}}
+	r := b.called(e.Budget)
+	if r == nil {
+		return
+	}
+	k := key{r, e.Space, Holder{e.Principal, e.Role, e.Endpoint, e.Purpose}}
 	if k != k.rule.sharing(k.Holder, k.space) {
 		return // it counted by something else then
 	}
@@ -221,6 +260,27 @@ func (b *Book) reached(at sekisho.Time, e *sekisho.BudgetReached) {
 	h.advance(h.rule.at(b.now))
 	h.tell()
 	h.over = h.over || e.State != sekisho.BudgetNear
+}
+
+func (b *Book) none() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.limits) == 0
+}
+
+// called is the rule of a name, or nil. The lock is held.
+func (b *Book) called(name string) *rule {
+	for _, r := range b.rules {
+		if r.Name == name {
+			return r
+		}
+	}
+	for _, r := range b.limits {
+		if r.Name == name {
+			return r
+		}
+	}
+	return nil
 }
 
 // latest is the time that it is: it never goes back, as in the ledger.

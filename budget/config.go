@@ -51,6 +51,22 @@ type Budget struct {
 	Ask string `yaml:"ask"`
 }
 
+// A Limit is a budget of a policy's rule: of each principal, for each subject.
+type Limit struct {
+	Customers uint64
+	Within    time.Duration
+}
+
+// budget is the limit as a budget of the config would say it.
+func (l Limit) budget() Budget {
+	return Budget{
+		Name: fmt.Sprintf("policy: %d in %s", l.Customers, Span(l.Within)), Per: []string{"principal"}, AtEnd: Cut, AnyRow: Refuse, Warn: 80,
+		Customers: uint32(min(l.Customers, mostCustomers)), Within: min(max(Span(l.Within), shortest), longest),
+	}
+}
+
+const mostCustomers = 1 << 30
+
 // Who selects accesses. Each is a list of names, in which * stands for any
 // letters; one of each list that is not empty must fit.
 type Who struct {
@@ -157,8 +173,8 @@ func (c Config) Check() error {
 		switch {
 		case b.Customers == 0:
 			return wrong("customers is missing: how many different ones, from 1 on")
-		case b.Customers > 1<<30:
-			return wrong("customers %d: the most is %d", b.Customers, 1<<30)
+		case b.Customers > mostCustomers:
+			return wrong("customers %d: the most is %d", b.Customers, mostCustomers)
 		case b.Within < shortest || b.Within > longest:
 			return wrong("within %s: give from %s to %s", b.Within, shortest, longest)
 		case b.AtEnd != Cut && b.AtEnd != Alert:

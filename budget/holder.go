@@ -29,6 +29,7 @@ type holder struct {
 	told   bool   // that it is nearly used
 	over   bool   // that it has ended
 	toldIn uint32 // the step in which that was told
+	ruled  bool   // of a policy's limit: a ruling has asked for it
 	gone   bool   // a later one stands in its place
 }
 

@@ -32,7 +32,7 @@ func (b *Book) Uses(at sekisho.Time) []Use {
 	list := []Use{}
 	for _, h := range b.order {
 		h.advance(h.rule.at(b.now))
-		if h.used() == 0 {
+		if h.used() == 0 || b.isLimit(h.rule) && !h.ruled {
 			continue
 		}
 		u := Use{

@@ -3,8 +3,10 @@ package gate
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"sekisho"
+	"sekisho/act"
 	"sekisho/budget"
 	"sekisho/permit"
 )
@@ -25,6 +27,7 @@ func (g *Gate) Budget(b *budget.Book) {
 type accounts struct {
 	d      *desc
 	holder budget.Holder
+	ruled  *act.Decision // whose limits are among them
 	of     []*budget.Account
 }
 
@@ -44,19 +47,23 @@ func (s *session) holder(by *said) budget.Holder {
 }
 
 // accountsFor gives the accounts of an access; nil if no budget applies to any
-// of its subjects.
-func (r *replies) accountsFor(d *desc, by *said) []*budget.Account {
+// of its subjects. of is what the policy said of it.
+func (r *replies) accountsFor(d *desc, by *said, of *ruling) []*budget.Account {
 	book := r.s.g.budgets
 	if book == nil || len(d.shapes) == 0 {
 		return nil
 	}
 	who := r.s.holder(by)
-	if c := &r.accounts; c.d == d && c.holder == who {
+	var ruled *act.Decision
+	if of != nil && len(of.Budgets) > 0 {
+		ruled = of.Decision
+	}
+	if c := &r.accounts; c.d == d && c.holder == who && c.ruled == ruled {
 		return c.of
 	}
-	r.accounts = accounts{d: d, holder: who}
+	r.accounts = accounts{d: d, holder: who, ruled: ruled}
 	for i := range d.shapes {
-		a := book.Account(who, d.shapes[i].space)
+		a := book.Account(who, d.shapes[i].space, limitsOf(ruled)...)
 		if a != nil && r.accounts.of == nil {
 			r.accounts.of = make([]*budget.Account, len(d.shapes))
 		}
@@ -65,6 +72,15 @@ func (r *replies) accountsFor(d *desc, by *said) []*budget.Account {
 		}
 	}
 	return r.accounts.of
+}
+
+func limitsOf(d *act.Decision) (list []budget.Limit) {
+	if d != nil {
+		for _, b := range d.Budgets {
+			list = append(list, budget.Limit{Customers: b.Customers, Within: b.Window})
+		}
+	}
+	return list
 }
 
 // beforeRow notes how many customers the run's entries have named so far.
@@ -104,7 +120,14 @@ func (r *replies) charge(w *want, sp *stmtPlan, u *run, entries []sekisho.Body) 
 				b := e.(*sekisho.Access)
 				b.Subjects = b.Subjects[:r.named[j]]
 			}
-			return budgetRefusal(a.Ending())
+			e := a.Ending()
+			why := budgetRefusal(e)
+			if of := u.ruling; e.Limit && of != nil {
+				hint := why.hint
+				why = r.s.ruled("policy_customers", act.Cap, sp, &of.asked, of.Decision)
+				why.hint = strings.TrimSpace(why.hint + " " + hint)
+			}
+			return why
 		}
 	}
 	return nil

@@ -375,3 +375,49 @@ func TestBudgetOfAPurpose(t *testing.T) {
 		t.Errorf("of another subject: %s", got)
 	}
 }
+
+// A policy's rule may ask for a budget. It is each principal's, for all that the
+// principal reads; the client reads the rule's words.
+func TestPolicyBudget(t *testing.T) {
+	_, policy := withPolicy(t, `
+@id("staff-reads")
+permit (principal in Role::"staff", action, resource);
+@id("ten-an-hour")
+@customers("10")
+@window("1h")
+@reason_en("ten members an hour are enough")
+@reason_ja("1 時間に 10 人までです")
+@hint_en("Go home.")
+@hint_ja("お帰りください。")
+forbid (principal in Role::"staff", action == Action::"read", resource == Category::"contact");
+`)
+	limit := budget.Limit{Customers: 10, Within: time.Hour}
+	h := newHouse(t, policy, func(o *options) { o.budgets, o.limits = budget.Config{}, []budget.Limit{limit} })
+	reads := func(what, sql string, want int) {
+		t.Helper()
+		got := h.raw("sato").run("Q " + sql)
+		if n := strings.Count(got, `D "m`) + strings.Count(got, `D "name`); n != want {
+			t.Errorf("%s: %d rows, want %d: %s", what, n, want, got)
+		}
+		if over := strings.Contains(got, "ten members an hour are enough") && strings.Contains(got, "Go home."); over != strings.Contains(got, "C42501") {
+			t.Errorf("%s: %s", what, got)
+		}
+	}
+	reads("addresses", "select email from crm.member where member_no <= 1006 order by member_no", 6)
+	h.stop()
+	h.open()
+	reads("names, which the rule is not about", "select name from crm.member where member_no between 1101 and 1102", 2)
+	reads("more addresses", "select email from crm.member where member_no <= 1020 order by member_no", 10-2) // two are gone for the names
+	reads("names again", "select name from crm.member where member_no between 1201 and 1230", 30)
+	h.stop()
+	if got := h.refusals(); !slices.Equal(got, []string{"policy_customers"}) {
+		t.Errorf("refused: %v", got)
+	}
+	if told := h.reached(); !slices.Contains(told, "policy: 10 in 1h ended 10/10") {
+		t.Errorf("told: %v", told)
+	}
+
+	// Without anybody who counts, nothing passes that the rule is about.
+	h = newHouse(t, policy)
+	reads("addresses that nobody counts", "select email from crm.member where member_no = 1001", 0)
+}

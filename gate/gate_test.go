@@ -122,6 +122,7 @@ type options struct {
 	ledger  ledger.Config
 	catalog catalog.Config
 	budgets budget.Config
+	limits  []budget.Limit // of the policy
 	log     io.Writer
 }
 
@@ -207,6 +208,9 @@ func (h *house) open() {
 			name, _ := h.vault.Space(space).Key(n)
 			return name
 		})
+		for _, l := range o.limits {
+			h.book.Under(l)
+		}
 		views := view.New(view.Config{Follow: h.ledger.Follow, Last: h.ledger.Last, Views: []view.View{h.book}})
 		go views.Run(following)
 		must(views.WaitFor(ctx, h.ledger.Last()))

@@ -110,6 +110,8 @@ func (s *session) refuses(sp *stmtPlan, r *act.Request, d *act.Decision) *refusa
 	switch {
 	case d.Effect == act.Refuse:
 		return s.ruled("policy_refused", act.Refuse, sp, r, d)
+	case len(d.Budgets) > 0 && s.g.budgets == nil: // nobody counts
+		return s.ruled("policy_customers", act.Cap, sp, r, d)
 	case d.Second && d.AskAbove == 0 && r.Verb != sekisho.Read && r.Verb != sekisho.Export:
 		return s.ruled("policy_second", act.Ask, sp, r, d)
 	}

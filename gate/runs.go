@@ -39,12 +39,12 @@ func (r *replies) runningFor(w *want) *run {
 func (r *replies) begin(w *want, d *desc) *run {
 	if w.portal != nil {
 		if w.portal.run == nil {
-			w.portal.run = (&run{number: w.number, by: w.by(), d: d, skip: w.skips(), limit: r.limits(w), accounts: r.accountsFor(d, w.by())}).bounded(w.rules.one)
+			w.portal.run = (&run{number: w.number, by: w.by(), d: d, skip: w.skips(), limit: r.limits(w), accounts: r.accountsFor(d, w.by(), w.rules.one)}).bounded(w.rules.one)
 		}
 		return w.portal.run
 	}
 	if r.s.running == nil {
-		r.s.running = (&run{number: w.number + uint64(w.at), by: w.by(), d: d, skip: w.skips(), limit: r.limits(w), accounts: r.accountsFor(d, w.by())}).bounded(w.rules.at(w.at))
+		r.s.running = (&run{number: w.number + uint64(w.at), by: w.by(), d: d, skip: w.skips(), limit: r.limits(w), accounts: r.accountsFor(d, w.by(), w.rules.at(w.at))}).bounded(w.rules.at(w.at))
 	}
 	return r.s.running
 }

@@ -155,6 +155,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 		return fmt.Errorf("config: sensors: %w", err)
 	}
 	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Bindings: bindings, Live: console.NewLive(), Budgets: budget.New(h.Config.Budgets, h.nameOf), Permits: permit.New(), Incidents: incident.New()}
+	h.limit()
 	hostile, err := ParsePrefixes(h.Config.Hostile)
 	if err != nil {
 		return err
@@ -201,7 +202,7 @@ func (h *House) OpenGate(ctx context.Context) (err error) {
 	if h.Gate, err = gate.New(ctx, conf, h.Config.Catalog, h.Ledger, h.Vault, h.Log.With("door", "gate")); err != nil {
 		return err
 	}
-	if len(h.Config.Budgets) > 0 {
+	if len(h.Config.Budgets) > 0 || h.Config.Gate.Policy.Dir != "" {
 		h.Gate.Budget(h.Budgets)
 	}
 	return nil
