@@ -9,6 +9,7 @@ const (
 	DoorGate    Door = 1 // the PostgreSQL gate
 	DoorConsole Door = 2 // a person at the console
 	DoorCommand Door = 3 // a person at the command line of the sekisho machine
+	DoorLog     Door = 4 // the database's own log, read afterwards: a login that stood behind glass
 )
 
 func (d Door) String() string {
@@ -19,6 +20,8 @@ func (d Door) String() string {
 		return "console"
 	case DoorCommand:
 		return "command"
+	case DoorLog:
+		return "log"
 	}
 	return "unknown"
 }

@@ -60,6 +60,10 @@ type Config struct {
 	Turned   func() []permit.Turned
 	Estimate func(ctx context.Context, st permit.Statement) (rows uint64, err error)
 
+	// ImportLog takes over what a login did past the gate, by the database's own
+	// log. nil: there is no gate.
+	ImportLog func(ctx context.Context, login string, log io.Reader) (Imported, error)
+
 	// Outside says how the last search for ways round the gate went. nil: there
 	// is no gate.
 	Outside func() Outside

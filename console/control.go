@@ -39,6 +39,7 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	GET  /api/exports/NUMBER      → an ExportPage
 //	POST /api/exports             an ExportAsk → the ExportPage
 //	POST /api/exports/NUMBER      an ExportAnswer → the ExportPage
+//	POST /api/breakglass/import?login=NAME   the database's log → an Imported
 //	POST /api/certificates        what the authority did as JSON → {"entry": …}
 //	GET  /api/status              → the status page's JSON
 func (c *Console) Control() http.Handler {
@@ -102,6 +103,7 @@ func (c *Console) Control() http.Handler {
 	handle("GET /api/budgets", maxForm, func(v *visit) (any, error) { return c.budgetsNow(), nil })
 	c.controlExports(handle)
 	c.controlUsers(handle)
+	c.controlGlass(handle)
 	handle("GET /api/status", maxForm, func(v *visit) (any, error) { return c.facts(), nil })
 	return mux
 }

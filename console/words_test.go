@@ -135,7 +135,7 @@ func TestEveryWordOfTheLedgerHasAText(t *testing.T) {
 	for s := sekisho.SourceNone; s <= sekisho.SourceTag; s++ {
 		need("stated." + s.String())
 	}
-	for d := sekisho.DoorGate; d <= sekisho.DoorCommand; d++ {
+	for d := sekisho.DoorGate; d <= sekisho.DoorLog; d++ {
 		need("door." + d.String())
 	}
 }

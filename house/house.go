@@ -53,12 +53,13 @@ type House struct {
 	Gate    *gate.Gate       // nil until OpenGate
 	Console *console.Console // nil until NewConsole
 
-	now     func() time.Time
-	drill   string
-	past    past
-	outside lookout
-	stop    context.CancelFunc
-	running sync.WaitGroup
+	now       func() time.Time
+	drill     string
+	past      past
+	outside   lookout
+	importing sync.Mutex // one log is taken over at a time
+	stop      context.CancelFunc
+	running   sync.WaitGroup
 }
 
 // Books are the views that answer questions.
@@ -130,14 +131,16 @@ func Open(ctx context.Context, c Config, base string, o Options) (h *House, err 
 // ledger knows each vault space, when the rosters were last read, and what was
 // told of ways round the gate.
 type past struct {
-	highest map[string]uint32
-	roster  sekisho.Time
-	told    told
+	highest  map[string]uint32
+	roster   sekisho.Time
+	told     told
+	imported imported
 }
 
 func (*past) Name() string { return "house-past" }
 
 func (p *past) Apply(e *sekisho.Entry) {
+	p.imported.apply(e)
 	switch b := e.Body.(type) {
 	case *sekisho.Assigned:
 		p.highest[b.Space] = max(p.highest[b.Space], b.First+b.Count-1)
@@ -168,6 +171,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 		reactions, views = nil, append(views, h.Incidents) // folded all the same
 	}
 	h.past.highest, h.past.told = map[string]uint32{}, newTold()
+	h.past.imported = newImported()
 	h.Views = view.New(view.Config{
 		Follow: h.Ledger.Follow, Last: h.Ledger.Last, Append: h.append, Log: h.Log,
 		Views: views, Reactions: reactions,

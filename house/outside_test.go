@@ -61,15 +61,17 @@ type site struct {
 	watcher *pgx.Conn
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, settings ...string) *site {
 	t.Helper()
 	dir := t.TempDir()
 	os.Chmod(filepath.Dir(dir), 0o711)
 	os.Chmod(dir, 0o711)
 	ctx := t.Context()
-	cluster, err := demo.StartCluster(ctx, demo.ClusterConfig{Dir: filepath.Join(dir, "postgres"), Settings: map[string]string{
-		"fsync": "off", "shared_preload_libraries": "pg_stat_statements", "autovacuum": "on", "autovacuum_naptime": "1s",
-	}})
+	with := map[string]string{"fsync": "off", "shared_preload_libraries": "pg_stat_statements", "autovacuum": "on", "autovacuum_naptime": "1s"}
+	for i := 0; i < len(settings); i += 2 {
+		with[settings[i]] = settings[i+1]
+	}
+	cluster, err := demo.StartCluster(ctx, demo.ClusterConfig{Dir: filepath.Join(dir, "postgres"), Settings: with})
 	if errors.Is(err, demo.ErrNoPostgreSQL) {
 		t.Skip(err)
 	}

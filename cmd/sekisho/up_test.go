@@ -30,6 +30,7 @@ type running struct {
 	login   login
 	gate    string
 	console string
+	cluster *demo.Cluster
 }
 
 // start fills a small store, writes the demo's config with free ports, and
@@ -45,7 +46,7 @@ func start(t *testing.T) *running {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cluster.Stop() })
-	r := &running{t: t, dir: dir}
+	r := &running{t: t, dir: dir, cluster: cluster}
 	if r.login, err = d.config(cluster); err != nil {
 		t.Fatal(err)
 	}
