@@ -62,7 +62,7 @@ func (r *running) signedIn(name, password string) *http.Client {
 func TestExportFromEndToEnd(t *testing.T) {
 	r := start(t)
 	r.configured("      purposes:", "      ask_above: 100\n      purposes:")
-	const sql = "select member_no, name_latin from crm.member where member_no > 0 order by member_no"
+	const sql = "select member_no, name_latin from crm.member where member_no > 0 order by member_no limit 300"
 	said := r.psql(sql)
 	m := regexp.MustCompile(`sekisho export request (\d+)`).FindStringSubmatch(said)
 	if m == nil {
@@ -117,8 +117,8 @@ func TestExportFromEndToEnd(t *testing.T) {
 	// A restart forgets neither the approval nor its use; nor does a kill.
 	r.stop()
 	r.up()
-	if got := strings.Count(r.psql(sql), "\n"); got != 2000 {
-		t.Errorf("approved: %d rows", got)
+	if out := r.psql(sql); strings.Count(out, "\n") != 300 {
+		t.Errorf("approved: %s", out[max(0, len(out)-400):])
 	}
 	r.cmd.Process.Kill()
 	r.cmd.Wait()
