@@ -163,6 +163,7 @@ func (p *pass) block(sel *pg.SelectStmt, e *env, outer *scope, carry bool) (part
 	targets := p.expand(sel.TargetList, f)
 	sets := slices.ContainsFunc(sel.GroupClause, func(g *pg.Node) bool { return g.GetGroupingSet() != nil })
 	after := behind(sel)
+	known(sc, slices.Concat(after, sel.GroupClause, sel.DistinctClause, []*pg.Node{sel.WhereClause}, f.joined))
 	grouped := len(sel.GroupClause) > 0 || sel.HavingClause != nil || slices.ContainsFunc(after, mayAggregate)
 	always = grouped && (sets || len(sel.GroupClause) == 0)
 	p.ofItsOwn(after, sc)
@@ -238,6 +239,34 @@ func (p *pass) block(sel *pg.SelectStmt, e *env, outer *scope, carry bool) (part
 	links(append(after, sel.GroupClause...), always)
 	return parts, cols, always
 }
+
+// known refuses a field of something in FROM that is none of its columns:
+// m.count is count(m), an aggregate that looks like a column.
+func known(sc *scope, nodes []*pg.Node) {
+	for _, n := range nodes {
+		level(n, func(m protoreflect.Message) {
+			c, ok := m.Interface().(*pg.ColumnRef)
+			if !ok || len(c.Fields) < 2 {
+				return
+			}
+			f := fieldsOf(c.Fields)
+			name := f[len(f)-1]
+			for at := sc; at != nil; at = at.outer {
+				for _, i := range at.items {
+					if i.name != f[len(f)-2] {
+						continue
+					}
+					if name != "*" && !systemColumns[name] && i.column(name) == nil && (!i.doubt || inAnyOrder[name] || inOrder[name]) {
+						giveUp("%s.%s, which is no column that is known there", i.name, name)
+					}
+					return
+				}
+			}
+		})
+	}
+}
+
+var systemColumns = words("ctid xmin xmax cmin cmax tableoid")
 
 // behind is all of a level that is a function of its J, but grouping.
 func behind(sel *pg.SelectStmt) []*pg.Node {

@@ -2,6 +2,7 @@ package stmt
 
 import (
 	"fmt"
+	"hash/fnv"
 	"strconv"
 	"strings"
 
@@ -27,9 +28,10 @@ import (
 //
 // What the gate has to do with it:
 //
-//   - Take the last columns off every RowDescription: one (__sekisho_0) and one
-//     for each of the Names, in their order. What is left is what the client
-//     would have got without, the origin of each column included.
+//   - Take the last columns off every RowDescription: HeadMark and one for each
+//     of the Names, in their order and by their name (Names.Column). What is
+//     left is what the client would have got without, the origin of each column
+//     included.
 //   - PREPARE gives the head to each EXECUTE, whose text stays as it is.
 //   - Ask for text in these columns if a Bind gives formats, whatever it asks
 //     for its own.
@@ -61,9 +63,27 @@ import (
 // headNames is true in the head row.
 const headNames = Hidden + "h"
 
+// HeadMark is the column that is NULL in the head row, and true in the
+// statement's own. It stands behind the statement's own columns.
+const HeadMark = Hidden + "0"
+
+// Column is the name of the column of these names, the i-th behind HeadMark,
+// from 1. It says whose names they are, so that whoever reads a description of
+// rows can tell which statement's they are.
+func (n Names) Column(i int) string {
+	class := "c"
+	if n.Exact {
+		class = "e"
+	}
+	h := fnv.New32a()
+	h.Write([]byte(n.Space))
+	return fmt.Sprintf("%s%d%s%08x", Hidden, i, class, h.Sum32())
+}
+
 // Head puts the names in front of the statement's own rows. The names must be
 // Provenance's of the same statement. It takes a SELECT, COPY (SELECT) TO,
-// PREPARE of a SELECT and DECLARE NO SCROLL CURSOR.
+// PREPARE of a SELECT and DECLARE CURSOR, which becomes NO SCROLL: nobody may
+// move back to the head.
 func Head(s *Statement, names []Names) (Rewrite, error) {
 	if len(names) == 0 {
 		return Rewrite{}, fmt.Errorf("%w: there are no names", ErrRewrite)
@@ -82,17 +102,29 @@ func Head(s *Statement, names []Names) (Rewrite, error) {
 	if sel == nil {
 		return Rewrite{}, fmt.Errorf("%w: it is not a SELECT", ErrRewrite)
 	}
-	if c := want.Stmts[0].Stmt.GetDeclareCursorStmt(); c != nil && c.Options&noScroll == 0 {
-		return Rewrite{}, fmt.Errorf("%w: its cursor may be moved back to the head; declare it NO SCROLL", ErrRewrite)
-	}
-	from, to, err := s.query()
+	from, to, cursor, err := s.query()
 	if err != nil {
 		return Rewrite{}, err
+	}
+	text := s.Text
+	early := ""
+	if c := want.Stmts[0].Stmt.GetDeclareCursorStmt(); c != nil {
+		switch {
+		case c.Options&scroll != 0:
+			return Rewrite{}, fmt.Errorf("%w: its cursor may be moved back; declare it NO SCROLL", ErrRewrite)
+		case c.Options&binary != 0:
+			return Rewrite{}, fmt.Errorf("%w: its cursor is BINARY", ErrRewrite)
+		case c.Options&noScroll == 0:
+			early = "NO SCROLL "
+			text = text[:cursor] + early + text[cursor:]
+			from, to = from+len(early), to+len(early)
+			c.Options |= noScroll
+		}
 	}
 	arrays := func(text func(i int) string) string {
 		var b strings.Builder
 		for i := range names {
-			fmt.Fprintf(&b, ", CASE WHEN %ss.%s THEN ARRAY(%s) END AS %s%d", Hidden, headNames, text(i), Hidden, i+1)
+			fmt.Fprintf(&b, ", CASE WHEN %ss.%s THEN ARRAY(%s) END AS %s", Hidden, headNames, text(i), names[i].Column(i+1))
 		}
 		return b.String()
 	}
@@ -107,7 +139,7 @@ func Head(s *Statement, names []Names) (Rewrite, error) {
 	if from > 0 {
 		insert = " " + insert
 	}
-	r := Rewrite{Text: s.Text[:from] + insert + s.Text[from:to] + after + s.Text[to:], At: from, Insert: insert}
+	r := Rewrite{Text: text[:from] + insert + text[from:to] + after + text[to:], At: from - len(early), Insert: insert, Early: len(early)}
 
 	// The tree that is meant, in which nothing depends on where a text ends.
 	meant, err := pg.Parse(before(arrays(func(i int) string { return "SELECT " + strconv.Itoa(i) })) + "SELECT" + after)
@@ -137,36 +169,44 @@ func Head(s *Statement, names []Names) (Rewrite, error) {
 	return r, nil
 }
 
-// noScroll is CURSOR_OPT_NO_SCROLL of PostgreSQL's parsenodes.h.
-const noScroll = 4
+// CURSOR_OPT_… of PostgreSQL's parsenodes.h.
+const (
+	binary   = 1
+	scroll   = 2
+	noScroll = 4
+)
 
-// query is where in the text the query that it runs stands. It may be mistaken
-// in texts that nobody has thought of yet; the proof makes that harmless.
-func (s *Statement) query() (from, to int, err error) {
+// query is where in the text the query that it runs stands, and of DECLARE the
+// word CURSOR. It may be mistaken in texts that nobody has thought of yet; the
+// proof makes that harmless.
+func (s *Statement) query() (from, to, cursor int, err error) {
 	var before pg.Token
 	switch {
 	case s.Kind == Select:
-		return 0, len(s.Text), nil
+		return 0, len(s.Text), 0, nil
 	case s.Copy != nil && s.Copy.Query != nil:
 		if s.Copy.targetAt >= s.Copy.targetEnd {
-			return 0, 0, ErrRewrite
+			return 0, 0, 0, ErrRewrite
 		}
-		return s.Copy.targetAt, s.Copy.targetEnd, nil
+		return s.Copy.targetAt, s.Copy.targetEnd, 0, nil
 	case s.Kind == Prepare:
 		before = pg.Token_AS
 	case s.Kind == Declare:
 		before = pg.Token_FOR
 	default:
-		return 0, 0, fmt.Errorf("%w: it is not a SELECT", ErrRewrite)
+		return 0, 0, 0, fmt.Errorf("%w: it is not a SELECT", ErrRewrite)
 	}
 	scan, err := pg.Scan(s.Text)
 	if err != nil {
-		return 0, 0, ErrRewrite
+		return 0, 0, 0, ErrRewrite
 	}
 	for _, t := range scan.Tokens {
-		if t.Token == before {
-			return int(t.End), len(s.Text), nil
+		switch t.Token {
+		case pg.Token_CURSOR:
+			cursor = int(t.Start)
+		case before:
+			return int(t.End), len(s.Text), cursor, nil
 		}
 	}
-	return 0, 0, ErrRewrite
+	return 0, 0, 0, ErrRewrite
 }

@@ -34,6 +34,7 @@ type Rewrite struct {
 	Cut    int    // bytes of the statement as written that Insert replaces; only of TABLE t, and of COPY of a relation
 	Insert string // the keys alone: what Skip changes stands behind them, in Text
 	Moved  bool   // masked: an error position in it means nothing in the statement as written
+	Early  int    // bytes put in before At besides, of which no error speaks: DECLARE becomes NO SCROLL
 
 	cut   int    // characters in the bytes that Insert replaces
 	edits []edit // of a masked statement, instead of At, Cut and Insert
@@ -44,6 +45,7 @@ type Rewrite struct {
 // from 1 as in the field P of ErrorResponse, into one in the statement as
 // written. A position inside the insertion becomes the place of the insertion.
 func (r Rewrite) Position(p int) int {
+	p = max(p-r.Early, 1)
 	at := utf8.RuneCountInString(r.Text[:r.At])
 	grown := utf8.RuneCountInString(r.Insert)
 	switch {

@@ -44,7 +44,11 @@ const MostNames = 200_000
 // Names is a query for persons behind the answer of a statement.
 type Names struct {
 	Space string // see Table
+	Type  string // of the keys, as SQL: that of the tables; text where they differ
 	Exact bool   // a protected column of theirs is shown; else they contributed
+	// Whole: a protected table is read without any condition, so that all of it
+	// contributed. Whoever knows how many that are need not read their names.
+	Whole bool
 	// Text is a query of one column. It stands in the place of an expression
 	// in the statement's own list, so that it sees the same parameters and
 	// snapshot. A NULL among its rows is a row without a key.

@@ -89,6 +89,8 @@ func TestNamesRefused(t *testing.T) {
 		{"select city from air.member limit (select 1)", "LIMIT"},
 		{"update air.member set name = ''", "not a SELECT"},
 		{"explain select count(*) from air.member", "not a SELECT"},
+		{"select m.count from air.member m", "no column"},
+		{"select 1 from air.partner p where exists (select 1 from air.member m group by m.city having m.count > 2)", "no column"},
 	} {
 		names, _, err := rewrite(c.sql)
 		if !errors.Is(err, stmt.ErrNames) || !strings.Contains(err.Error(), c.why) {
@@ -103,6 +105,7 @@ func TestHeadOfEachStatement(t *testing.T) {
 		"copy (select count(*) from air.member) to stdout with (format csv, header)",
 		"prepare p(int) as select count(*) from air.member where tier = $1",
 		"declare c no scroll cursor for select count(*) from air.member",
+		"declare c cursor for select count(*) from air.member -- in peace",
 		"declare c no scroll cursor with hold for with q as (select 1) select count(*) from air.member, q",
 		"select count(*) from air.member where tier = $1 and name = $2 /* who */ -- and why",
 		"with q as (select * from air.member) select tier, count(*) from q group by 1",
@@ -116,20 +119,72 @@ func TestHeadOfEachStatement(t *testing.T) {
 			t.Errorf("%s: %v", sql, err)
 			continue
 		}
+		if r.Early > 0 { // NO SCROLL was put in before
+			if at := strings.Index(r.Text, " NO SCROLL cursor"); at < 0 || r.Early != len("NO SCROLL ") {
+				t.Errorf("%s: %d bytes before the query\n%s", sql, r.Early, r.Text)
+			}
+			r.Text = strings.Replace(r.Text, "NO SCROLL ", "", 1)
+		}
 		query, _, _ := strings.Cut(sql[r.At:], ") to stdout")
 		if len(names) == 0 || !strings.HasPrefix(r.Text, sql[:r.At]+r.Insert+query) {
 			t.Errorf("the statement is not in it byte for byte:\n%s\n%s", sql, r.Text)
 		}
-		if p := len(r.Insert) + r.At + 8; r.Position(p) != r.At+8 {
+		if p := r.Early + len(r.Insert) + r.At + 8; r.Position(p) != r.At+8 {
 			t.Errorf("%s: position %d became %d", sql, p, r.Position(p))
 		}
 	}
 	for _, sql := range []string{
-		"declare c cursor for select count(*) from air.member",
 		"declare c scroll cursor for select count(*) from air.member",
+		"declare c binary cursor for select count(*) from air.member",
 	} {
 		if _, _, err := rewrite(sql); !errors.Is(err, stmt.ErrRewrite) {
 			t.Errorf("%s: want a refusal, got %v", sql, err)
+		}
+	}
+}
+
+// Keys of any type that a subject may have are written so that they are read
+// again.
+func TestNamesOfEachTypeOfKey(t *testing.T) {
+	for _, typ := range []string{"pg_catalog.int8", "pg_catalog.int4", "pg_catalog.int2", "pg_catalog.text", "pg_catalog.uuid"} {
+		for _, null := range []bool{false, true} {
+			s := one(t, "select count(*) from a.b full join a.c using (x)")
+			names, err := stmt.Provenance(s, func(n stmt.Name) (stmt.Table, error) {
+				table := stmt.Table{Columns: []string{"k", "x"}, Key: "k", Space: "s", Type: typ, Null: null}
+				if n.Name == "c" {
+					table.Type = "pg_catalog.int8"
+				}
+				return table, nil
+			})
+			if err != nil || len(names) != 1 {
+				t.Errorf("%s: %v %v", typ, names, err)
+			}
+			if _, err = stmt.Head(s, names); err != nil {
+				t.Errorf("%s: %v", typ, err)
+			}
+		}
+	}
+}
+
+// All of a table is said to be so, and nothing less.
+func TestNamesOfAWholeTable(t *testing.T) {
+	for sql, want := range map[string]bool{
+		"select count(*) from air.member":                                            true,
+		"select city, count(*) from air.member group by city having count(*) > 3":    true,
+		"select code from air.partner where exists (select 1 from air.booking)":      false,
+		"select count(*) from air.member where tier = 2":                             false,
+		"select count(*) from air.member m join air.booking b using (member_no)":     false,
+		"select distinct city from air.member":                                       false, // shows them
+	} {
+		names, _, err := rewrite(sql)
+		if err != nil {
+			t.Errorf("%s: %v", sql, err)
+			continue
+		}
+		for _, n := range names {
+			if n.Whole != want {
+				t.Errorf("%s: whole is %v\n%s", sql, n.Whole, n.Text)
+			}
 		}
 	}
 }

@@ -16,6 +16,7 @@ type source struct {
 	shown      []output // what SELECT * gives
 	keys       []*pg.Node
 	conditions []*pg.Node // of joins, with sub-selects
+	joined     []*pg.Node // all conditions of joins
 	plain      bool       // tables and inner joins only: a row is in J by its own merit
 	missing    bool       // it has an outer join
 }
@@ -90,6 +91,7 @@ func (p *pass) from(list []*pg.Node, e *env, outer *scope) *source {
 		here := &scope{items: t.items, merged: slices.Concat(l.merged, r.merged), outer: outer}
 		var kept []*pg.Node
 		all := conjuncts(j.Quals)
+		f.joined = append(f.joined, all...)
 		for _, c := range all {
 			if hasSublink(c) {
 				f.conditions = append(f.conditions, c)
