@@ -205,8 +205,8 @@ func TestRewrittenStatementsYieldTheSameRows(t *testing.T) {
 	for len(texts) < 250 {
 		sql := g.statement()
 		j := judge(t, c, sql)
-		if j.Reason == "outer_join" {
-			continue // a row may be left out because somebody's is there
+		if j.Kind == catalog.Told {
+			continue // an outer join: a row may be left out because somebody's is there
 		}
 		if j.Kind != catalog.Plain {
 			t.Fatalf("%v %s: %s", j.Kind, j.Reason, sql)

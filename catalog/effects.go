@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"sekisho/stmt"
@@ -65,6 +66,9 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 			}
 			if view.protected() || view.declared {
 				return nil
+			}
+			if !slices.ContainsFunc(parsed[0].Relations, func(r stmt.Relation) bool { return r.Schema == "" && !r.CTE }) {
+				view.text = v[1]
 			}
 			view.sensitive = view.sensitive || counts(&parsed[0])
 			for _, f := range parsed[0].Functions {

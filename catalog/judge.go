@@ -20,6 +20,7 @@ const (
 	Plain  Kind = 2 // hidden keys account for it exactly
 	Opaque Kind = 3 // over protected data, and it cannot be told over whose
 	Denied Kind = 4 // never let through, whatever the mode
+	Told   Kind = 5 // names in front of its rows, or all of a table, account for it
 )
 
 func (k Kind) String() string {
@@ -32,6 +33,8 @@ func (k Kind) String() string {
 		return "opaque"
 	case Denied:
 		return "denied"
+	case Told:
+		return "told"
 	}
 	return "unknown"
 }
@@ -68,7 +71,11 @@ type Judgement struct {
 	Tables     []string // protected tables concerned, sorted
 	Categories sekisho.Categories
 
-	// Of Plain.
+	// Of Told: whose keys the head of the result holds, one column each, and of
+	// whom all are meant without being read.
+	Head, Whole []Named
+
+	// Of Plain, and Rewrite of a Told with a Head.
 	Instances []Instance
 	Rewrite   stmt.Rewrite
 	Skip      *stmt.Skip // rows at the beginning that the statement as written does not show; nil: none
@@ -108,8 +115,13 @@ type mention struct {
 	rel    *relation
 }
 
-// Judge says what a statement does to protected data.
-func (c *Catalog) Judge(s *stmt.Statement) Judgement {
+// Judge is JudgeAs for nobody in particular: a view without a key of its own
+// is closed to them.
+func (c *Catalog) Judge(s *stmt.Statement) Judgement { return c.JudgeAs(s, "") }
+
+// JudgeAs says what a statement does to protected data, sent by somebody with
+// this login.
+func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 	j := Judgement{Kind: Free, Verb: verb(s), catalog: c}
 	j.Changes = changes(s)
 	if reason := c.denied(s); reason != "" {
@@ -185,13 +197,39 @@ func (c *Catalog) Judge(s *stmt.Statement) Judgement {
 		return j
 	}
 	c.concern(&j, touched)
-	if reason := c.plain(s, &j); reason != "" {
-		j.Instances, j.Rewrite, j.Skip = nil, stmt.Rewrite{}, nil
-		j.refuse(Opaque, reason)
+	reason := c.plain(s, &j)
+	if reason == "" {
+		j.Kind = Plain
 		return j
 	}
-	j.Kind = Plain
+	j.forget()
+	if asks(s) && !s.Writes && reason != "copy_format" {
+		if err := c.told(s, login, &j); err != nil {
+			j.forget()
+			j.refuse(Opaque, reasonOf(err, reason))
+			j.Message += ": " + strings.TrimPrefix(err.Error(), stmt.ErrNames.Error()+": ")
+		}
+		return j
+	}
+	j.refuse(Opaque, reason)
 	return j
+}
+
+// forget takes back how the statement would have been accounted.
+func (j *Judgement) forget() {
+	j.Instances, j.Head, j.Whole, j.Rewrite, j.Skip, j.Tested = nil, nil, nil, stmt.Rewrite{}, nil, nil
+	j.mentions, j.targets, j.columns = nil, nil, nil
+}
+
+// asks: it is a query, or gives one a name.
+func asks(s *stmt.Statement) bool {
+	switch s.Kind {
+	case stmt.Prepare, stmt.Declare:
+		return s.Inner != nil && s.Inner.Kind == stmt.Select
+	case stmt.Copy:
+		return !s.Copy.From && s.Copy.Query != nil && s.Copy.Query.Kind == stmt.Select
+	}
+	return s.Kind == stmt.Select
 }
 
 func verb(s *stmt.Statement) sekisho.Verb {

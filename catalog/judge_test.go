@@ -86,6 +86,19 @@ func describe(c *catalog.Catalog, j catalog.Judgement) string {
 		fmt.Fprintf(&b, " over %s", strings.Join(j.Tables, " "))
 	}
 	b.WriteString("\n")
+	for _, n := range j.Head {
+		class := "contributed"
+		if n.Exact {
+			class = "exact"
+		}
+		fmt.Fprintf(&b, "  %s %s by %d\n", n.Space, class, n.TypeOID)
+	}
+	for _, n := range j.Whole {
+		fmt.Fprintf(&b, "  all of %s\n", n.Space)
+	}
+	if j.Kind == catalog.Told {
+		fmt.Fprintf(&b, "  of %s\n", strings.Join(j.Tested, " "))
+	}
 	if j.Kind == catalog.Plain {
 		for _, in := range j.Instances {
 			fmt.Fprintf(&b, "  %s as %s by %s.%s\n", in.Table, in.Alias, in.Space, in.Key)
@@ -132,7 +145,7 @@ func TestJudge(t *testing.T) {
 					fmt.Fprintf(&got, "error: %v\n", err)
 				}
 				for i := range statements {
-					j := c.Judge(&statements[i])
+					j := c.JudgeAs(&statements[i], "postgres")
 					got.WriteString(describe(c, j))
 					if (j.Kind == catalog.Opaque || j.Kind == catalog.Denied) && (j.Message == "" || j.SQLState == "") {
 						t.Errorf("%s\nno message or SQLSTATE", sql)

@@ -42,20 +42,23 @@ type relation struct {
 	columns      []column
 	table        *Table // the config that protects it: its own or an ancestor's
 	key          *column
-	keyNullable  bool        // its key, or that of a table below it, may be null
-	reaches      reach       // protected tables that reading it can read; for a protected table, itself
-	opaque       string      // reading it runs code that nobody reviewed
-	policy       bool        // a policy of row level security calls what nobody reviewed, or reads what is protected
-	coerces      bool        // the type of a column runs code that nobody reviewed
-	writes       string      // writing it sets off something that nobody reviewed
-	ties         bool        // a foreign key leads from it to a protected table, or from one to it
-	cascades     reach       // protected tables into which a change or deletion here is carried on
-	declared     bool        // listed as unprotected
-	under        []*relation // of a view: what it is made of
-	barrier      bool        // a view with security_barrier: nobody's conditions go before its own
-	leavesOut    bool        // a declared view without it, or a view over one
-	settings     bool        // pg_settings, or a view over it: writing it sets a setting
-	sensitive    bool        // of PostgreSQL itself, and holds values of users' tables or statements
+	keyNullable  bool            // its key, or that of a table below it, may be null
+	reaches      reach           // protected tables that reading it can read; for a protected table, itself
+	opaque       string          // reading it runs code that nobody reviewed
+	policy       bool            // a policy of row level security calls what nobody reviewed, or reads what is protected
+	coerces      bool            // the type of a column runs code that nobody reviewed
+	writes       string          // writing it sets off something that nobody reviewed
+	ties         bool            // a foreign key leads from it to a protected table, or from one to it
+	cascades     reach           // protected tables into which a change or deletion here is carried on
+	declared     bool            // listed as unprotected
+	under        []*relation     // of a view: what it is made of
+	text         string          // of a view whose names are all qualified: what it says
+	readers      map[string]bool // of what a view without a key is made of: the logins that may read it
+	secured      bool            // of the same: some of them not in all rows
+	barrier      bool            // a view with security_barrier: nobody's conditions go before its own
+	leavesOut    bool            // a declared view without it, or a view over one
+	settings     bool            // pg_settings, or a view over it: writing it sets a setting
+	sensitive    bool            // of PostgreSQL itself, and holds values of users' tables or statements
 }
 
 type column struct {
@@ -104,7 +107,7 @@ func Load(ctx context.Context, query Query, cfg Config) (*Catalog, error) {
 		return nil, err
 	}
 	for _, step := range []func(context.Context, Query) error{
-		c.loadFunctions, c.loadOperators, c.loadTypes, c.loadRelations, c.protect, c.loadTypeNames, c.loadExpressions, c.loadViews, c.loadEffects,
+		c.loadFunctions, c.loadOperators, c.loadTypes, c.loadRelations, c.protect, c.loadTypeNames, c.loadExpressions, c.loadViews, c.loadReaders, c.loadEffects,
 	} {
 		if err := step(ctx, query); err != nil {
 			return nil, err

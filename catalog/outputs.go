@@ -69,8 +69,13 @@ func (c *Catalog) ProtectedOID(oid uint32) bool {
 
 // Outputs says which protected columns the result of a plain statement shows,
 // sorted, and their categories, from the origins in its RowDescription with
-// the hidden keys. An error means that the result is not what was judged.
+// the hidden keys; of a Told, without the head's. An error means that the
+// result is not what was judged.
 func (j Judgement) Outputs(origins []Origin) (columns []string, categories sekisho.Categories, err error) {
+	if j.Kind == Told {
+		columns, err = j.outputsTold(origins)
+		return columns, j.catalog.categories(columns), err
+	}
 	if j.Kind != Plain {
 		return nil, 0, fmt.Errorf("%w: the statement is %v, not plain", ErrOrigin, j.Kind)
 	}

@@ -4,6 +4,8 @@ package catalog
 // may be empty for the usual one, and the hint.
 var refusals = map[string][2]string{
 	"not_understood":      {"the gate does not understand this statement over protected data", "Write it as one SELECT of columns from tables and joins."},
+	"names":               {"the gate cannot tell whose data the answer rests on", "Write it in a simpler way; what the gate can name is in its manual."},
+	"key_type":            {"", "A subject's key may be an integer, text, varchar, char or uuid."},
 	"not_a_select":        {"", "Write it as one SELECT of columns from tables and joins."},
 	"aggregate":           {"", "Select the rows themselves instead of an aggregate over them."},
 	"group_by":            {"", "Select the rows themselves, and group them in the client."},

@@ -54,6 +54,33 @@ func rowByRow(sel *pg.SelectStmt) bool {
 		!slices.ContainsFunc(behind(sel), certainlyAggregates)
 }
 
+// whole says whether a part is all rows of one table.
+func whole(of part) bool {
+	return of.key != nil && of.where == nil && len(of.from) == 1 && of.from[0].GetRangeVar() != nil
+}
+
+// summary: a statement gives nothing of one protected table but counts, sums
+// and the like: no row, and no list of values.
+func (p *pass) summary(sel *pg.SelectStmt) bool {
+	if sel.Op != pg.SetOperation_SETOP_NONE || rowByRow(sel) || len(sel.FromClause) != 1 {
+		return false
+	}
+	f := p.from(sel.FromClause, enter(sel, nil, nil), nil)
+	var rest []*pg.Node
+	for _, n := range append(behind(sel), sel.GroupClause...) {
+		n = proto.Clone(n).(*pg.Node)
+		all(n.ProtoReflect(), func(m protoreflect.Message) {
+			if c, ok := m.Interface().(*pg.FuncCall); ok && summaries[builtin(c.Funcname)] && c.Over == nil {
+				c.Args, c.AggFilter, c.AggOrder = nil, nil, nil
+			}
+		})
+		rest = append(rest, n)
+	}
+	return len(f.items) == 1 && len(f.items[0].asked(rest, f.items[0].table.Protected)) == 0
+}
+
+var summaries = words("count min max sum avg bool_and bool_or every stddev stddev_pop stddev_samp variance var_pop var_samp")
+
 func certainlyAggregates(n *pg.Node) (yes bool) {
 	level(n, func(m protoreflect.Message) {
 		switch f := m.Interface().(type) {

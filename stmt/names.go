@@ -46,8 +46,9 @@ type Names struct {
 	Space string // see Table
 	Type  string // of the keys, as SQL: that of the tables; text where they differ
 	Exact bool   // a protected column of theirs is shown; else they contributed
-	// Whole: a protected table is read without any condition, so that all of it
-	// contributed. Whoever knows how many that are need not read their names.
+	// Whole: all of a protected table contributed, because there is no condition
+	// on it, and nothing but counts, sums and the like come of it. Whoever knows
+	// how many that are need not read their names.
 	Whole bool
 	// Text is a query of one column. It stands in the place of an expression
 	// in the statement's own list, so that it sees the same parameters and
@@ -114,6 +115,7 @@ func Provenance(s *Statement, resolve Resolver) (names []Names, err error) {
 		}
 		if len(all) > 0 {
 			n := p.finish(all, false)
+			n.Whole = slices.ContainsFunc(all, whole) && p.summary(sel)
 			if len(shown) == 0 || names[len(names)-1].Text != n.Text {
 				names = append(names, n)
 			}

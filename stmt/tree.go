@@ -1,7 +1,6 @@
 package stmt
 
 import (
-	"slices"
 	"strconv"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -19,12 +18,7 @@ func (p *pass) finish(parts []part, exact bool) Names {
 	}
 	q := template(text + " FROM (SELECT 1) " + rowsName + " WHERE " + keyName + " IS NOT NULL LIMIT " + strconv.Itoa(MostNames+1))
 	q.FromClause[0].GetRangeSubselect().Subquery = selectNode(p.union(parts, nil))
-	return Names{p.space.name, p.space.typ, exact, !exact && slices.ContainsFunc(parts, whole), deparse(q), q}
-}
-
-// whole says whether a part is all rows of one table.
-func whole(of part) bool {
-	return of.key != nil && of.where == nil && len(of.from) == 1 && of.from[0].GetRangeVar() != nil
+	return Names{p.space.name, p.space.typ, exact, false, deparse(q), q}
 }
 
 // deparse gives the text of a tree, proven by reading it again.
