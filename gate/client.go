@@ -517,7 +517,10 @@ func (q *requests) bind(msg, body []byte) error {
 	for i := range codes {
 		po.formats = append(po.formats, int16(binary.BigEndian.Uint16(rest[2+2*i:])))
 	}
-	if hidden := len(ps.stmt.hidden); hidden > 0 && codes > 1 {
+	if ps.stmt.headed() {
+		po.skip = 1
+	}
+	if hidden := ps.stmt.hiddenFields(); hidden > 0 && codes > 1 {
 		grown := make([]byte, 0, len(msg)+2*hidden)
 		grown = append(grown, msg...)
 		for range hidden {
@@ -607,6 +610,12 @@ func (q *requests) execute(msg, body []byte) error {
 	case planFree:
 		w.refuse = q.stillFree(po.ps)
 	case planExact, planAnyRow:
+		if po.ps.plan.refers && po.ps.stmt.kind == planExact {
+			if again := s.g.planFor(s, po.ps.plan.original, q.t); len(again.stmts) != 1 || again.stmts[0] != po.ps.stmt {
+				w.refuse = changedRefusal // the name means another statement by now
+				break
+			}
+		}
 		fresh, rules := s.admit(s.g.current(s, po.ps.plan, q.t), false, q.t)
 		w.refuse, w.rules = fresh.refuse, rules
 		if w.number, po.number = po.number, 0; w.number == 0 {
@@ -641,6 +650,9 @@ func (q *requests) execute(msg, body []byte) error {
 	msg = po.asks(msg)
 	po.asked = true
 	q.send(w, msg)
+	if po.ps.stmt.own != nil {
+		q.readHead(po.ps.stmt, s.purpose)
+	}
 	return nil
 }
 

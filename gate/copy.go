@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bytes"
+	"slices"
 
 	"sekisho"
 	"sekisho/stmt"
@@ -44,8 +45,8 @@ func (r *replies) copyOut(w *want, sp *stmtPlan, from, to int) error {
 	if len(b) < 8 || len(b) != 8+2*int(be.Uint16(b[6:])) {
 		return errServerProtocol
 	}
-	fields, hidden := int(be.Uint16(b[6:])), len(sp.hidden)
-	if b[5] != 0 || hidden == 0 || fields < hidden {
+	fields, hidden := int(be.Uint16(b[6:])), sp.hiddenFields()
+	if b[5] != 0 || hidden == 0 && !sp.told() || fields < hidden {
 		return r.cut(w, &refusal{code: "0A000", reason: "copy_format", text: "the gate cannot read this form of COPY", hint: "Use FORMAT text or FORMAT csv."})
 	}
 	d := &desc{fields: fields, hidden: hidden, header: sp.header}
@@ -54,7 +55,13 @@ func (r *replies) copyOut(w *want, sp *stmtPlan, from, to int) error {
 	}
 	columns, categories := sp.judgement.Static()
 	var refused *refusal
-	r.t.wait(func() { refused = r.s.g.addShapes(d, sp, columns, categories) })
+	r.t.wait(func() {
+		if sp.told() {
+			refused = r.s.g.tellShapes(d, sp, columns, categories)
+		} else {
+			refused = r.s.g.addShapes(d, sp, columns, categories)
+		}
+	})
 	if refused != nil {
 		return r.cut(w, refused)
 	}
@@ -104,6 +111,10 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 	u := r.begin(w, d)
 	if d.header && !u.header {
 		u.header = true
+	} else if d.head != nil {
+		if done, err := r.behindHead(w, sp, u, headLine(keys, sp.csv), false); done || err != nil {
+			return err
+		}
 	} else {
 		if u.left == 0 {
 			if why := r.beyond(w, sp, u); why != nil {
@@ -111,6 +122,11 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 			}
 		}
 		u.left--
+		if d.whole && !u.told {
+			if why := r.allWithin(w, u); why != nil {
+				return r.cut(w, why)
+			}
+		}
 		entries := r.entries(u)
 		named := uint64(0) // of d.keys
 		r.beforeRow(u, entries)
@@ -163,6 +179,20 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 	be.PutUint32(b[1:], uint32(end))
 	r.keep(from, from+end+1)
 	return nil
+}
+
+// headLine are the hidden fields of a line, the last of which was taken off
+// first; nil is NULL.
+func headLine(keys [][]byte, csv bool) [][]byte {
+	slices.Reverse(keys)
+	for i, v := range keys {
+		if csv && len(v) == 0 || !csv && string(v) == `\N` {
+			keys[i] = nil
+		} else {
+			keys[i] = unescape(v, csv)
+		}
+	}
+	return keys
 }
 
 var quote = []byte{'"'}

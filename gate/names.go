@@ -63,7 +63,7 @@ func (s *session) judgeNamesAgain(t *strand) {
 		var p *plan
 		if t.wait(func() { p, _ = s.g.makePlan(s, h.text, act.Masks{}) }); p.refuse == nil && p.speak == nil {
 			for _, sp := range p.gives {
-				if sp.names == kindAndName {
+				if sp.names == kindAndName && sp.sent == h.plan.sent {
 					fresh = sp
 				}
 			}
@@ -94,6 +94,9 @@ func (s *session) portalNamed(name string) *portal {
 	po, sp := s.portals[name], s.hiddenPlan("declare "+name)
 	if sp == nil || po != nil && sp.kind == planFree {
 		return po
+	}
+	if sp.tail != nil {
+		sp = sp.tail
 	}
 	return &portal{ps: &prepared{stmt: sp, sql: true, plan: &plan{cat: s.g.plans.catalog(), stmts: []*stmtPlan{sp}, protected: sp.kind != planFree}}}
 }

@@ -85,12 +85,12 @@ func TestOracle(t *testing.T) {
 
 // sums are what a run found out.
 type sums struct {
-	statements, invalid, unstable, released, free int
-	refused                                       map[string]int
-	anyRow, exactOnly                             int // released statements over protected data
-	disclosed, missed                             int // customers
-	exact, over                                   int // customers in the class exact
-	byDesign                                      map[string]int
+	statements, invalid, unstable, slow, released, free int
+	refused                                             map[string]int
+	anyRow, named, contributed, whole                   int // released statements over protected data
+	disclosed, missed                                   int // customers
+	exact, over                                         int // customers in the class exact
+	byDesign                                            map[string]int
 }
 
 func newSums() *sums {
@@ -116,10 +116,17 @@ func (s *sums) String() string {
 	for _, r := range reasons {
 		row("    "+r, "%d", s.refused[r])
 	}
+	row("  too slow with their names", "%d", s.slow)
 	row("  released", "%d", s.released)
 	row("    of nobody", "%d", s.free)
-	row("    by name", "%d", s.exactOnly)
-	row("    any row", "%d (%.1f %% of those of somebody)", s.anyRow, 100*share(s.anyRow, s.released-s.free))
+	of := s.released - s.free + refused
+	row("of somebody, as far as is known", "%d", of)
+	for _, each := range []struct {
+		name string
+		n    int
+	}{{"exact", s.named}, {"contributed", s.contributed}, {"all contributed", s.whole}, {"any row", s.anyRow}, {"refused", refused}} {
+		row("  "+each.name, "%d (%.1f %%)", each.n, 100*share(each.n, of))
+	}
 	row("customers whom the answers are about", "%d", s.disclosed)
 	row("  recall", "%.4f (%d missed)", 1-share(s.missed, s.disclosed), s.missed)
 	row("customers in the class exact", "%d", s.exact)
@@ -150,6 +157,13 @@ func (o *oracle) check(s *sums, tr *trial, seed uint64) {
 		return
 	case len(tr.refused) > 0:
 		s.refused[tr.refused[0]]++
+		if os.Getenv("SEKISHO_ORACLE_REFUSED") != "" {
+			o.t.Logf("%s: refused: %s\n%s", where, tr.through.message, tr.sql)
+		}
+		return
+	}
+	if tr.through.code == cancelled && tr.direct.code == "" {
+		s.slow++ // the names take longer than statement_timeout
 		return
 	}
 	base, stable := o.stable(tr.sql)
@@ -173,10 +187,14 @@ func (o *oracle) check(s *sums, tr *trial, seed uint64) {
 	switch {
 	case tr.anyRow:
 		s.anyRow++
-	case len(tr.exact)+len(tr.others) == 0:
-		s.free++
+	case len(tr.exact) > 0:
+		s.named++
+	case tr.whole:
+		s.whole++
+	case len(tr.others) > 0:
+		s.contributed++
 	default:
-		s.exactOnly++
+		s.free++
 	}
 	if !tr.anyRow {
 		about := o.about(tr.sql, base)

@@ -33,7 +33,7 @@ import (
 // SEKISHO_ORACLE is how many statements to try, SEKISHO_ORACLE_SEED which ones,
 // SEKISHO_ORACLE_SQLSMITH how many of sqlsmith's besides. SEKISHO_ORACLE_ALL
 // prints each statement that was released, SEKISHO_ORACLE_WRONG each that the
-// server does not take.
+// server does not take, SEKISHO_ORACLE_REFUSED each that the gate refuses.
 
 // A way is how a statement is sent.
 type way byte
@@ -182,6 +182,7 @@ type trial struct {
 	refused []string
 	exact   map[string][]string // customer, and the columns said to have gone out
 	others  map[string]bool     // contributed
+	whole   bool                // everybody contributed
 	anyRow  bool
 }
 
@@ -273,7 +274,7 @@ func (o *oracle) send(tr *trial) {
 	}
 	tr.from = o.ledger.Last()
 	tr.through = ask(conn, tr.way, tr.sql)
-	if tr.through.code != "" && tr.through.code != tr.direct.code && tr.through.code != "lost" {
+	if tr.through.code != "" && tr.through.code != tr.direct.code && tr.through.code != "lost" && tr.through.code != cancelled {
 		o.until("the refusal is in the ledger", func() bool { return o.ledger.Last() > tr.from })
 	}
 	tr.to = o.ledger.Last()
@@ -301,7 +302,7 @@ func (o *oracle) read(trials []*trial) {
 	}
 	at := 0
 	for _, tr := range trials {
-		tr.refused, tr.exact, tr.others, tr.anyRow = nil, map[string][]string{}, map[string]bool{}, false
+		tr.refused, tr.exact, tr.others, tr.whole, tr.anyRow = nil, map[string][]string{}, map[string]bool{}, false, false
 	}
 	for _, e := range entries {
 		for at < len(trials) && e.ID.Seq > trials[at].to {
@@ -327,9 +328,8 @@ func (o *oracle) read(trials []*trial) {
 			if sh.Space != "passenger" {
 				continue
 			}
-			if b.Class == sekisho.AnyRow {
-				tr.anyRow = true
-			}
+			tr.anyRow = tr.anyRow || b.Class == sekisho.AnyRow
+			tr.whole = tr.whole || b.Class == sekisho.Contributed && b.Reach > 0
 			for _, ord := range b.Subjects {
 				key, ok := o.vault.Space("passenger").Key(ord)
 				if !ok {
@@ -348,7 +348,7 @@ func (o *oracle) read(trials []*trial) {
 // names says whether the ledger names a customer.
 func (tr *trial) names(key string) bool {
 	_, exact := tr.exact[key]
-	return tr.anyRow || exact || tr.others[key]
+	return tr.anyRow || tr.whole || exact || tr.others[key]
 }
 
 // under gives the answers of a statement after each of some changes to the

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -38,6 +39,7 @@ type plan struct {
 	speak     *refusal    // the gate cannot read it: only the server may say what is wrong with it; this if it finds nothing wrong
 	changes   bool        // it may change the catalog
 	states    bool        // it sets what the session states
+	simple    *plan       // for the simple protocol, where it differs: heads of cursors are read behind them
 	encodes   bool        // it may change the client's encoding
 	refers    bool        // it runs what SQL gave a name to
 	gives     []*stmtPlan // of stmts, those that give a name by SQL
@@ -71,6 +73,15 @@ type stmtPlan struct {
 	csv       bool               // COPY in CSV, not in text format
 	effect    *effect            // on what the session has stated; nil for none
 	names     string             // SQL-level PREPARE or DECLARE: the kind and the name
+
+	head  []catalog.Named // a told statement: the names in its first row
+	whole []catalog.Named // and of whom all are meant
+	sent  string          // of a PREPARE or DECLARE with a head: its text
+	fetch string          // of a DECLARE with a head: what reads the head
+	own   *stmtPlan       // which is this statement
+	tail  *stmtPlan       // and what FETCH gives later
+	mine  bool            // the gate's own: the client gets nothing of its answer
+	after bool            // its rows have the columns of a head, which was read before
 
 	insertAt, insertLen int  // where and how much, for error positions
 	moved               bool // by more than that: error positions mean nothing
@@ -110,11 +121,14 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 		return p, false
 	}
 	keep = true
-	var rewritten strings.Builder
 	done := 0
+	var texts []string // that go upstream, each with what stands before it
 	for i := range statements {
 		st := &statements[i]
-		j := cat.Judge(st)
+		j := cat.JudgeAs(st, s.role.User)
+		text, before := text[st.Start:st.End], text[done:st.Start]
+		done = st.End
+		texts = append(texts, before+text)
 		p.unknown = p.unknown || j.Unknown
 		p.guessed = p.guessed || j.Unknown && j.Kind == catalog.Free
 		sp := &stmtPlan{judgement: j, shapes: map[string]uint64{}, copyIn: st.Copy != nil && st.Copy.From}
@@ -145,7 +159,11 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 			p.refuse = refusalOf(j)
 			return p, true
 		case catalog.Opaque:
-			if named := s.named(st); named != nil {
+			named := p.givenBefore(st)
+			if named == nil {
+				named = s.named(st)
+			}
+			if named != nil {
 				p.refers = true
 				keep = false
 				p.stmts[i] = named
@@ -197,20 +215,38 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 			}
 			sp.hidden, sp.skip = j.Instances, j.Skip
 			sp.insertAt, sp.insertLen, sp.moved = st.Start+j.Rewrite.At, len(j.Rewrite.Insert)-j.Rewrite.Cut, j.Rewrite.Moved
-			rewritten.WriteString(text[done:st.Start])
-			rewritten.WriteString(j.Rewrite.Text)
-			done = st.End
+			texts[i] = before + j.Rewrite.Text
+		case catalog.Told:
+			if mode == Observe {
+				sp.kind, sp.observe = planAnyRow, true
+				break
+			}
+			sp.kind = planExact
+			if masks != (act.Masks{}) {
+				p.unmaskable = "Columns are masked where a plain SELECT shows them, row by row."
+				return p, keep
+			}
+			if st.Copy != nil {
+				if refused := sp.copyOptions(st); refused != nil {
+					refused.tables = j.Tables
+					p.refuse = refused
+					return p, true
+				}
+			}
+			sp.statement = g.statementOrdinal(st.Text)
+			texts[i] = before + sp.tell(st, j)
 		}
 		p.protected = true
 		if sp.asked == 0 {
 			sp.asked = j.Asked()
 		}
-		sp.statement = g.statementOrdinal(st.Text)
+		if sp.statement == 0 {
+			sp.statement = g.statementOrdinal(st.Text)
+		}
 	}
-	if done > 0 {
-		rewritten.WriteString(text[done:])
-		p.text = rewritten.String()
-	}
+	rest := text[done:]
+	p.text = strings.Join(texts, "") + rest
+	p.withHeads(texts, rest)
 	return p, keep
 }
 
@@ -253,7 +289,7 @@ func (s *session) named(st *stmt.Statement) *stmtPlan {
 	if sp == nil || sp.kind == 0 || sp.kind == planFree && !s.onlySQL(string(kind)+" ", st.Object) {
 		return nil
 	}
-	return sp
+	return sp.runs(st)
 }
 
 // encodes: the statement may change the encoding of what the client sends.
@@ -326,6 +362,10 @@ func (g *Gate) makeDesc(s *session, sp *stmtPlan, body []byte) *desc {
 	cat := g.plans.catalog()
 	switch sp.kind {
 	case planFree:
+		if bytes.Contains(body, []byte(stmt.Hidden)) && !sp.observe {
+			d.refuse = originRefusal // a name has come to mean a statement with a head
+			return d
+		}
 		for _, f := range fields {
 			if f.TableOID != 0 && cat.ProtectedOID(f.TableOID) {
 				// The text named nothing protected, and yet here it is.
@@ -350,6 +390,10 @@ func (g *Gate) makeDesc(s *session, sp *stmtPlan, body []byte) *desc {
 		all[i] = f.Origin
 	}
 	j := sp.judgement
+	if sp.told() {
+		g.tellDesc(d, sp, fields, body)
+		return d
+	}
 	if sp.observe {
 		if sp.blind {
 			d.anyRow = true

@@ -141,8 +141,8 @@ func (p *plan) forText(text, shape string) *plan {
 	if p.refuse != nil || p.speak != nil || p.changes || p.states || p.encodes || p.refers || len(p.stmts) != 1 {
 		return nil
 	}
-	if p.stmts[0].skip != nil {
-		return nil // its OFFSET is a literal
+	if p.stmts[0].skip != nil || p.stmts[0].told() {
+		return nil // its OFFSET is a literal, or they stand in its names too
 	}
 	if p.original == text {
 		return p

@@ -21,6 +21,8 @@ type desc struct {
 	fields int    // as the server sends them
 	hidden int    // of these, at the end, are the gate's own
 	keys   []keyAt
+	head   []headAt   // of a told statement: columns with keys in the first row
+	whole  bool       // all of a table is meant
 	shapes []shapeRef // one for each subject space, as keyAt.space counts
 	held   []bool     // for each visible field: holds protected values; nil when all do
 	refuse *refusal   // rows of this description must not go out
@@ -41,6 +43,8 @@ type keyAt struct {
 type shapeRef struct {
 	seq   uint64
 	space string
+	class sekisho.Class // 0: exact
+	whole bool          // all of the space are meant
 }
 
 type keyType byte
@@ -100,6 +104,8 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 		return r.cut(w, d.refuse)
 	case d.anyRow:
 		return r.anyRow(w, sp, d, from, to)
+	case d.head != nil:
+		return r.toldRow(w, sp, d, from, to)
 	}
 	u := r.begin(w, d)
 	if u.left == 0 {
@@ -108,6 +114,11 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 		}
 	}
 	u.left--
+	if d.whole && !u.told {
+		if why := r.allWithin(w, u); why != nil {
+			return r.cut(w, why)
+		}
+	}
 	entries := r.entries(u)
 	b := r.c.buf[from:to]
 	if int(be.Uint16(b[5:])) != d.fields {

@@ -17,6 +17,7 @@ type run struct {
 	d        *desc
 	open     bool  // an Access with More set has been made, and none without
 	recorded bool  // as any-row
+	told     bool  // the head has been read, or all of a table may be told of
 	header   bool  // of COPY: the first line has passed
 	skip     int64 // rows that are still to be skipped
 	limit    limit
@@ -67,6 +68,7 @@ func (r *replies) entries(u *run) []sekisho.Body {
 		a := c.access()
 		a.Session, a.Shape, a.Number = r.s.id.Load(), d.shapes[i].seq, u.number
 		a.Class, a.More, a.Purpose = sekisho.Exact, true, u.by.purpose
+		d.shapes[i].begins(a, r.s.g, !u.open)
 	}
 	if !u.open {
 		u.open = true

@@ -430,6 +430,9 @@ func (r *replies) message(typ byte, from, to int) error {
 		if refused != nil {
 			return r.cut(w, refused)
 		}
+		if sp.mine {
+			return nil
+		}
 		if d.hidden > 0 && !r.cutting {
 			r.keepDescription(from, to, d.hidden)
 			return nil
@@ -461,6 +464,9 @@ func (r *replies) message(typ byte, from, to int) error {
 		if typ == 'C' && sp != nil && sp.kind != planFree {
 			r.wrote = r.wrote || sp.judgement.Verb != sekisho.Read
 			if !r.cutting {
+				if d := r.descOf(w); d != nil && d.head != nil && d.refuse == nil && sp.headed() && !r.began(w) {
+					return fmt.Errorf("%w: an answer without its head", errServerProtocol)
+				}
 				r.accessEnds(w)
 			}
 		}
@@ -484,6 +490,9 @@ func (r *replies) message(typ byte, from, to int) error {
 		} else {
 			w.at++
 			s.desc = nil
+		}
+		if sp != nil && sp.mine {
+			return nil
 		}
 		if typ == 'C' && (sp == nil || sp.kind == planFree || sp.judgement.Verb == sekisho.Other) && hasEffect(body) {
 			if r.changed = true; r.cutting {
@@ -615,6 +624,11 @@ func (r *replies) errorReply(w *want, from, to int) error {
 			if at, shift = sp.insertAt, sp.insertLen; sp.moved {
 				shift = noPosition
 			}
+		}
+		if w.statement().fails(body) {
+			s.refused(namesRefusal, s.number.Add(1), w.statement().statement, r.t)
+			out = appendError(nil, "ERROR", namesRefusal)
+			break
 		}
 		if w.typ == 'P' {
 			out = shifted(nil, body, at, shift)

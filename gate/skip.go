@@ -117,10 +117,10 @@ func (r *replies) skipping(w *want, sp *stmtPlan, from, to int) error {
 
 // tagWithout is a CommandComplete for so many rows less.
 func tagWithout(body []byte, skipped int64) ([]byte, error) {
-	count, ok := strings.CutPrefix(strings.TrimSuffix(string(body), "\x00"), "SELECT ")
+	verb, count, ok := strings.Cut(strings.TrimSuffix(string(body), "\x00"), " ")
 	n, err := strconv.ParseInt(count, 10, 64)
-	if !ok || err != nil || n < skipped {
+	if !ok || verb != "SELECT" && verb != "COPY" && verb != "FETCH" || err != nil || n < skipped {
 		return nil, fmt.Errorf("%w: it has counted other rows than it sent", errServerProtocol)
 	}
-	return appendMessage(nil, 'C', "SELECT "+strconv.FormatInt(n-skipped, 10)+"\x00"), nil
+	return appendMessage(nil, 'C', verb+" "+strconv.FormatInt(n-skipped, 10)+"\x00"), nil
 }

@@ -201,6 +201,7 @@ func (s *Statement) describe(node *pg.Node, w *walk) {
 		s.Kind, s.Object, s.Inner = Declare, n.DeclareCursorStmt.Portalname, analyse(n.DeclareCursorStmt.Query)
 	case *pg.Node_FetchStmt:
 		s.Kind, s.Object = Fetch, n.FetchStmt.Portalname
+		s.Absolute = n.FetchStmt.Direction == pg.FetchDirection_FETCH_ABSOLUTE
 	case *pg.Node_ClosePortalStmt:
 		s.Kind, s.Object, s.All = CloseCursor, n.ClosePortalStmt.Portalname, n.ClosePortalStmt.Portalname == ""
 	case *pg.Node_CreateTableAsStmt:

@@ -256,7 +256,7 @@ func known(sc *scope, nodes []*pg.Node) {
 					if i.name != f[len(f)-2] {
 						continue
 					}
-					if name != "*" && !systemColumns[name] && i.column(name) == nil && (!i.doubt || inAnyOrder[name] || inOrder[name]) {
+					if name != "*" && !slices.Contains(systemColumns, name) && i.column(name) == nil && (!i.doubt || inAnyOrder[name] || inOrder[name]) {
 						giveUp("%s.%s, which is no column that is known there", i.name, name)
 					}
 					return
@@ -265,8 +265,6 @@ func known(sc *scope, nodes []*pg.Node) {
 		})
 	}
 }
-
-var systemColumns = words("ctid xmin xmax cmin cmax tableoid")
 
 // behind is all of a level that is a function of its J, but grouping.
 func behind(sel *pg.SelectStmt) []*pg.Node {

@@ -203,5 +203,6 @@ type Statement struct {
 	Savepoint string     // that a TRANSACTION command names
 	Chain     bool       // COMMIT or ROLLBACK AND CHAIN
 	Object    string     // name of the prepared statement, cursor, savepoint or channel; for TRANSACTION the command
+	Absolute  bool       // FETCH and MOVE that count rows from an end of the result
 	All       bool       // DEALLOCATE ALL, CLOSE ALL, DISCARD ALL, RESET ALL
 }

@@ -1,0 +1,513 @@
+package gate
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sekisho"
+	"sekisho/catalog"
+	"sekisho/stmt"
+)
+
+// Statements of any shape: whom they rest on comes in front of their rows, as
+// one more row, the head (see stmt.Head), or is all of a table. The head goes
+// no further than here. What it names stands in the entries of the chunk that
+// the first row goes out with, so no row leaves before.
+//
+// A cursor's head is read by the gate itself, directly behind the DECLARE, and
+// what is fetched later has no head.
+
+// tell takes over how a statement is told, and gives its text.
+func (sp *stmtPlan) tell(st *stmt.Statement, j catalog.Judgement) string {
+	sp.head, sp.whole = j.Head, j.Whole
+	if len(j.Head) == 0 {
+		return st.Text
+	}
+	sp.insertAt, sp.insertLen = st.Start+j.Rewrite.At, len(j.Rewrite.Insert)+j.Rewrite.Early
+	sp.sent = j.Rewrite.Text
+	if st.Kind == stmt.Declare {
+		sp.fetch = "FETCH FORWARD 1 FROM " + stmt.Quote(st.Object)
+		part := func() *stmtPlan {
+			return &stmtPlan{kind: planExact, judgement: j, statement: sp.statement, head: j.Head, whole: j.Whole, shapes: map[string]uint64{}}
+		}
+		sp.own, sp.tail = part(), part()
+		sp.own.mine, sp.tail.after = true, true
+		sp.tail.whole = nil
+	}
+	return j.Rewrite.Text
+}
+
+// hiddenFields is how many of the last columns are the gate's own.
+func (sp *stmtPlan) hiddenFields() int {
+	if len(sp.head) > 0 {
+		return 1 + len(sp.head)
+	}
+	return len(sp.hidden)
+}
+
+// told: it is accounted by a head, or as all of a table.
+func (sp *stmtPlan) told() bool { return len(sp.head)+len(sp.whole) > 0 }
+
+// headed: its first row is the head.
+func (sp *stmtPlan) headed() bool { return len(sp.head) > 0 && !sp.after }
+
+// givenBefore is what an earlier statement of the same text gave this name.
+func (p *plan) givenBefore(st *stmt.Statement) *stmtPlan {
+	kind := stmt.Prepare
+	if st.Kind == stmt.Fetch {
+		kind = stmt.Declare
+	}
+	for _, sp := range slices.Backward(p.gives) {
+		if sp.names == string(kind)+" "+st.Object {
+			if sp.kind == planFree {
+				return nil
+			}
+			return sp.runs(st)
+		}
+	}
+	return nil
+}
+
+// runs is what running the name that sp gave is: nil if it must not be.
+func (sp *stmtPlan) runs(st *stmt.Statement) *stmtPlan {
+	if sp.tail == nil {
+		return sp
+	}
+	if st.Absolute { // the head counts as a row there
+		return nil
+	}
+	return sp.tail
+}
+
+// withHeads is the plan for the simple protocol: behind each DECLARE the gate
+// reads the head of the cursor.
+func (p *plan) withHeads(texts []string, rest string) {
+	if !slices.ContainsFunc(p.stmts, func(sp *stmtPlan) bool { return sp.own != nil }) {
+		return
+	}
+	q := *p
+	q.stmts = nil
+	var b strings.Builder
+	for i, sp := range p.stmts {
+		b.WriteString(texts[i])
+		q.stmts = append(q.stmts, sp)
+		if sp.own != nil {
+			b.WriteString(";" + sp.fetch)
+			q.stmts = append(q.stmts, sp.own)
+		}
+	}
+	q.text = b.String() + rest
+	p.simple = &q
+}
+
+// readHead reads the head of the cursor that sp declares, behind its Execute.
+func (q *requests) readHead(sp *stmtPlan, stated uint32) {
+	const name = "sekisho_head"
+	ps := &prepared{name: name, stmt: sp.own, plan: &plan{cat: q.s.g.plans.catalog(), stmts: []*stmtPlan{sp.own}, protected: true}}
+	po := &portal{ps: ps}
+	q.send(&want{typ: 'P', own: true, name: name, ps: ps}, appendMessage(nil, 'P', name+"\x00"+sp.fetch+"\x00\x00\x00"))
+	q.send(&want{typ: 'h', ps: ps}, appendMessage(nil, 'D', "S"+name+"\x00"))
+	q.send(&want{typ: 'B', own: true, name: name, from: name, ps: ps, portal: po}, appendMessage(nil, 'B', name+"\x00"+name+"\x00\x00\x00\x00\x00\x00\x00"))
+	q.send(&want{typ: 'E', name: name, ps: ps, portal: po, number: q.s.number.Add(1), stated: stated}, appendMessage(nil, 'E', name+"\x00\x00\x00\x00\x00"))
+	q.send(&want{typ: 'C', own: true, kind: 'P', name: name}, appendMessage(nil, 'C', "P"+name+"\x00"))
+	q.send(&want{typ: 'C', own: true, kind: 'S', name: name}, appendMessage(nil, 'C', "S"+name+"\x00"))
+}
+
+// A headAt is a column of the head: the keys of some persons.
+type headAt struct {
+	keyAt
+	exact bool
+}
+
+// tellDesc makes the description of a told statement's rows.
+func (g *Gate) tellDesc(d *desc, sp *stmtPlan, fields []origin, body []byte) {
+	d.hidden = sp.hiddenFields()
+	visible := len(fields) - d.hidden
+	if visible < 0 || !sp.isHead(body, visible) {
+		d.refuse = originRefusal
+		return
+	}
+	all := make([]catalog.Origin, visible)
+	for i := range all {
+		all[i] = fields[i].Origin
+	}
+	columns, categories, err := sp.judgement.Outputs(all)
+	if err != nil {
+		d.refuse = originRefusal
+		return
+	}
+	d.refuse = g.tellShapes(d, sp, columns, categories)
+}
+
+// isHead says whether the columns behind the first so many are this
+// statement's head, by their names: a name may have come to mean another
+// statement.
+func (sp *stmtPlan) isHead(body []byte, visible int) bool {
+	body = body[2:] // origins has read it before
+	for i := 0; len(body) > 0; i++ {
+		end := bytes.IndexByte(body, 0)
+		name := string(body[:end])
+		body = body[end+19:]
+		switch {
+		case i < visible:
+		case i == visible && name != stmt.HeadMark, i > visible && name != sp.head[i-visible-1].Column:
+			return false
+		}
+	}
+	return true
+}
+
+// tellShapes sees to it that the Shape entries of a told statement stand in
+// the ledger, and notes where the head's columns are.
+func (g *Gate) tellShapes(d *desc, sp *stmtPlan, columns []string, categories sekisho.Categories) *refusal {
+	tested, of := sp.judgement.Static()
+	add := func(n catalog.Named, whole bool) *refusal {
+		ref := shapeRef{space: n.Space, class: sekisho.Contributed, whole: whole}
+		cols, cats := tested, of
+		if n.Exact {
+			ref.class, cols, cats = sekisho.Exact, columns, categories
+		}
+		var err error
+		if ref.seq, err = g.shape(sp, n.Space, cols, cats); err != nil {
+			return ledgerRefusal(err)
+		}
+		d.shapes = append(d.shapes, ref)
+		return nil
+	}
+	for i, n := range sp.head {
+		d.head = append(d.head, headAt{keyAt{field: d.fields - len(sp.head) + i, space: len(d.shapes), of: g.vault.Space(n.Space), typ: keyTypes[n.TypeOID]}, n.Exact})
+		if why := add(n, false); why != nil {
+			return why
+		}
+	}
+	for _, n := range sp.whole {
+		d.whole = true
+		if why := add(n, true); why != nil {
+			return why
+		}
+	}
+	return nil
+}
+
+// toldRow takes the head, or a row behind it.
+func (r *replies) toldRow(w *want, sp *stmtPlan, d *desc, from, to int) error {
+	u := r.begin(w, d)
+	b := r.c.buf[from:to]
+	if int(be.Uint16(b[5:])) != d.fields {
+		return r.cut(w, changedRefusal)
+	}
+	visible := d.fields - d.hidden
+	pos, end := 7, 7
+	var values [8][]byte
+	hidden := values[:0]
+	for i := range d.fields {
+		if pos+4 > len(b) {
+			return fmt.Errorf("%w: DataRow ends early", errServerProtocol)
+		}
+		size := int(int32(be.Uint32(b[pos:])))
+		pos += 4
+		if size > len(b)-pos || size < -1 {
+			return fmt.Errorf("%w: DataRow ends early", errServerProtocol)
+		}
+		switch {
+		case i < visible:
+		case size < 0:
+			hidden = append(hidden, nil)
+		default:
+			hidden = append(hidden, b[pos:pos+size:pos+size])
+		}
+		pos += max(size, 0)
+		if i == visible-1 {
+			end = pos
+		}
+	}
+	if visible == 0 {
+		end = 7
+	}
+	if done, err := r.behindHead(w, sp, u, hidden, w.binary(visible, visible)); done || err != nil {
+		return err
+	}
+	be.PutUint16(b[5:], uint16(visible))
+	be.PutUint32(b[1:], uint32(end-1))
+	r.keep(from, from+end)
+	return nil
+}
+
+// began says whether the head of w's answer has come.
+func (r *replies) began(w *want) bool {
+	u := r.runningFor(w)
+	return u != nil && u.told
+}
+
+// behindHead deals with the hidden fields of a row: done if it was the head,
+// or the statement was cut.
+func (r *replies) behindHead(w *want, sp *stmtPlan, u *run, hidden [][]byte, binary bool) (done bool, err error) {
+	switch {
+	case hidden[0] == nil && u.told || hidden[0] != nil && !u.told && !sp.after, hidden[0] == nil && sp.after:
+		// A head that is not first, or none: these are not the rows that were
+		// asked for.
+		return true, r.cut(w, changedRefusal)
+	case hidden[0] == nil:
+		u.told = true
+		w.skipped++
+		return true, r.takeHead(w, sp, u, hidden[1:], binary)
+	}
+	entries := r.entries(u)
+	a := entries[0].(*sekisho.Access) // one of them counts the rows
+	a.Rows++
+	for _, e := range entries {
+		e.(*sekisho.Access).Least = 1 // many may stand behind a byte
+	}
+	return false, nil
+}
+
+// takeHead reads the names, and puts them into the entries that the next row
+// waits for.
+func (r *replies) takeHead(w *want, sp *stmtPlan, u *run, arrays [][]byte, binary bool) error {
+	d := u.d
+	lists := make([][]uint32, len(d.head))
+	nobody, many, size := false, false, 0
+	for _, v := range arrays {
+		size += len(v)
+	}
+	var failed error
+	read := func() {
+		for i := range d.head {
+			h := &d.head[i]
+			var list []uint32
+			failed = eachElement(arrays[i], binary, func(v []byte) error {
+				if v == nil {
+					nobody = true
+					return nil
+				}
+				ord, err := r.ordinal(&h.keyAt, v, binary, list)
+				if err == nil {
+					list = append(list, ord)
+				}
+				return err
+			})
+			if failed != nil {
+				return
+			}
+			if len(list) > stmt.MostNames { // any of them, and not these alone
+				many, list = true, nil
+			}
+			slices.Sort(list)
+			lists[i] = slices.Compact(list)
+			if i > 0 && !h.exact && d.head[i-1].exact && d.head[i-1].of == h.of {
+				shown := lists[i-1]
+				lists[i] = slices.DeleteFunc(lists[i], func(ord uint32) bool {
+					_, found := slices.BinarySearch(shown, ord)
+					return found
+				})
+			}
+		}
+	}
+	if size > 32<<10 {
+		r.t.wait(read)
+	} else {
+		read()
+	}
+	if failed != nil {
+		return r.cut(w, keyRefusal)
+	}
+	if why := r.withinLimit(w, u, lists, nobody, many); why != nil {
+		return r.cut(w, why)
+	}
+	if (nobody || many) && !u.nobody {
+		if err := r.nobody(w, sp, u); err != nil {
+			return r.cut(w, ledgerRefusal(err))
+		}
+	}
+	if d.whole {
+		if why := r.allWithin(w, u); why != nil {
+			return r.cut(w, why)
+		}
+	}
+	for i, e := range r.entries(u) {
+		a := e.(*sekisho.Access)
+		a.Least = 1
+		if i < len(lists) {
+			a.Subjects = append(a.Subjects, lists[i]...)
+		}
+	}
+	return nil
+}
+
+// withinLimit says why so many customers must not be named; nil if they may.
+func (r *replies) withinLimit(w *want, u *run, lists [][]uint32, nobody, many bool) *refusal {
+	if !u.limit.on {
+		return nil
+	}
+	over := func() *refusal { return noneSent(r.overLimit(w, u)) }
+	for i, list := range lists {
+		space := int(slices.IndexFunc(u.d.head, func(h headAt) bool { return h.of == u.d.head[i].of }))
+		for _, ord := range list {
+			for !u.limit.allows(space, ord) {
+				if why := over(); why != nil {
+					return why
+				}
+			}
+		}
+	}
+	for nobody && !u.limit.allowsNobody() {
+		if why := over(); why != nil {
+			return why
+		}
+	}
+	for many && u.limit.most <= stmt.MostNames {
+		if why := over(); why != nil {
+			return why
+		}
+	}
+	return nil
+}
+
+// noneSent is the refusal of a statement of which no row has gone.
+func noneSent(why *refusal) *refusal {
+	if why == nil {
+		return nil
+	}
+	c := *why
+	if _, rest, ok := strings.Cut(c.hint, " were sent. "); ok {
+		c.hint = rest
+	}
+	return &c
+}
+
+// allWithin says why all of a table must not be told of; nil if it may.
+func (r *replies) allWithin(w *want, u *run) *refusal {
+	u.told = true
+	for _, s := range u.d.shapes {
+		for s.whole && u.limit.on && r.s.g.populationOf(s.space) > u.limit.most {
+			if why := noneSent(r.overLimit(w, u)); why != nil {
+				return why
+			}
+		}
+	}
+	return nil
+}
+
+// begins gives an Access of a shape its class, and with the first one the reach.
+func (s *shapeRef) begins(a *sekisho.Access, g *Gate, first bool) {
+	if s.class != 0 {
+		a.Class = s.class
+	}
+	if s.whole && first {
+		if a.Reach = g.populationOf(s.space); a.Reach == 0 {
+			a.Class = sekisho.AnyRow // of how many, nobody knows
+		}
+	}
+}
+
+// eachElement reads the elements of a one-dimensional array as the server
+// sends it; nil is NULL. What it gives f is valid until f returns.
+func eachElement(v []byte, binary bool, f func(v []byte) error) error {
+	if binary {
+		return eachBinary(v, f)
+	}
+	if len(v) < 2 || v[0] != '{' || v[len(v)-1] != '}' {
+		return errKey
+	}
+	v = v[1 : len(v)-1]
+	var plain []byte
+	for len(v) > 0 {
+		if v[0] != '"' {
+			elem, rest, more := bytes.Cut(v, []byte{','})
+			if len(elem) == 0 || bytes.ContainsAny(elem, `{}"\`) || more && len(rest) == 0 {
+				return errKey
+			}
+			v = rest
+			if bytes.EqualFold(elem, []byte("NULL")) {
+				elem = nil
+			}
+			if err := f(elem); err != nil {
+				return err
+			}
+			continue
+		}
+		plain = plain[:0]
+		i := 1
+		for ; i < len(v) && v[i] != '"'; i++ {
+			if v[i] == '\\' {
+				if i++; i == len(v) {
+					return errKey
+				}
+			}
+			plain = append(plain, v[i])
+		}
+		if i >= len(v) {
+			return errKey
+		}
+		if plain == nil {
+			plain = []byte{}
+		}
+		if err := f(plain); err != nil {
+			return err
+		}
+		switch v = v[i+1:]; {
+		case len(v) == 0:
+		case v[0] == ',' && len(v) > 1:
+			v = v[1:]
+		default:
+			return errKey
+		}
+	}
+	return nil
+}
+
+// eachBinary is eachElement for the binary format.
+func eachBinary(v []byte, f func(v []byte) error) error {
+	if len(v) < 12 {
+		return errKey
+	}
+	dims := be.Uint32(v)
+	v = v[12:]
+	if dims == 0 && len(v) == 0 {
+		return nil
+	}
+	if dims != 1 || len(v) < 8 {
+		return errKey
+	}
+	n := be.Uint32(v)
+	v = v[8:]
+	for ; n > 0; n-- {
+		if len(v) < 4 {
+			return errKey
+		}
+		size := int(int32(be.Uint32(v)))
+		v = v[4:]
+		if size < -1 || size > len(v) {
+			return errKey
+		}
+		var elem []byte
+		if size >= 0 {
+			elem = v[:size:size]
+			v = v[size:]
+		}
+		if err := f(elem); err != nil {
+			return err
+		}
+	}
+	if len(v) > 0 {
+		return errKey
+	}
+	return nil
+}
+
+// namesRefusal stands for an error that the server found in the names, and not
+// in the statement.
+var namesRefusal = &refusal{code: "0A000", reason: "names", text: "the gate cannot tell whose data the answer rests on: the server does not take the query for it", hint: "Write the statement in a simpler way."}
+
+// fails says whether an error is of the names' own text.
+func (sp *stmtPlan) fails(body []byte) bool {
+	if sp == nil || !sp.headed() {
+		return false
+	}
+	code := errorField(body, 'C')
+	p, err := strconv.Atoi(errorField(body, 'P'))
+	return err == nil && (strings.HasPrefix(code, "42") || code == "0A000") && p > sp.insertAt && p <= sp.insertAt+sp.insertLen
+}
