@@ -210,9 +210,6 @@ func TestLocksDoNotBlindTheGate(t *testing.T) {
 		h.asOwner("create view " + late + " as select email as e from crm.member where member_no = 1042; grant select on " + late + " to staff")
 		got = h.raw("sato").run("Q select e || '' from " + late)
 		h.mustBeTold("a view made while "+locked+" is locked", got)
-		if !strings.Contains(got, "C0A000") {
-			t.Errorf("%s:\n%s", locked, got)
-		}
 		r.run("Q rollback")
 		h.until("the view is known again", func() bool { return !strings.Contains(h.raw("sato").run("Q select a from own.v"), "C0A000") })
 	}
@@ -297,17 +294,26 @@ func TestOffsetSkipsNobodyUnseen(t *testing.T) {
 			t.Errorf("%s: 0 rows and 5 rows skipped: %+v and %+v", user, all[0], all[len(all)-1])
 		}
 	}
-	for _, script := range []string{
-		"Q copy (select member_no from crm.member order by 1 offset 1 limit 1) to stdout",
-		"Q select member_no from crm.member order by 1 offset 1+0 limit 1",
-		"Q select member_no from crm.member order by 1 offset 1 fetch first row only",
-		"P \"\" select member_no from crm.member order by 1 limit 1 offset $1\nB \"\" \"\" 1.0 -\nE \"\" 0\nS",
+	// What hidden keys cannot account has its names in front.
+	for _, sql := range []string{
+		"copy (select member_no from crm.member order by 1 offset 1 limit 1) to stdout",
+		"select member_no from crm.member order by 1 offset 1+0 limit 1",
+		"select member_no from crm.member order by 1 offset 1 fetch first row only",
 	} {
-		before, _ := h.told()
-		got := h.raw("sato").run(script)
-		if after, _ := h.told(); !strings.Contains(got, "C0A000") || len(after) != len(before) {
-			t.Errorf("%s:\n%s", script, got)
+		before := len(h.accounts())
+		got := h.psql("sato", sql)
+		var named []string
+		for _, a := range h.accounts()[before:] {
+			named = append(named, a.keys...)
 		}
+		if got != "1002\n" || !slices.Contains(named, "1001") || !slices.Contains(named, "1002") {
+			t.Errorf("%s: %q, and the ledger names %d", sql, got, len(named))
+		}
+	}
+	before, _ := h.told()
+	got := h.raw("sato").run("P \"\" select member_no from crm.member order by 1 limit 1 offset $1\nB \"\" \"\" 1.0 -\nE \"\" 0\nS")
+	if after, _ := h.told(); !strings.Contains(got, "C0A000") || len(after) != len(before) {
+		t.Errorf("a number that is none:\n%s", got)
 	}
 	rows, err := h.connect("sato").Query(context.Background(), "select member_no from crm.member where member_no > $1 order by 1 limit $2 offset $3", 1500, 2, 3) // binary
 	if err != nil {
@@ -319,10 +325,10 @@ func TestOffsetSkipsNobodyUnseen(t *testing.T) {
 	if all := h.accounts(); !slices.Equal(all[len(all)-1].keys, []string{"1501", "1502", "1503", "1504", "1505"}) || all[len(all)-1].rows != 2 {
 		t.Errorf("the page is about %+v", all[len(all)-1])
 	}
-	_, before := h.told()
+	_, anyRow := h.told()
 	h.raw("watched").run("Q select member_no from crm.member order by 1 offset 1 limit 1")
-	if _, after := h.told(); after != before+1 {
-		t.Errorf("in observe mode %d entries say that it was about somebody", after-before)
+	if _, after := h.told(); after != anyRow+1 {
+		t.Errorf("in observe mode %d entries say that it was about somebody", after-anyRow)
 	}
 }
 

@@ -236,7 +236,7 @@ func (t *Trace) access(e *sekisho.Entry, b *sekisho.Access) {
 		t.shapes = append(t.shapes, shape{b.Shape, &sekisho.Shape{Verb: sekisho.Other, Categories: sekisho.Unclassified}})
 	}
 	s, name := &t.sessions[si], t.shapes[hi].body.Space
-	if b.Class == sekisho.AnyRow {
+	if b.Class == sekisho.AnyRow || b.Reach > 0 { // all of a table, unread, are as many
 		s.end.anyRow = append(s.end.anyRow, anyRow{e.ID.Seq, e.Time, hi, b.Number, b.Least, si, b.Reach, false})
 	}
 	p := t.page(s.end, name, int64(e.Time)/microsPerDay)
