@@ -10,6 +10,8 @@ func (j *Judgement) Asked() (all sekisho.Categories) {
 	case j.Kind == Plain:
 		_, shown := j.Static()
 		return shown | j.catalog.categories(j.Tested)
+	case j.Kind == Told:
+		return j.catalog.categories(j.columns)
 	case len(j.Tables) > 0:
 		return j.Categories
 	}

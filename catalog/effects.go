@@ -68,7 +68,15 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 				return nil
 			}
 			if !slices.ContainsFunc(parsed[0].Relations, func(r stmt.Relation) bool { return r.Schema == "" && !r.CTE }) {
-				view.text = v[1]
+				view.text, view.says = v[1], map[string]bool{}
+				for _, col := range parsed[0].Columns {
+					for _, f := range col.Fields {
+						view.says[f] = true
+					}
+				}
+				for _, r := range parsed[0].Relations { // a whole row
+					view.says["*"] = view.says["*"] || view.says[r.Ref()] && slices.ContainsFunc(parsed[0].Columns, func(c stmt.Column) bool { return c.Fields[len(c.Fields)-1] == r.Ref() })
+				}
 			}
 			view.sensitive = view.sensitive || counts(&parsed[0])
 			for _, f := range parsed[0].Functions {

@@ -53,6 +53,7 @@ type relation struct {
 	declared     bool            // listed as unprotected
 	under        []*relation     // of a view: what it is made of
 	text         string          // of a view whose names are all qualified: what it says
+	says         map[string]bool // and every field in it
 	readers      map[string]bool // of what a view without a key is made of: the logins that may read it
 	secured      bool            // of the same: some of them not in all rows
 	barrier      bool            // a view with security_barrier: nobody's conditions go before its own

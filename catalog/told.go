@@ -205,21 +205,21 @@ func (c *Catalog) mentioned(s *stmt.Statement, rels []*relation) (columns []stri
 			names["*"] = true
 		}
 	}
-	var show func(rel *relation, everything bool, depth int)
-	show = func(rel *relation, everything bool, depth int) {
+	var show func(rel *relation, names map[string]bool, all bool, depth int)
+	show = func(rel *relation, names map[string]bool, all bool, depth int) {
 		for _, col := range rel.columns {
-			if rel.protected() && col.protected && (everything || names[col.name]) {
+			if rel.protected() && col.protected && (all || names[col.name]) {
 				columns = append(columns, rel.full()+"."+col.name)
 			}
 		}
 		if !rel.protected() && depth < 20 {
 			for _, u := range rel.under { // a view may call columns as it likes
-				show(u, true, depth+1)
+				show(u, rel.says, rel.says["*"], depth+1)
 			}
 		}
 	}
 	for _, rel := range rels {
-		show(rel, names["*"] || wholeRow(s, rel), 0)
+		show(rel, names, names["*"] || wholeRow(s, rel), 0)
 	}
 	return set(columns)
 }

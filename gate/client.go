@@ -344,6 +344,9 @@ func (q *requests) query(text string, msg []byte) error {
 	bare, tail, tags := cutTags(text)
 	p := q.plan(bare)
 	said, p := q.saysOf(p, tags)
+	if p.simple != nil && p.refuse == nil {
+		p = p.simple
+	}
 	var rules rulings
 	if p.refuse == nil {
 		p, rules = s.admit(p, true, q.t)

@@ -31,7 +31,7 @@ func (sp *stmtPlan) tell(st *stmt.Statement, j catalog.Judgement) string {
 	if st.Kind == stmt.Declare {
 		sp.fetch = "FETCH FORWARD 1 FROM " + stmt.Quote(st.Object)
 		part := func() *stmtPlan {
-			return &stmtPlan{kind: planExact, judgement: j, statement: sp.statement, head: j.Head, whole: j.Whole, shapes: map[string]uint64{}}
+			return &stmtPlan{kind: planExact, judgement: j, statement: sp.statement, head: j.Head, whole: j.Whole, asked: j.Asked(), shapes: map[string]uint64{}}
 		}
 		sp.own, sp.tail = part(), part()
 		sp.own.mine, sp.tail.after = true, true
@@ -255,6 +255,12 @@ func (r *replies) behindHead(w *want, sp *stmtPlan, u *run, hidden [][]byte, bin
 		w.skipped++
 		return true, r.takeHead(w, sp, u, hidden[1:], binary)
 	}
+	if u.left == 0 {
+		if why := r.beyond(w, sp, u); why != nil {
+			return true, r.cut(w, why)
+		}
+	}
+	u.left--
 	entries := r.entries(u)
 	a := entries[0].(*sekisho.Access) // one of them counts the rows
 	a.Rows++

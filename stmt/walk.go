@@ -173,6 +173,12 @@ func (w *walk) visit(node any) {
 		if n.IsNatural || len(n.UsingClause) > 0 {
 			s.Operators = append(s.Operators, Name{Name: "="})
 		}
+		for _, name := range fieldsOf(n.UsingClause) {
+			w.column(Column{Fields: []string{name}})
+		}
+		if n.IsNatural { // whichever have one name
+			w.column(Column{Fields: []string{"*"}})
+		}
 	case *pg.SortBy:
 		if len(n.UseOp) > 0 {
 			s.Operators = append(s.Operators, nameOf(n.UseOp))
