@@ -57,7 +57,7 @@ type Shape struct {
 	Verb       Verb     //
 	Space      string   // whose data: a subject of the catalog
 	Tables     []string // the catalog's names of the protected tables, sorted
-	Columns    []string // the catalog's names (table.column) of the protected columns whose values go out, sorted
+	Columns    []string // the catalog's names (table.column) of the protected columns whose values go out, or, with Contributed, that the statement means, sorted
 	Categories Categories
 }
 
@@ -86,7 +86,7 @@ type Access struct {
 	Purpose  uint32   // ordinal in the space "purpose"; 0 for none stated
 	Rows     uint64   // rows in this chunk
 	Least    uint32   // the least bytes of protected values that one of these rows holds
-	Reach    uint64   // with AnyRow: how many customers the tables hold, as far as known
+	Reach    uint64   // with AnyRow, and with Contributed if all of a table are meant: how many customers the tables hold, as far as known
 	Subjects []uint32 // ordinals in the shape's space, in the order of the rows; may repeat
 }
 

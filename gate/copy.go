@@ -123,7 +123,7 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 		}
 		u.left--
 		if d.whole && !u.told {
-			if why := r.allWithin(w, u); why != nil {
+			if why := r.allWithin(w, sp, u); why != nil {
 				return r.cut(w, why)
 			}
 		}

@@ -325,20 +325,25 @@ func (r *replies) takeHead(w *want, sp *stmtPlan, u *run, arrays [][]byte, binar
 	}
 	if (nobody || many) && !u.nobody {
 		if err := r.nobody(w, sp, u); err != nil {
-			return r.cut(w, ledgerRefusal(err))
+			return r.cut(w, refusalFor(err))
 		}
 	}
 	if d.whole {
-		if why := r.allWithin(w, u); why != nil {
+		if why := r.allWithin(w, sp, u); why != nil {
 			return r.cut(w, why)
 		}
 	}
-	for i, e := range r.entries(u) {
+	entries := r.entries(u)
+	r.beforeRow(u, entries)
+	for i, e := range entries {
 		a := e.(*sekisho.Access)
 		a.Least = 1
 		if i < len(lists) {
 			a.Subjects = append(a.Subjects, lists[i]...)
 		}
+	}
+	if why := r.charge(w, sp, u, entries); why != nil {
+		return r.cut(w, why)
 	}
 	return nil
 }
@@ -385,8 +390,19 @@ func noneSent(why *refusal) *refusal {
 }
 
 // allWithin says why all of a table must not be told of; nil if it may.
-func (r *replies) allWithin(w *want, u *run) *refusal {
+func (r *replies) allWithin(w *want, sp *stmtPlan, u *run) *refusal {
 	u.told = true
+	if u.accounts != nil {
+		var spaces []string
+		for _, s := range u.d.shapes {
+			if s.whole {
+				spaces = append(spaces, s.space)
+			}
+		}
+		if why := r.s.chargeAny(sp, spaces, u.stated, true); why != nil {
+			return why
+		}
+	}
 	for _, s := range u.d.shapes {
 		for s.whole && u.limit.on && r.s.g.populationOf(s.space) > u.limit.most {
 			if why := noneSent(r.overLimit(w, u)); why != nil {
