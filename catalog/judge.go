@@ -211,6 +211,12 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 		}
 		return j
 	}
+	if _, known := refusals[reason]; !known { // a shape that would be told, if it only read
+		reason = "locking"
+		if slices.ContainsFunc(s.Relations, func(r stmt.Relation) bool { return r.Written }) {
+			reason = "write"
+		}
+	}
 	j.refuse(Opaque, reason)
 	return j
 }

@@ -260,9 +260,11 @@ func TestPreparedNameIsJudgedByTodaysCatalog(t *testing.T) {
 		t.Fatal(got)
 	}
 	h.asOwner("create or replace view crm.v as select email as c from crm.member")
-	h.until("the view has changed", func() bool { return strings.Contains(r.run("Q select c||'' from crm.v limit 1"), "example.jp") })
+	h.until("the view has changed", func() bool { r.run("Q select c||'' from crm.v"); return len(h.accounts()) > 0 })
 	for _, script := range []string{"Q execute p", "B \"\" p - -\nE \"\" 0\nS", "P \"\" execute p\nB \"\" \"\" - -\nE \"\" 0\nS", "B \"\" e - -\nE \"\" 0\nS"} {
-		h.mustBeTold(script, r.run(script))
+		if got := r.run(script); strings.Contains(got, "example.jp") || !strings.Contains(got, "C0A000") {
+			t.Errorf("%s: it was prepared as something else\n%s", script, got)
+		}
 	}
 }
 
