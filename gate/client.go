@@ -343,10 +343,10 @@ func (q *requests) query(text string, msg []byte) error {
 	s := q.s
 	bare, tail, tags := cutTags(text)
 	p := q.plan(bare)
-	said, p := q.saysOf(p, tags)
-	if p.simple != nil && p.refuse == nil {
+	if p.simple != nil {
 		p = p.simple
 	}
+	said, p := q.saysOf(p, tags)
 	var rules rulings
 	if p.refuse == nil {
 		p, rules = s.admit(p, true, q.t)
@@ -654,7 +654,7 @@ func (q *requests) execute(msg, body []byte) error {
 	po.asked = true
 	q.send(w, msg)
 	if po.ps.stmt.own != nil {
-		q.readHead(po.ps.stmt, s.purpose)
+		q.readHead(po.ps.stmt, w.said)
 	}
 	return nil
 }

@@ -104,14 +104,14 @@ func (p *plan) withHeads(texts []string, rest string) {
 }
 
 // readHead reads the head of the cursor that sp declares, behind its Execute.
-func (q *requests) readHead(sp *stmtPlan, stated uint32) {
+func (q *requests) readHead(sp *stmtPlan, said []*said) {
 	const name = "sekisho_head"
 	ps := &prepared{name: name, stmt: sp.own, plan: &plan{cat: q.s.g.plans.catalog(), stmts: []*stmtPlan{sp.own}, protected: true}}
 	po := &portal{ps: ps}
 	q.send(&want{typ: 'P', own: true, name: name, ps: ps}, appendMessage(nil, 'P', name+"\x00"+sp.fetch+"\x00\x00\x00"))
 	q.send(&want{typ: 'h', ps: ps}, appendMessage(nil, 'D', "S"+name+"\x00"))
 	q.send(&want{typ: 'B', own: true, name: name, from: name, ps: ps, portal: po}, appendMessage(nil, 'B', name+"\x00"+name+"\x00\x00\x00\x00\x00\x00\x00"))
-	q.send(&want{typ: 'E', name: name, ps: ps, portal: po, number: q.s.number.Add(1), stated: stated}, appendMessage(nil, 'E', name+"\x00\x00\x00\x00\x00"))
+	q.send(&want{typ: 'E', name: name, ps: ps, portal: po, number: q.s.number.Add(1), said: said}, appendMessage(nil, 'E', name+"\x00\x00\x00\x00\x00"))
 	q.send(&want{typ: 'C', own: true, kind: 'P', name: name}, appendMessage(nil, 'C', "P"+name+"\x00"))
 	q.send(&want{typ: 'C', own: true, kind: 'S', name: name}, appendMessage(nil, 'C', "S"+name+"\x00"))
 }
@@ -399,7 +399,7 @@ func (r *replies) allWithin(w *want, sp *stmtPlan, u *run) *refusal {
 				spaces = append(spaces, s.space)
 			}
 		}
-		if why := r.s.chargeAny(sp, spaces, u.stated, true); why != nil {
+		if why := r.s.chargeAny(sp, spaces, u.by, true); why != nil {
 			return why
 		}
 	}

@@ -626,7 +626,7 @@ func (r *replies) errorReply(w *want, from, to int) error {
 			}
 		}
 		if w.statement().fails(body) {
-			s.refused(namesRefusal, s.number.Add(1), w.statement().statement, r.t)
+			s.refused(namesRefusal, s.number.Add(1), w.statement().statement, w.by(), r.t)
 			out = appendError(nil, "ERROR", namesRefusal)
 			break
 		}
