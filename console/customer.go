@@ -90,8 +90,13 @@ func (c *Console) ownShape(verb sekisho.Verb, space, what string, categories sek
 }
 
 func (c *Console) tracedAccess(a *trace.Access) liveAccess {
-	return liveAccess{Session: a.Session, Number: a.Number, Entry: a.Seq, Time: a.At, Principal: c.named("staff", a.Principal),
+	line := liveAccess{Session: a.Session, Number: a.Number, Entry: a.Seq, Time: a.At, Principal: c.named("staff", a.Principal),
 		Endpoint: a.Endpoint, Verified: a.Verified, Application: c.named("application", a.Application),
 		Purpose: c.named("purpose", a.Purpose), Verb: a.Verb.String(), Door: a.Door.String(), Categories: a.Categories.Names(),
 		Customers: a.Customers, Rows: a.Rows, Reach: a.Reach, Class: a.Class.String(), Tables: a.Tables, Outcome: ""}
+	if a.Through != "" {
+		line.Through, line.Program, line.Lost = a.Through, c.named("staff", a.Program), a.Lost
+		line.forget()
+	}
+	return line
 }

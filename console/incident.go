@@ -480,7 +480,7 @@ func (t *tongue) note(n trace.Note) string {
 		}
 		return s
 	}
-	return strings.NewReplacer("{name}", n.Name, "{count}", number(n.Count), "{bytes}", t.bytes(n.Bytes), "{reach}", number(n.Reach),
+	return strings.NewReplacer("{name}", n.Name, "{count}", number(n.Count), "{bytes}", t.bytes(n.Bytes), "{reach}", number(n.Reach), "{share}", trace.Share(n.Count, n.Reach),
 		"{from}", moment(n.From), "{to}", moment(n.To), "{seconds}", t.duration(n.Seconds)).Replace(t.say("note." + n.Code))
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sekisho"
+	"sekisho/view"
 )
 
 const (
@@ -24,6 +25,7 @@ const (
 type Live struct {
 	mu       sync.Mutex
 	sessions map[uint64]*sekisho.SessionOpened
+	behind   *view.Behind
 	shapes   map[uint64]*sekisho.Shape
 	open     map[stmtKey]*liveRow
 	ring     []*liveRow // the newest livePast, in order of their first entry
@@ -46,8 +48,10 @@ type liveRow struct {
 	key       stmtKey
 	first     uint64
 	at        sekisho.Time
-	change    uint64 // the value of changes when it last changed
-	session   *sekisho.SessionOpened
+	change    uint64                 // the value of changes when it last changed
+	session   *sekisho.SessionOpened // of who is behind it
+	through   *sekisho.SessionOpened // the program's, if they are behind one
+	lost      bool                   // at which terminal is not known
 	shape     *sekisho.Shape
 	class     sekisho.Class
 	purpose   uint32
@@ -105,7 +109,7 @@ type rosterFact struct {
 // NewLive makes an empty view. Add it to the set of views before the set
 // starts, and give it to New.
 func NewLive() *Live {
-	l := &Live{minutes: map[int64]*liveMinute{}, changed: make(chan struct{})}
+	l := &Live{behind: view.NewBehind(), minutes: map[int64]*liveMinute{}, changed: make(chan struct{})}
 	l.facts.kinds = map[sekisho.Kind]uint64{}
 	l.facts.sensors = map[string]*sensorFact{}
 	l.facts.rosters = map[string]*rosterFact{}
@@ -134,6 +138,7 @@ func (l *Live) Apply(e *sekisho.Entry) {
 	f.total++
 	f.kinds[e.Body.Kind()]++
 	l.cases.apply(e)
+	l.behind.Apply(e)
 	switch b := e.Body.(type) {
 	case *sekisho.LedgerOpened:
 		f.opened, f.openedAt, f.gateOpen = *b, e.Time, 0
@@ -166,8 +171,9 @@ func (l *Live) Apply(e *sekisho.Entry) {
 			l.touch(row, func(r *liveRow) { r.outcome, r.sqlState, r.seen = b.Outcome.String(), b.SQLState, nil })
 		}
 	case *sekisho.Refused:
-		row := &liveRow{key: stmtKey{b.Session, b.Number}, first: e.ID.Seq, at: e.Time, session: l.sessions[b.Session],
+		row := &liveRow{key: stmtKey{b.Session, b.Number}, first: e.ID.Seq, at: e.Time,
 			outcome: "refused", sqlState: b.SQLState, reason: b.Reason, tables: b.Tables, statement: b.Statement}
+		l.by(row)
 		l.push(row)
 		l.minute(e.Time).refused++
 	case *sekisho.SensorRead:
@@ -199,11 +205,12 @@ func (l *Live) access(e *sekisho.Entry, b *sekisho.Access) {
 	key := stmtKey{b.Session, b.Number}
 	row := l.open[key]
 	if row == nil {
-		row = &liveRow{key: key, first: e.ID.Seq, at: e.Time, session: l.sessions[b.Session],
+		row = &liveRow{key: key, first: e.ID.Seq, at: e.Time,
 			shape: l.shapes[b.Shape], class: b.Class, purpose: b.Purpose}
 		if row.shape != nil {
 			row.tables, row.statement = row.shape.Tables, row.shape.Statement
 		}
+		l.by(row)
 		l.push(row)
 		m.statements++
 		if b.More && len(l.open) < liveOpen {
@@ -227,6 +234,14 @@ func (l *Live) access(e *sekisho.Entry, b *sekisho.Access) {
 	if b.Class == sekisho.AnyRow {
 		m.anyRow++
 		l.facts.anyRow++
+	}
+}
+
+// by fills in who made a statement.
+func (l *Live) by(row *liveRow) {
+	row.session = l.sessions[row.key.session]
+	if c := l.behind.Of(row.key.session, row.key.number); c != nil {
+		row.session, row.through, row.lost = c.SessionOpened, c.Through, c.Lost
 	}
 }
 

@@ -42,6 +42,9 @@ type liveAccess struct {
 	Principal   string       `json:"principal"`
 	Endpoint    string       `json:"endpoint"`
 	Verified    bool         `json:"verified"`
+	Through     string       `json:"through,omitempty"` // where the program runs that they are behind
+	Program     string       `json:"program,omitempty"` // its principal
+	Lost        bool         `json:"terminal_unknown,omitempty"`
 	Application string       `json:"application,omitempty"`
 	Purpose     string       `json:"purpose,omitempty"`
 	Verb        string       `json:"verb,omitempty"`
@@ -140,8 +143,8 @@ func (c *Console) liveSince(f liveFilter, cursor uint64) *livePage {
 }
 
 func (f *liveFilter) match(a *liveAccess, s *sekisho.Shape) bool {
-	return (f.Endpoint == "" || strings.Contains(a.Endpoint, f.Endpoint)) &&
-		(f.Principal == "" || strings.Contains(a.Principal, f.Principal)) &&
+	return (f.Endpoint == "" || strings.Contains(a.Endpoint, f.Endpoint) || strings.Contains(a.Through, f.Endpoint)) &&
+		(f.Principal == "" || strings.Contains(a.Principal, f.Principal) || strings.Contains(a.Program, f.Principal)) &&
 		(f.category == 0 || s != nil && s.Categories&f.category != 0)
 }
 
@@ -160,10 +163,24 @@ func (c *Console) liveAccess(r *liveRow) liveAccess {
 		a.Endpoint, a.Verified, a.Door = r.session.Endpoint, r.session.Verified, r.session.Door.String()
 		a.Application = c.named("application", r.session.Application)
 	}
+	if r.through != nil {
+		a.Through, a.Program, a.Lost = r.through.Endpoint, c.named("staff", r.through.Principal), r.lost
+		a.forget()
+	}
 	if r.shape != nil {
 		a.Verb, a.Categories = r.shape.Verb.String(), r.shape.Categories.Names()
 	}
 	return a
+}
+
+// forget takes out what stands in place of what is not known: the program's own.
+func (a *liveAccess) forget() {
+	if a.Lost {
+		a.Endpoint, a.Verified = "", false
+	}
+	if a.Principal == a.Program {
+		a.Principal = ""
+	}
 }
 
 // named is the key behind an ordinal, or its number if it was erased.

@@ -7,6 +7,8 @@
 //	opened | stopped                    the ledger's epochs
 //	shape m member members identity,contact
 //	session s1 7 clerk pc-0417          principal 7 in the role clerk; "console" at the end for that door
+//	behalf s1                           its program works for others
+//	behalf s1 8 pc-0533                 its next statement is for principal 8 at that terminal; - for none
 //	read s1 m 5 9 100..300 [least=90] [chunks=3]
 //	any s1 m 1000                       an any-row access that reaches 1,000
 //	close s1 0                          its last access: released only its first n chunks
@@ -135,6 +137,16 @@ func (b *Book) Run(line string) (err error) {
 		}
 		b.sessions[words[0]] = &access{session: b.Put(&sekisho.SessionOpened{Door: door, Principal: uint32(number(words[1])), Role: words[2],
 			Endpoint: words[3], Verified: !strings.HasPrefix(words[3], "unverified@")})}
+	case "behalf":
+		a := b.sessions[words[0]]
+		body := &sekisho.OnBehalf{Session: a.session}
+		if len(words) > 1 {
+			body.Number, body.Principal, body.Endpoint, body.Source = a.number+1, uint32(number(words[1])), strings.Trim(words[2], "-"), sekisho.SourceLocal
+			if words[2] != "-" {
+				body.Endpoint = words[2]
+			}
+		}
+		b.Put(body)
 	case "read":
 		a := b.sessions[words[0]]
 		a.number++

@@ -60,6 +60,14 @@ func (t *Trace) notObserved(q Question, a *Answer, s *scope, c *counts, roster b
 	if s.unverified.count > 0 {
 		add(Note{Code: "unverified", Count: s.unverified.count})
 	}
+	if of := t.terminals(q); of.Unknown > 0 || of.Stated > 0 {
+		if of.Unknown > 0 {
+			add(Note{Code: "terminal_unknown", Count: of.Unknown, Reach: of.Accesses})
+		}
+		if of.Stated > 0 {
+			add(Note{Code: "terminal_stated", Count: of.Stated, Reach: of.Accesses})
+		}
+	}
 	if s.anyRows > 0 {
 		add(Note{Code: "any_row", Count: s.anyRows, Reach: a.WorstCase - c.worst.customers})
 	}

@@ -137,9 +137,28 @@ func (j *judge) covers(principal uint32, first, last sekisho.Time) (all, any boo
 // gather finds the pages, connections and any-row accesses in question.
 func (t *Trace) gather(q Question) *scope {
 	s := &scope{rangeBits: rangeBitsFor(t.spaces[q.Space].assigned)}
+	isAsked := func(end *terminal) bool {
+		_, asked := slices.BinarySearch(q.Endpoints, end.name)
+		return asked
+	}
+	take := func(list []*page, asked bool, judge func(*page) *judge) {
+		for _, p := range list {
+			if p.space == q.Space && p.first < q.Until && p.last >= q.Since {
+				s.jobs = append(s.jobs, &job{page: p, asked: asked, judged: judge(p)})
+			}
+		}
+	}
+	takeAny := func(a *anyRow) {
+		if !a.gone && a.at >= q.Since && a.at < q.Until && t.shapes[a.shape].body.Space == q.Space {
+			s.anyRows++
+			s.anyRow = append(s.anyRow, a)
+			s.unknownReach = s.unknownReach || a.reach == 0
+		}
+	}
+	others := map[*terminal]*judge{} // of terminals behind a program that was asked about
 	for _, name := range t.names {
 		end := t.endpoints[name]
-		_, asked := slices.BinarySearch(q.Endpoints, name)
+		asked := isAsked(end)
 		if !asked && !end.unknown {
 			continue
 		}
@@ -149,17 +168,29 @@ func (t *Trace) gather(q Question) *scope {
 			j, n = t.judgeOf(q, name)
 			s.alerts += n
 		}
-		for _, p := range end.pages {
-			if p.space == q.Space && p.first < q.Until && p.last >= q.Since {
-				s.jobs = append(s.jobs, &job{page: p, asked: asked, judged: j})
-			}
-		}
+		take(end.pages, asked, func(*page) *judge { return j })
 		for i := range end.anyRow {
-			a := &end.anyRow[i]
-			if !a.gone && a.at >= q.Since && a.at < q.Until && t.shapes[a.shape].body.Space == q.Space {
-				s.anyRows++
-				s.anyRow = append(s.anyRow, a)
-				s.unknownReach = s.unknownReach || a.reach == 0
+			takeAny(&end.anyRow[i])
+		}
+		// And what was done through it, for terminals that were not asked about. Of
+		// a program whose own endpoint is unknown nobody knows who stated them.
+		passed := slices.DeleteFunc(slices.Clone(end.passed), func(p *page) bool { return isAsked(p.end) })
+		take(passed, asked, func(p *page) *judge {
+			if !asked {
+				return nil
+			}
+			o, ok := others[p.end]
+			if !ok {
+				var n int
+				o, n = t.judgeOf(q, p.end.name)
+				others[p.end] = o
+				s.alerts += n
+			}
+			return o
+		})
+		for _, at := range end.passedAny {
+			if !isAsked(at.end) {
+				takeAny(&at.end.anyRow[at.n])
 			}
 		}
 		if asked {
@@ -168,6 +199,14 @@ func (t *Trace) gather(q Question) *scope {
 			if s.egressRecords == before {
 				s.silent = append(s.silent, name)
 			}
+		}
+	}
+	// Behind a program that does not say at which terminal may be any of them.
+	counted := func(end *terminal) bool { return isAsked(end) || end.unknown }
+	take(slices.DeleteFunc(slices.Clone(t.lost), func(p *page) bool { return counted(p.end) }), false, func(*page) *judge { return nil })
+	for _, at := range t.lostAny {
+		if !counted(at.end) {
+			takeAny(&at.end.anyRow[at.n])
 		}
 	}
 	// What a nameless source sent may have come from any of them.
@@ -283,7 +322,7 @@ func (j *job) count(e evidence, least uint32, suspected bool) {
 	if suspected {
 		j.suspected.merge(e)
 	}
-	if !j.asked {
+	if !j.asked && !j.page.lost {
 		j.unverified.merge(e)
 	}
 	if least > 0 && (j.least == 0 || least < j.least) {

@@ -17,6 +17,9 @@ const (
 // customer once for each slot, packed and in order of ordinal, which is what a
 // question about a long time reads. The set follows from the rows alone.
 type page struct {
+	end         *terminal
+	through     *terminal // of what was done through a program: where that runs; else nil
+	lost        bool      // through a program that did not say at which terminal
 	space       string
 	day         int64
 	first, last sekisho.Time // of the rows

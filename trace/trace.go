@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"sekisho"
+	"sekisho/view"
 )
 
 // Trace is the fold. Apply is for one goroutine, with no reader beside it;
@@ -26,6 +27,10 @@ type Trace struct {
 	epochs    []epoch
 	sessions  []session
 	sessionOf map[uint64]uint32 // SessionOpened's sequence number → index
+	behind    *view.Behind
+	callerOf  map[*view.Caller]uint32 // of those who are behind a program
+	lost      []*page                 // of programs that did not say at which terminal
+	lostAny   []anyRowAt
 	shapes    []shape
 	shapeOf   map[uint64]uint32
 	endpoints map[string]*terminal
@@ -61,6 +66,10 @@ type session struct {
 	at   sekisho.Time
 	end  *terminal
 	body *sekisho.SessionOpened
+	// Behind a program: body and end are those of who is behind it.
+	through *terminal // where the program runs; else nil
+	program uint32    // its principal
+	lost    bool      // at which terminal is not known, so that end is through
 }
 
 type shape struct {
@@ -78,6 +87,15 @@ type terminal struct {
 	pages   []*page
 	anyRow  []anyRow
 	egress  []egress
+	// What programs did here for others, who were at terminals of their own.
+	passed    []*page
+	passedAny []anyRowAt
+}
+
+// anyRowAt is the n-th any-row access of a terminal.
+type anyRowAt struct {
+	end *terminal
+	n   int
 }
 
 // space is what is known of everybody in a vault space.
@@ -130,6 +148,8 @@ func New() *Trace {
 		endpoints: map[string]*terminal{},
 		spaces:    map[string]*space{},
 		incidents: map[uint64]*sekisho.IncidentRevised{},
+		behind:    view.NewBehind(),
+		callerOf:  map[*view.Caller]uint32{},
 		openDay:   -1,
 	}
 }
@@ -153,6 +173,7 @@ func (t *Trace) Apply(e *sekisho.Entry) {
 	if n := len(t.epochs); n > 0 {
 		t.epochs[n-1].to = e.Time
 	}
+	t.behind.Apply(e)
 	switch b := e.Body.(type) {
 	case *sekisho.Access:
 		t.access(e, b)
@@ -180,6 +201,7 @@ func (t *Trace) Apply(e *sekisho.Entry) {
 	case *sekisho.SensorRead:
 		t.sensors = append(t.sensors, sensorRead{e.ID.Seq, b})
 	case *sekisho.LedgerOpened:
+		clear(t.callerOf)
 		t.epochs = append(t.epochs, epoch{e.ID.Gate, e.ID.Epoch, e.ID.Seq, e.Time, e.Time})
 	case *sekisho.Alert:
 		t.alerts = append(t.alerts, alert{e.ID.Seq, b})
@@ -229,6 +251,9 @@ func (t *Trace) access(e *sekisho.Entry, b *sekisho.Access) {
 		t.sessionOf[b.Session] = si
 		t.sessions = append(t.sessions, session{seq: b.Session, at: e.Time, end: t.endpoint(""), body: &sekisho.SessionOpened{}})
 	}
+	if ok {
+		si = t.caller(si, b.Session, b.Number)
+	}
 	hi, ok := t.shapeOf[b.Shape]
 	if !ok {
 		hi = uint32(len(t.shapes))
@@ -238,8 +263,14 @@ func (t *Trace) access(e *sekisho.Entry, b *sekisho.Access) {
 	s, name := &t.sessions[si], t.shapes[hi].body.Space
 	if b.Class == sekisho.AnyRow || b.Reach > 0 { // all of a table, unread, are as many
 		s.end.anyRow = append(s.end.anyRow, anyRow{e.ID.Seq, e.Time, hi, b.Number, b.Least, si, b.Reach, false})
+		switch at := (anyRowAt{s.end, len(s.end.anyRow) - 1}); {
+		case s.lost:
+			t.lostAny = append(t.lostAny, at)
+		case s.through != nil && s.through != s.end:
+			s.through.passedAny = append(s.through.passedAny, at)
+		}
 	}
-	p := t.page(s.end, name, int64(e.Time)/microsPerDay)
+	p := t.page(s, name, int64(e.Time)/microsPerDay)
 	p.add(row{at: e.Time, seq: e.ID.Seq, number: uint32(b.Number), session: si, shape: hi,
 		purpose: b.Purpose, least: b.Least, class: b.Class}, b.Subjects)
 	if len(b.Subjects) > 0 {
@@ -248,14 +279,40 @@ func (t *Trace) access(e *sekisho.Entry, b *sekisho.Access) {
 	}
 }
 
-// page finds the page of an endpoint's day, or begins it.
-func (t *Trace) page(end *terminal, space string, day int64) *page {
+// caller is who made a statement: the session itself, or whoever is behind it.
+func (t *Trace) caller(own uint32, opened, number uint64) uint32 {
+	c := t.behind.Of(opened, number)
+	if c == nil || c.Through == nil {
+		return own
+	}
+	i, ok := t.callerOf[c]
+	if !ok {
+		i = uint32(len(t.sessions))
+		t.callerOf[c] = i
+		end, through := t.endpoint(c.Endpoint), t.endpoint(c.Through.Endpoint)
+		end.used, end.client = true, true
+		of := &t.sessions[own]
+		t.sessions = append(t.sessions, session{seq: of.seq, at: of.at, end: end, body: c.SessionOpened, through: through, program: c.Through.Principal, lost: c.Lost})
+	}
+	return i
+}
+
+// page finds the page of an endpoint's day, or begins it. What was done through
+// a program has pages of its own.
+func (t *Trace) page(s *session, space string, day int64) *page {
+	end := s.end
 	for i := len(end.pages) - 1; i >= 0 && end.pages[i].day >= day; i-- {
-		if p := end.pages[i]; p.day == day && p.space == space {
+		if p := end.pages[i]; p.day == day && p.space == space && p.through == s.through && p.lost == s.lost {
 			return p
 		}
 	}
-	p := &page{space: space, day: day}
+	p := &page{end: end, through: s.through, lost: s.lost, space: space, day: day}
+	switch {
+	case s.lost:
+		t.lost = append(t.lost, p)
+	case s.through != nil && s.through != end:
+		s.through.passed = append(s.through.passed, p)
+	}
 	if n := len(t.spare); n > 0 {
 		p.rows.list, t.spare = t.spare[n-1], t.spare[:n-1]
 	}
@@ -287,6 +344,7 @@ func (t *Trace) narrow(b *sekisho.AccessClosed) {
 	if !ok {
 		return
 	}
+	si = t.caller(si, b.Session, b.Number)
 	s := &t.sessions[si]
 	for i := len(s.end.anyRow) - 1; i >= 0 && s.end.anyRow[i].seq > s.seq; i-- {
 		a := &s.end.anyRow[i]

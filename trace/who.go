@@ -17,9 +17,12 @@ type Access struct {
 	Number      uint64             `json:"number"`
 	Endpoint    string             `json:"endpoint"`
 	Verified    bool               `json:"verified"`
-	Principal   uint32             `json:"principal"`   // ordinal in "staff"
-	Role        string             `json:"role"`        //
-	Application uint32             `json:"application"` // ordinal in "application"
+	Principal   uint32             `json:"principal"`         // ordinal in "staff"
+	Role        string             `json:"role"`              //
+	Through     string             `json:"through,omitempty"` // where the program runs that they were behind
+	Program     uint32             `json:"program,omitempty"` // its principal, an ordinal in "staff"
+	Lost        bool               `json:"lost,omitempty"`    // at which terminal they were is not known
+	Application uint32             `json:"application"`       // ordinal in "application"
 	Door        sekisho.Door       `json:"door"`
 	Purpose     uint32             `json:"purpose"`   // ordinal in "purpose"
 	Statement   uint32             `json:"statement"` // ordinal in "statement"
@@ -39,11 +42,15 @@ type Access struct {
 // facts fills in what a session and a shape say.
 func (t *Trace) facts(session, shape uint32) Access {
 	s, h := &t.sessions[session], t.shapes[shape].body
-	return Access{
+	a := Access{
 		Session: s.seq, Endpoint: s.end.name, Verified: s.body.Verified, Principal: s.body.Principal, Role: s.body.Role,
 		Application: s.body.Application, Door: s.body.Door, Statement: h.Statement, Verb: h.Verb, Space: h.Space,
 		Tables: h.Tables, Columns: h.Columns, Categories: h.Categories,
 	}
+	if s.through != nil {
+		a.Through, a.Program, a.Lost = s.through.name, s.program, s.lost
+	}
+	return a
 }
 
 // WhoRead gives the accesses that name a customer, the newest first, no more
@@ -137,7 +144,7 @@ func (t *Trace) ByPrincipal(space string, principal uint32, offset int) []Day {
 	seen := map[*terminal]bool{}
 	var ends []*terminal
 	for i := range t.sessions {
-		if s := &t.sessions[i]; s.body.Principal == principal && !seen[s.end] {
+		if s := &t.sessions[i]; (s.body.Principal == principal || s.program == principal) && !seen[s.end] {
 			seen[s.end] = true
 			ends = append(ends, s.end)
 		}
@@ -155,13 +162,18 @@ func (t *Trace) days(space string, ends []*terminal, principal uint32, offset in
 	by := map[int64]*sums{}
 	shift := int64(offset) * 1e6
 	for _, end := range ends {
-		for _, p := range end.pages {
+		pages := end.pages
+		if principal == 0 { // an endpoint: also what was done through it
+			pages = slices.Concat(pages, end.passed)
+		}
+		for _, p := range pages {
 			if p.space != space {
 				continue
 			}
 			p.each(func(r *row, customers []extent) bool {
-				who := t.sessions[r.session].body.Principal
-				if principal != 0 && who != principal {
+				of := &t.sessions[r.session]
+				who := of.body.Principal
+				if principal != 0 && who != principal && of.program != principal {
 					return true
 				}
 				day := (int64(r.at) + shift) / microsPerDay
@@ -177,7 +189,7 @@ func (t *Trace) days(space string, ends []*terminal, principal uint32, offset in
 				}
 				d.Categories |= t.shapes[r.shape].body.Categories
 				d.ext = append(d.ext, customers...)
-				d.endpoints[end.name] = true
+				d.endpoints[of.end.name] = true
 				d.principals[who] = true
 				return true
 			})

@@ -127,6 +127,10 @@ func (n Note) English() string {
 		return fmt.Sprintf("%s connections to hostile destinations, %s bytes, came from sources that no endpoint's name is known for; they are counted.", count, figure(float64(n.Bytes)))
 	case "unverified":
 		return fmt.Sprintf("%s accesses came from endpoints that no certificate proved; they are counted, as they may be any terminal's.", count)
+	case "terminal_unknown":
+		return fmt.Sprintf("The terminal is not known for %s of the %s accesses from all endpoints in the window (%s): each may be any terminal's, and is counted.", count, figure(float64(n.Reach)), Share(n.Count, n.Reach))
+	case "terminal_stated":
+		return fmt.Sprintf("The terminal is known by an application's word alone for %s of the %s accesses from all endpoints in the window (%s).", count, figure(float64(n.Reach)), Share(n.Count, n.Reach))
 	case "any_row":
 		return fmt.Sprintf("%s accesses could have read any row; together they could reach %s customers, who are in no list and no breakdown.", count, figure(float64(n.Reach)))
 	case "any_row_reach_unknown":
@@ -141,4 +145,20 @@ func (n Note) English() string {
 		return fmt.Sprintf("The database reported what did not come through the gate: %s alerts, with %s rows of protected tables. Whose they are is not known, and no number holds them.", count, figure(float64(n.Reach)))
 	}
 	return n.Code
+}
+
+// Share writes a part of a whole in percent; a part that is not nothing, or not
+// the whole, is never written as if it were.
+func Share(part, whole uint64) string {
+	if whole == 0 || part >= whole {
+		return "100 %"
+	}
+	p := float64(part) / float64(whole) * 100
+	switch {
+	case part > 0 && p < 0.1:
+		return "less than 0.1 %"
+	case p > 99.9:
+		return "more than 99.9 %"
+	}
+	return strconv.FormatFloat(p, 'f', 1, 64) + " %"
 }

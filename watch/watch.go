@@ -71,20 +71,20 @@ func (c *Config) defaults() {
 
 // Watch is all the detectors.
 type Watch struct {
-	sessions map[uint64]*sekisho.SessionOpened
-	shapes   map[uint64]*sekisho.Shape
-	sweep    sweep
-	egress   egress
+	behind *view.Behind
+	shapes map[uint64]*sekisho.Shape
+	sweep  sweep
+	egress egress
 }
 
 // New makes the detectors, knowing nothing of the past yet.
 func New(cfg Config) *Watch {
 	cfg.defaults()
 	return &Watch{
-		sessions: map[uint64]*sekisho.SessionOpened{},
-		shapes:   map[uint64]*sekisho.Shape{},
-		sweep:    newSweep(cfg.Sweep),
-		egress:   newEgress(cfg.Egress),
+		behind: view.NewBehind(),
+		shapes: map[uint64]*sekisho.Shape{},
+		sweep:  newSweep(cfg.Sweep),
+		egress: newEgress(cfg.Egress),
 	}
 }
 
@@ -112,19 +112,20 @@ func Key(b sekisho.Body) string {
 
 // React folds one entry and gives the alerts that it raises.
 func (w *Watch) React(e *sekisho.Entry) []sekisho.Body {
+	w.behind.Apply(e)
 	switch b := e.Body.(type) {
-	case *sekisho.SessionOpened:
-		w.sessions[e.ID.Seq] = b
-	case *sekisho.SessionClosed:
-		delete(w.sessions, b.Session)
 	case *sekisho.Shape:
 		w.shapes[e.ID.Seq] = b
 	case *sekisho.Access:
-		s, h := w.sessions[b.Session], w.shapes[b.Shape]
-		if s == nil || h == nil {
+		c, h := w.behind.Of(b.Session, b.Number), w.shapes[b.Shape]
+		if c == nil || h == nil {
 			return nil
 		}
+		s := c.SessionOpened
 		w.egress.read(s.Endpoint, e.Time)
+		if c.Through != nil {
+			w.egress.read(c.Through.Endpoint, e.Time) // the data were there too
+		}
 		// A list that a responder downloads at the console is no sweep: it
 		// stands in the ledger under their name.
 		if s.Door == sekisho.DoorGate {
