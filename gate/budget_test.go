@@ -421,3 +421,74 @@ forbid (principal in Role::"staff", action == Action::"read", resource == Catego
 	h = newHouse(t, policy)
 	reads("addresses that nobody counts", "select email from crm.member where member_no = 1001", 0)
 }
+
+// An approved export has a number of its own: neither is it cut by a budget that
+// has ended, nor does it use one up, also after a restart.
+func TestBudgetAndAnApprovedExport(t *testing.T) {
+	var ahead atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	var h *house
+	h = newHouse(t, askAbove(10, &h), withBudgets(hourly(15)), func(o *options) { o.gate.Now, o.ledger.Now = now, now })
+	const export = "select name, city from crm.member where city <> 'Kyoto' order by member_no"
+	h.approve(reference(t, h.psql("sato", export)), 2000, time.Now().Add(10*time.Hour))
+	ahead.Add(int64(2 * time.Hour))
+	for from := 1500; from < 1520; from += 5 {
+		got := h.psql("sato", fmt.Sprintf("select name from crm.member where member_no between %d and %d", from, from+4))
+		if over := strings.Contains(got, "has ended"); over != (from == 1515) {
+			t.Fatalf("from %d: %s", from, got)
+		}
+	}
+	if got, want := h.psql("sato", export), h.direct(export); got != want {
+		t.Errorf("approved: %.300s", got)
+	}
+	h.stop()
+	h.open()
+	if got := h.psql("sato", "select name from crm.member where member_no = 1520"); !strings.Contains(got, "has ended") {
+		t.Errorf("another one: %s", got)
+	}
+	ahead.Add(int64(2 * time.Hour))
+	if got := h.psql("sato", "select name from crm.member where member_no between 1600 and 1609"); strings.Count(got, "name") != 10 {
+		t.Errorf("hours later: %s", got)
+	}
+	h.stop()
+	for _, e := range h.book.Uses(sekisho.At(now())) {
+		if e.Used != 10 {
+			t.Errorf("used: %+v", e)
+		}
+	}
+}
+
+// What a row costs where four budgets apply, beside what it costs anyhow.
+func BenchmarkCharge(b *testing.B) {
+	day := budget.Span(24 * time.Hour)
+	conf := budget.Config{{Name: "hour", Customers: 1000, Within: budget.Span(time.Hour)}, {Name: "day", Customers: 1000, Within: day},
+		{Name: "terminal", Per: []string{"endpoint"}, Customers: 2000, Within: 30 * day}, {Name: "role", Per: []string{"role"}, Customers: 100_000, Within: day}}
+	if err := conf.Check(); err != nil {
+		b.Fatal(err)
+	}
+	book := budget.New(conf, func(string, uint32) string { return "" })
+	for name, g := range map[string]*Gate{"none": {}, "four": {budgets: book}} {
+		b.Run(name, func(b *testing.B) {
+			g.conf.Now = time.Now
+			s := &session{g: g, principal: 1, roleName: "staff", opened: &sekisho.SessionOpened{Endpoint: "pc-0417"}}
+			r := &replies{s: s}
+			d, by := &desc{shapes: []shapeRef{{space: "member"}}}, &said{}
+			access := &sekisho.Access{}
+			entries := []sekisho.Body{access}
+			sp, ord := &stmtPlan{}, uint32(0)
+			u := &run{}
+			b.ReportAllocs()
+			for b.Loop() { // each is a statement of its own
+				ord = (ord*1103515245+12345)%997 + 1
+				r.at = 0
+				u.accounts = r.accountsFor(d, by, nil)
+				r.beforeRow(u, entries)
+				access.Subjects = append(access.Subjects[:0], ord)
+				if why := r.charge(nil, sp, u, entries); why != nil {
+					b.Fatal(why.text)
+				}
+				access.Subjects = access.Subjects[:0]
+			}
+		})
+	}
+}
