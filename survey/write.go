@@ -38,6 +38,7 @@ func (p *Plan) Write(out io.Writer, from Where, w *Words) error {
 	y.line(0, "console:")
 	y.line(1, "listen: 127.0.0.1:8090")
 	y.line(0, "")
+	writeBudgets(y, w)
 	p.writeCatalog(y, w)
 	_, err := io.WriteString(out, y.b.String())
 	return err
@@ -105,6 +106,26 @@ func (p *Plan) writeGate(y *yamlWriter, from Where, w *Words) {
 	y.line(3, "roles: [%s]", strings.Join(names.Roles, ", "))
 	y.line(3, "purposes: [%s]", strings.Join(names.Purposes, ", "))
 	y.line(3, "posts: [%s]", strings.Join(names.Posts, ", "))
+	y.line(0, "")
+}
+
+// writeBudgets writes the shipped budgets. In observe mode they cut nothing, and
+// say whom they would have.
+func writeBudgets(y *yamlWriter, w *Words) {
+	for _, line := range strings.Split(w.Say("file.budgets"), "|") {
+		y.comment(0, line)
+	}
+	y.line(0, "budgets:")
+	for _, b := range []struct {
+		name, per string
+		customers int
+		within    string
+	}{{"person-hour", "principal", 200, "1h"}, {"person-day", "principal", 500, "12h"}, {"terminal-month", "endpoint", 2000, "30d"}} {
+		y.line(1, "- {name: %s, per: [%s], customers: %d, within: %s}", b.name, b.per, b.customers, b.within)
+	}
+	for _, line := range strings.Split(w.Say("file.budgets_quiet"), "|") {
+		y.comment(1, line)
+	}
 	y.line(0, "")
 }
 
