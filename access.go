@@ -137,8 +137,9 @@ func (o Outcome) String() string {
 	return "open"
 }
 
-// AccessClosed narrows an access that did not end in its last chunk: of its
-// Access entries, only those up to Released may have reached the client.
+// AccessClosed narrows an access that did not end in its last chunk, or takes
+// back one that was written before its row came, and did not come: of its Access
+// entries, only those up to Released may have reached the client.
 type AccessClosed struct {
 	Session  uint64
 	Number   uint64

@@ -4,8 +4,8 @@
 # COPY. Every record that leaves the gate is in a durable ledger first, so one
 # durable write of this disk is measured, too. All share one machine, whose speed
 # drifts: only ratios within a round mean something, and PgBouncer runs before
-# and after the gate. It keeps its server connections from run to run, the gate
-# makes new ones. Then the gate's memory while many gigabytes pass. As root or
+# and after the gate. Like the gate it makes new connections to the server for
+# each run. Then the gate's memory while many gigabytes pass. As root or
 # not; needs postgresql and pgbouncer.
 #
 #   ROUNDS=3 SECONDS_EACH=5 ROWS=1000000 CLIENTS="16 64" GIGABYTES=10 bench/gate.sh
@@ -53,6 +53,7 @@ unix_socket_dir =
 auth_type = plain
 auth_file = $work/users
 pool_mode = session
+server_lifetime = 0
 default_pool_size = 80
 ignore_startup_parameters = extra_float_digits
 INI

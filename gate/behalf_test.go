@@ -70,6 +70,12 @@ func (h *house) behind() (list []string) {
 	if _, err := h.ledger.Append(context.Background(), &sekisho.SignedIn{}); err != nil {
 		h.t.Fatal(err)
 	}
+	back := map[key]bool{} // foretold, and taken back
+	for _, e := range h.entries() {
+		if b, ok := e.Body.(*sekisho.AccessClosed); ok && b.Released == 0 {
+			back[key{b.Session, b.Number}] = true
+		}
+	}
 	for _, e := range h.entries() {
 		switch b := e.Body.(type) {
 		case *sekisho.OnBehalf:
@@ -79,7 +85,9 @@ func (h *house) behind() (list []string) {
 				by[key{b.Session, b.Number}] = b
 			}
 		case *sekisho.Access:
-			tell(b.Session, b.Number, b.Purpose)
+			if !back[key{b.Session, b.Number}] {
+				tell(b.Session, b.Number, b.Purpose)
+			}
 		case *sekisho.Refused:
 			tell(b.Session, b.Number, 0)
 		}

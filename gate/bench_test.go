@@ -20,6 +20,7 @@ func TestBenchServer(t *testing.T) {
 	if dir == "" {
 		t.Skip("only for bench/gate.sh")
 	}
+	Processors()
 	rows := os.Getenv("SEKISHO_BENCH_ROWS")
 	h := newHouse(t, func(o *options) {
 		o.ledger.SegmentBytes = 0

@@ -23,10 +23,11 @@ type requests struct {
 	r, w int    // buf[r:w] is unread
 	up   []byte // for the server
 
-	open    bool // extended messages were sent since the last Sync
-	encoded bool // one of them may have changed the client's encoding, which the server reports at its end
-	copying bool // what was sent last may be a COPY FROM STDIN, whose outcome is not known
-	data    bool // data of it was sent, and its end was not
+	open     bool // extended messages were sent since the last Sync
+	foretold bool // up holds a statement whose access the ledger has in its queue
+	encoded  bool // one of them may have changed the client's encoding, which the server reports at its end
+	copying  bool // what was sent last may be a COPY FROM STDIN, whose outcome is not known
+	data     bool // data of it was sent, and its end was not
 
 	stating   stating  // what the session has stated, as far as was sent
 	taken     *stating // by the server, that stating began with
@@ -103,6 +104,10 @@ func (q *requests) flush() {
 	if len(q.up) == 0 {
 		return
 	}
+	if q.foretold && q.t.loop != nil {
+		q.t.yield(pauseSend)
+	}
+	q.foretold = false
 	// If this fails, the server side will see the end of the connection, and what
 	// the server said before it. Until then there is nobody to send to.
 	if !q.s.cancelling.TryLock() {
@@ -295,7 +300,14 @@ func (q *requests) handle(typ byte, msg []byte) error {
 
 // send queues w and its message for the server.
 func (q *requests) send(w *want, msg []byte) {
-	if !q.s.wants.push(w) && w.undo != nil {
+	f := w.foretold // from push on w is the server side's
+	switch pushed := q.s.wants.push(w); {
+	case pushed && f != nil:
+		f.commit(q.t)
+		q.foretold = true
+	case !pushed && f != nil:
+		q.s.foretelling.Add(-1)
+	case !pushed && w.undo != nil:
 		w.undo()
 	}
 	// Sent even if the server is skipping: it must see the same stream as the
@@ -377,6 +389,9 @@ func (q *requests) query(text string, msg []byte) error {
 	}
 	if p.text != bare {
 		msg = appendMessage(nil, 'Q', p.text+tail+"\x00")
+	}
+	if who := p.expected(); who != 0 {
+		w.foretold = s.foretell(w, p.stmts[0], who)
 	}
 	s.applied(p)
 	for _, sp := range p.stmts {
@@ -517,6 +532,11 @@ func (q *requests) bind(msg, body []byte) error {
 		q.poison(w)
 		return nil
 	}
+	if ps.stmt.expects != nil {
+		if po.expected = ps.stmt.expected(formats, before); po.expected == 0 {
+			po.expected = ps.plan.expected()
+		}
+	}
 	for i := range codes {
 		po.formats = append(po.formats, int16(binary.BigEndian.Uint16(rest[2+2*i:])))
 	}
@@ -649,6 +669,9 @@ func (q *requests) execute(msg, body []byte) error {
 	q.encoded = q.encoded || w.encodes
 	if q.copying = po.ps.stmt.copyIn; q.copying {
 		q.data = false
+	}
+	if po.expected != 0 && !po.asked {
+		w.foretold = s.foretell(w, po.ps.stmt, po.expected)
 	}
 	msg = po.asks(msg)
 	po.asked = true

@@ -26,6 +26,7 @@ func (r *replies) cut(w *want, why *refusal) error {
 	if w == nil { // a message so large that it was not looked at
 		return fmt.Errorf("%w: rows that nobody asked for", errServerProtocol)
 	}
+	r.withdraw(w, sekisho.CutOff, why.code)
 	number, by := w.number, w.by()
 	if u := r.runningFor(w); u != nil {
 		number, by = u.number, u.by

@@ -15,17 +15,19 @@ import (
 // A chunk is output for the client, with the entries that must be durable
 // before a byte of it leaves.
 type chunk struct {
-	out    *outbox
-	buf    []byte
-	bodies []sekisho.Body    // Access entries; none: nothing to wait for
-	spare  []*sekisho.Access // what bodies is made of, reused with the chunk
-	marks  []mark            // in order
-	size   int               // of buf when it was handed over
-	req    ledger.Request
-	ready  bool   // guarded by outbox.mu: durable, or nothing to wait for
-	err    error  // guarded by outbox.mu: the ledger refused
-	final  bool   // guarded by outbox.mu: nothing may follow it
-	last   uint64 // guarded by outbox.mu: sequence number of its last Access
+	out      *outbox
+	buf      []byte
+	bodies   []sekisho.Body    // Access entries; none: nothing to wait for
+	spare    []*sekisho.Access // what bodies is made of, reused with the chunk
+	marks    []mark            // in order
+	size     int               // of buf when it was handed over
+	req      ledger.Request
+	foretold []*foretold // what it waits for besides
+	waits    int         // guarded by outbox.mu: requests that the ledger has not answered
+	ready    bool        // guarded by outbox.mu: durable, or nothing to wait for
+	err      error       // guarded by outbox.mu: the ledger refused
+	final    bool        // guarded by outbox.mu: nothing may follow it
+	last     uint64      // guarded by outbox.mu: sequence number of its last Access
 }
 
 // access adds an empty Access to the chunk's entries.
@@ -42,9 +44,9 @@ func (c *chunk) access() *sekisho.Access {
 
 // A mark is a place in a chunk's bytes.
 type mark struct {
-	at   int
-	is   markKind
-	body int // of markRows: the first of its entries in bodies
+	at     int
+	is     markKind
+	number uint64 // of markRows: the access
 }
 
 type markKind byte
@@ -89,6 +91,7 @@ func (c *chunk) recycle() {
 	c.buf = c.buf[:size]
 	clear(c.bodies)
 	c.bodies, c.marks = c.bodies[:0], c.marks[:0]
+	c.release()
 	c.out, c.ready, c.err, c.final, c.last = nil, false, nil, false, 0
 	switch size {
 	case smallChunk:
@@ -175,12 +178,16 @@ func (o *outbox) put(c *chunk, led func(*ledger.Request), t *strand) error {
 	c.out, c.size = o, len(c.buf)
 	o.bytes += c.size
 	o.queue = append(o.queue, c)
-	if len(c.bodies) == 0 {
-		c.ready = true
+	if c.hold(); len(c.bodies) == 0 {
+		if c.ready = c.waits == 0; !c.ready {
+			o.mu.Unlock()
+			return nil
+		}
 		o.mu.Unlock()
 		o.flush(true)
 		return nil
 	}
+	c.waits++
 	o.mu.Unlock()
 	c.req.Bodies = c.bodies
 	if c.req.Done == nil {
@@ -197,21 +204,7 @@ func (c *chunk) done(first sekisho.ID, err error) {
 	if err != nil && o.refused != nil {
 		o.refused()
 	}
-	o.mu.Lock()
-	c.ready, c.err = true, err
-	if err == nil {
-		c.last = first.Seq + uint64(len(c.bodies)) - 1
-	}
-	head := o.queue[0] == c
-	o.mu.Unlock()
-	if !head {
-		return // whoever is at the head will come to it
-	}
-	if o.try == nil {
-		o.poke()
-		return
-	}
-	o.flush(false)
+	o.arrived(c, first.Seq+uint64(len(c.bodies))-1, err)
 }
 
 // poke has the writer go on. A loop knows by itself when there is room.
@@ -353,7 +346,7 @@ func (o *outbox) prune(c *chunk) {
 	pos := 0
 	for _, m := range c.marks {
 		if m.is == markRows && (o.dropping || refused != nil) {
-			numbers = append(numbers, c.bodies[m.body].(*sekisho.Access).Number)
+			numbers = append(numbers, m.number)
 		}
 		switch {
 		case !o.dropping && m.is == markRows && refused != nil:

@@ -40,6 +40,7 @@ type plan struct {
 	changes   bool        // it may change the catalog
 	states    bool        // it sets what the session states
 	simple    *plan       // for the simple protocol, where it differs: heads of cursors are read behind them
+	asks      string      // the key of the customer that it asks for; empty if none stands in it
 	encodes   bool        // it may change the client's encoding
 	refers    bool        // it runs what SQL gave a name to
 	gives     []*stmtPlan // of stmts, those that give a name by SQL
@@ -69,6 +70,7 @@ type stmtPlan struct {
 	statement uint32
 	hidden    []catalog.Instance // whose keys were added at the end
 	skip      *stmt.Skip         // of the first rows, which the statement as the client wrote it does not show
+	expects   *expects           // where it names the customer it asks for; nil if nowhere
 	header    bool               // COPY … HEADER
 	csv       bool               // COPY in CSV, not in text format
 	effect    *effect            // on what the session has stated; nil for none
@@ -213,7 +215,7 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 				}
 				sp.judgement = j
 			}
-			sp.hidden, sp.skip = j.Instances, j.Skip
+			sp.hidden, sp.skip, sp.expects = j.Instances, j.Skip, expectation(st, j, text)
 			sp.insertAt, sp.insertLen, sp.moved = st.Start+j.Rewrite.At, len(j.Rewrite.Insert)-j.Rewrite.Cut, j.Rewrite.Moved
 			texts[i] = before + j.Rewrite.Text
 		case catalog.Told:

@@ -107,10 +107,10 @@ func (g *Gate) planFor(s *session, text string, t *strand) *plan {
 // planMasked is the plan for a text of this session in which these categories
 // are masked.
 func (g *Gate) planMasked(s *session, text string, masks act.Masks, t *strand) *plan {
-	shape, shaped := stmt.ShapeKey(text)
+	shape, literals, shaped := stmt.Shape(text)
 	if shaped {
 		if p := g.plans.get(planKey{s.roleName, shapePrefix + shape, masks}); p != nil {
-			if q := p.forText(text, shape); q != nil {
+			if q := p.forText(text, shape, &literals); q != nil {
 				return q
 			}
 		}
@@ -125,8 +125,13 @@ func (g *Gate) planMasked(s *session, text string, masks act.Masks, t *strand) *
 			p.statement = g.statementOrdinal(text)
 		}
 	})
+	if shaped && len(p.stmts) == 1 {
+		if e := p.stmts[0].expects; e != nil && e.param == 0 {
+			p.asks, _ = literals.Value(text, e.literal)
+		}
+	}
 	if keep && len(text) <= longestKept {
-		if shaped && p.forText(text, shape) != nil {
+		if shaped && p.forText(text, shape, &literals) != nil {
 			g.plans.put(planKey{s.roleName, shapePrefix + shape, masks}, p)
 		} else {
 			g.plans.put(planKey{s.roleName, text, masks}, p)
@@ -137,7 +142,7 @@ func (g *Gate) planMasked(s *session, text string, masks act.Masks, t *strand) *
 
 // forText is the plan for another text of the same shape, or nil if that is
 // not certain to be right.
-func (p *plan) forText(text, shape string) *plan {
+func (p *plan) forText(text, shape string, literals *stmt.Literals) *plan {
 	if p.refuse != nil || p.speak != nil || p.changes || p.states || p.encodes || p.refers || len(p.stmts) != 1 {
 		return nil
 	}
@@ -148,7 +153,10 @@ func (p *plan) forText(text, shape string) *plan {
 		return p
 	}
 	q := *p
-	q.original, q.text = text, text
+	q.original, q.text, q.asks = text, text, ""
+	if e := p.stmts[0].expects; e != nil && e.param == 0 {
+		q.asks, _ = literals.Value(text, e.literal)
+	}
 	if sp := p.stmts[0]; len(sp.hidden) > 0 {
 		var ok bool
 		// The rewriting knows the statement without its semicolon.

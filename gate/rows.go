@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"sekisho"
@@ -28,6 +29,8 @@ type desc struct {
 	refuse *refusal   // rows of this description must not go out
 	anyRow bool       // recorded as any-row before the first row
 	header bool       // of COPY: the first line names the columns
+
+	least atomic.Uint32 // the least bytes of protected values in a row so far; 0 before the first
 }
 
 // keyAt is a field that holds a subject's key.
@@ -119,7 +122,13 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 			return r.cut(w, why)
 		}
 	}
-	entries := r.entries(u)
+	f := r.pending(w, d)
+	var entries []sekisho.Body
+	if f != nil {
+		entries = f.scratch()
+	} else {
+		entries = r.entries(u)
+	}
 	b := r.c.buf[from:to]
 	if int(be.Uint16(b[5:])) != d.fields {
 		return r.cut(w, changedRefusal)
@@ -145,7 +154,7 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 			next++
 			if size >= 0 {
 				a := entries[k.space].(*sekisho.Access)
-				ord, err := r.ordinal(k, b[pos:pos+size], w.binary(i, visible), a.Subjects)
+				ord, err := r.ordinal(k, b[pos:pos+size], w.binary(i, visible), f.hint(a.Subjects))
 				if err != nil {
 					return r.cut(w, keyRefusal)
 				}
@@ -180,12 +189,21 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 	if why := r.charge(w, sp, u, entries); why != nil {
 		return r.cut(w, why)
 	}
+	least := uint32(max(held, 1))
 	for _, e := range entries {
 		a := e.(*sekisho.Access)
 		a.Rows++
-		if least := uint32(max(held, 1)); a.Least == 0 || least < a.Least {
+		if a.Least == 0 || least < a.Least {
 			a.Least = least
 		}
+	}
+	if sp.expects != nil {
+		if before := d.least.Load(); before == 0 || least < before {
+			d.least.Store(least) // of two at once the greater may stay: then a smaller row is not the foretold one
+		}
+	}
+	if f != nil {
+		r.fulfils(w, u, f)
 	}
 	be.PutUint16(b[5:], uint16(visible))
 	be.PutUint32(b[1:], uint32(end-1))

@@ -25,6 +25,7 @@ type run struct {
 	ruling   *ruling
 	agreed   bool              // a second person has
 	accounts []*budget.Account // by subject, as desc.shapes; nil: no budget applies
+	foretold bool              // its row went by a foretold access
 	nobody   bool              // recorded as any-row, because a row came without the key of a table that must have one
 }
 
@@ -63,7 +64,7 @@ func (r *replies) entries(u *run) []sekisho.Body {
 		c.bodies = append(c.bodies, r.s.behalf(u.by, u.number)) // in front of what it explains, and in one group with it
 	}
 	at := len(c.bodies)
-	c.marks = append(c.marks, mark{at: r.w, is: markRows, body: at})
+	c.marks = append(c.marks, mark{at: r.w, is: markRows, number: u.number})
 	for i := range d.shapes {
 		a := c.access()
 		a.Session, a.Shape, a.Number = r.s.id.Load(), d.shapes[i].seq, u.number
@@ -81,6 +82,10 @@ func (r *replies) entries(u *run) []sekisho.Body {
 // nothing follows.
 func (r *replies) accessEnds(w *want) {
 	u := r.runningFor(w)
+	if u == nil && w.foretold != nil {
+		r.foretoldEnds(w)
+		return
+	}
 	if u == nil {
 		d := r.descOf(w)
 		if d == nil || len(d.shapes) == 0 {
@@ -88,7 +93,7 @@ func (r *replies) accessEnds(w *want) {
 		}
 		u = r.begin(w, d)
 	}
-	if len(u.d.shapes) > 0 {
+	if len(u.d.shapes) > 0 && (u.open || !u.foretold) {
 		for _, b := range r.entries(u) {
 			b.(*sekisho.Access).More = false
 		}
@@ -124,10 +129,18 @@ func (r *replies) ended(u *run) {
 
 // accessFails narrows an access that the server ended with an error.
 func (r *replies) accessFails(u *run, code string) error {
-	if code == "57014" {
-		return r.closeRun(u, sekisho.Cancelled, code)
+	return r.closeRun(u, r.s.outcomeOf(code), code)
+}
+
+// outcomeOf is how a statement ended that the server ended with an error.
+func (s *session) outcomeOf(code string) sekisho.Outcome {
+	switch {
+	case code != "57014":
+		return sekisho.Failed
+	case s.vanished.Load():
+		return sekisho.ClientGone // and so the gate cancelled it
 	}
-	return r.closeRun(u, sekisho.Failed, code)
+	return sekisho.Cancelled
 }
 
 // closeRun writes the closing entry of an access, once all that was framed
@@ -161,7 +174,7 @@ func (r *replies) recordError(w *want, body []byte) *refusal {
 		sp = s.unknown
 	}
 	number := w.number + uint64(w.at)
-	if w.number == 0 || r.runningFor(w) != nil {
+	if w.number == 0 || r.runningFor(w) != nil || w.foretold != nil {
 		number = s.number.Add(1)
 	}
 	if err := r.recordAnyRow(sp, number, w.by()); err != nil {

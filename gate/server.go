@@ -641,6 +641,10 @@ func (r *replies) errorReply(w *want, from, to int) error {
 		if why := r.recordError(w, body); why != nil {
 			out = appendError(nil, "ERROR", why)
 		}
+		r.withdraw(w, s.outcomeOf(errorField(body, 'C')), errorField(body, 'C'))
+		if err := r.toldFails(w, errorField(body, 'C')); err != nil {
+			return err
+		}
 		if run := r.runningFor(w); run != nil && run.open && !r.cutting {
 			if err := r.accessFails(run, errorField(body, 'C')); err != nil {
 				return err
@@ -654,6 +658,7 @@ func (r *replies) errorReply(w *want, from, to int) error {
 	sure := true
 	if w.typ != 'Q' && w.typ != 'S' {
 		sure = s.wants.fail()
+		s.unanswered(s.wants.left(), s.outcomeOf(errorField(body, 'C')), errorField(body, 'C'))
 	} else {
 		sure = s.wants.copyFailed()
 		w.failed = true

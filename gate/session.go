@@ -40,16 +40,18 @@ type session struct {
 
 	// id is the sequence number of the SessionOpened entry; 0 while the ledger
 	// does not take it, and then nothing protected is answered.
-	id       atomic.Uint64
-	utf8     atomic.Bool   // the client's encoding, as the server last reported it
-	number   atomic.Uint64 // of the latest statement over protected data
-	speaks   SpeaksFor
-	tracks   bool                    // it may state something: the settings are followed
-	first    stating                 // as stated while connecting
-	settled  atomic.Pointer[stating] // as the server has them; immutable
-	latest   *said                   // of the client side alone, like the next one: what was stated last,
-	latestOf [settings]value         // and by which settings
-	asking   act.Request             // of the client side alone: what the policy is asked about this session and its purpose
+	id          atomic.Uint64
+	utf8        atomic.Bool   // the client's encoding, as the server last reported it
+	number      atomic.Uint64 // of the latest statement over protected data
+	foretelling atomic.Int32  // accesses that were foretold and whose row has not come
+	vanished    atomic.Bool   // the client has gone without a goodbye
+	speaks      SpeaksFor
+	tracks      bool                    // it may state something: the settings are followed
+	first       stating                 // as stated while connecting
+	settled     atomic.Pointer[stating] // as the server has them; immutable
+	latest      *said                   // of the client side alone, like the next one: what was stated last,
+	latestOf    [settings]value         // and by which settings
+	asking      act.Request             // of the client side alone: what the policy is asked about this session and its purpose
 
 	// names of the client's prepared statements and portals. The client side
 	// sets them, the server side takes them back after an error.
@@ -98,17 +100,18 @@ type prepared struct {
 
 // portal is a bound statement.
 type portal struct {
-	ps      *prepared
-	formats []int16  // of the results, as the client sent them
-	run     *run     // of the server side alone
-	number  uint64   // of the client side alone: recorded as any-row when it was bound, and not executed since; else 0
-	skip    int64    // how many of the first rows OFFSET skips
-	asked   bool     // of the client side alone: it has been executed
-	values  []byte   // what was bound, where an approval may be bound to it
-	long    bool     // it was too long for that
-	texts   [][]byte // of the parameters, where one of them states something
-	stated  bool     // of the server side alone: what it states has been taken
-	strange bool     // of the server side alone: bound to another statement than the client side took it for
+	ps       *prepared
+	formats  []int16  // of the results, as the client sent them
+	run      *run     // of the server side alone
+	number   uint64   // of the client side alone: recorded as any-row when it was bound, and not executed since; else 0
+	skip     int64    // how many of the first rows OFFSET skips
+	expected uint32   // ordinal of the customer it asks for, 0 if nobody knows
+	asked    bool     // of the client side alone: it has been executed
+	values   []byte   // what was bound, where an approval may be bound to it
+	long     bool     // it was too long for that
+	texts    [][]byte // of the parameters, where one of them states something
+	stated   bool     // of the server side alone: what it states has been taken
+	strange  bool     // of the server side alone: bound to another statement than the client side took it for
 }
 
 // ride has a loop serve the session, if it can: without TLS on either side.
@@ -203,6 +206,7 @@ func (s *session) serve() {
 		s.client.Close()
 		s.server.Close()
 	case first.client:
+		s.vanished.Store(true)
 		if !s.relays { // the server may be in the middle of a long answer that nobody wants
 			s.cancelUpstream()
 		}
@@ -291,6 +295,7 @@ func (s *session) settleRuns(reason string) {
 	case "shutdown", "refused", "protocol":
 		outcome = sekisho.CutOff
 	}
+	s.unanswered(s.wants.left(), outcome, "")
 	for _, u := range s.unended {
 		s.closeAccess(u.number, outcome, s.out.lastReleased(), "")
 	}

@@ -43,18 +43,12 @@ func (sp *stmtPlan) offset(formats []byte, values [][]byte) (int64, bool) {
 		return 0, true // the server has words for that
 	}
 	i := sp.skip.Param - 1
-	v, binary := values[i], false
+	v := values[i]
+	n := int64(0)
 	switch {
 	case v == nil: // NULL: none
 		return 0, true
-	case len(formats) == 2:
-		binary = be.Uint16(formats) == 1
-	case 2*i+2 <= len(formats):
-		binary = be.Uint16(formats[2*i:]) == 1
-	}
-	n := int64(0)
-	switch {
-	case !binary:
+	case !binaryAt(formats, i):
 		var err error
 		if n, err = strconv.ParseInt(string(bytes.TrimSpace(v)), 10, 64); err != nil {
 			return 0, false

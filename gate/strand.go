@@ -20,6 +20,7 @@ const (
 	pauseWrite              // room to write
 	pauseJob                // the end of job
 	pauseTurn               // nothing: others shall have their turn
+	pauseSend               // the commit of what it foretold, to send with the others
 )
 
 // goroutine is the strand of whoever runs on a goroutine.

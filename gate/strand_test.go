@@ -39,6 +39,8 @@ func TestWithoutTheLoop(t *testing.T) {
 		TestCutWhileTheServerIsNotRead,
 		TestRowWithoutAKeyIsAnybodys,
 		TestOffsetSkipsNobodyUnseen,
+		TestForetold,
+		TestForetoldAndABrokenDisk,
 	} {
 		name := runtime.FuncForPC(reflect.ValueOf(test).Pointer()).Name()
 		t.Run(strings.TrimPrefix(name[strings.LastIndexByte(name, '.')+1:], "Test"), test)

@@ -8,21 +8,22 @@ import (
 // to the end. The server answers strictly in order, so one queue per session,
 // of messages and not of types, says what every reply belongs to.
 type want struct {
-	typ    byte      // of the message sent: Q P B D E C S, 'h' a Describe of the gate's own, 'c' the end of a client's COPY
-	plan   *plan     // Q
-	at     int       // Q: the statement whose reply is being read
-	name   string    // of the statement (P, C) or portal (B, E, C)
-	from   string    // B: of the statement
-	kind   byte      // C: S or P
-	ps     *prepared // P B D h
-	portal *portal   // B E D
-	seen   bool      // E: its first reply has come
-	rules  rulings   // E and Q over protected data: what the policy says of them
-	refuse *refusal  // what stands in the server's stead when it fails: this message was poisoned
-	speak  *refusal  // P of a text that the gate cannot read: only an error may come
-	number uint64    // E and Q over protected data: of the first statement, in its session
-	said   []*said   // what each of its statements was made for
-	undo   func()    // takes back what sending it changed in the session's names
+	typ      byte      // of the message sent: Q P B D E C S, 'h' a Describe of the gate's own, 'c' the end of a client's COPY
+	plan     *plan     // Q
+	at       int       // Q: the statement whose reply is being read
+	name     string    // of the statement (P, C) or portal (B, E, C)
+	from     string    // B: of the statement
+	kind     byte      // C: S or P
+	ps       *prepared // P B D h
+	portal   *portal   // B E D
+	seen     bool      // E: its first reply has come
+	rules    rulings   // E and Q over protected data: what the policy says of them
+	refuse   *refusal  // what stands in the server's stead when it fails: this message was poisoned
+	speak    *refusal  // P of a text that the gate cannot read: only an error may come
+	number   uint64    // E and Q over protected data: of the first statement, in its session
+	said     []*said   // what each of its statements was made for
+	foretold *foretold // E and Q: its access, if that was written before its row, which has not come
+	undo     func()    // takes back what sending it changed in the session's names
 
 	skipped int64 // E, Q: rows of the running statement that the client has not been given, because of OFFSET
 
@@ -58,7 +59,8 @@ type wants struct {
 	// another than UTF-8: until the server has said what it is, bytes outside
 	// ASCII mean nothing.
 	foreign bool
-	over    bool // the server side has ended: nothing more is answered
+	over    bool    // the server side has ended: nothing more is answered
+	dropped []*want // by fail: they are never answered
 	change  sync.Cond
 }
 
@@ -210,6 +212,19 @@ func (q *wants) isForeign() bool {
 	return q.foreign
 }
 
+// left takes those that are never answered, and had something foretold: after
+// the end of the server side, all that are left.
+func (q *wants) left() []*want {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := q.dropped
+	q.dropped = nil
+	if q.over {
+		all = append(all, q.queue[q.head:]...)
+	}
+	return all
+}
+
 // idle: nothing is under way.
 func (q *wants) idle() bool {
 	q.mu.Lock()
@@ -250,6 +265,9 @@ func (q *wants) fail() bool {
 	for i := end - 1; i >= q.head; i-- {
 		if undo := q.queue[i].undo; undo != nil {
 			undo()
+		}
+		if q.queue[i].foretold != nil {
+			q.dropped = append(q.dropped, q.queue[i])
 		}
 		q.queue[i] = nil
 	}

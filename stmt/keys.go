@@ -118,7 +118,7 @@ func (s *Statement) WithKeys(keys []KeyRef) (Rewrite, error) {
 	if err := s.apply(of, &r, keys); err != nil {
 		return Rewrite{}, err
 	}
-	if key, first, ok := shapeKey(s.Text); ok && s.Start == 0 && at <= first && table == 0 && of.Skip == nil && len(of.Settings) == 0 {
+	if key, literals, ok := shapeKey(s.Text); ok && s.Start == 0 && literals.behind(at) && table == 0 && of.Skip == nil && len(of.Settings) == 0 {
 		r.shape = key
 	}
 	return r, nil

@@ -118,7 +118,7 @@ func (s *Statement) WithMasks(masked []MaskedTable, keys []KeyRef) (Rewrite, err
 	if !proto.Equal(want, got) {
 		return Rewrite{}, ErrRewrite
 	}
-	if key, first, ok := shapeKey(s.Text); ok && s.Start == 0 && of.Skip == nil && len(of.Settings) == 0 && m.edits[len(m.edits)-1].end <= first {
+	if key, literals, ok := shapeKey(s.Text); ok && s.Start == 0 && of.Skip == nil && len(of.Settings) == 0 && literals.behind(m.edits[len(m.edits)-1].end) {
 		r.shape, r.edits = key, m.edits
 	}
 	return r, nil

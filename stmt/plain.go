@@ -33,6 +33,7 @@ func (s *Statement) plain(n *pg.SelectStmt, w *walk) {
 	for _, t := range n.TargetList {
 		s.Targets = append(s.Targets, target(t.GetResTarget()))
 	}
+	s.Asked = asked(n.WhereClause)
 	s.Tested = append(s.Tested, references(n.WhereClause)...)
 	for _, list := range [][]*pg.Node{n.FromClause, n.SortClause} {
 		for _, e := range list {

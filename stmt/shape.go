@@ -27,28 +27,70 @@ func ShapeKey(text string) (key string, ok bool) {
 	return key, ok
 }
 
-// shapeKey also gives the byte offset of the first literal, or the length of
-// the text.
-func shapeKey(text string) (key string, first int, ok bool) {
+// Literals are the places of the first literals of a text that has a ShapeKey.
+// Two texts of one key have as many, each in its turn for the other's.
+type Literals struct {
+	places [8]struct{ at, end int }
+	count  int // of all, also of those that have no place
+}
+
+func (l *Literals) add(at, end int) {
+	if l.count < len(l.places) {
+		l.places[l.count].at, l.places[l.count].end = at, end
+	}
+	l.count++
+}
+
+// behind: no literal begins before this byte.
+func (l *Literals) behind(at int) bool { return l.count == 0 || at <= l.places[0].at }
+
+// Which gives the turn of the literal that begins at this byte, from 0.
+func (l *Literals) Which(at int) (turn int, ok bool) {
+	for i := range min(l.count, len(l.places)) {
+		if l.places[i].at == at {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// Value is what the literal of this turn says in text, which is the one that
+// the places were found in. It reports false for one that holds a quote.
+func (l *Literals) Value(text string, turn int) (value string, ok bool) {
+	if turn >= min(l.count, len(l.places)) {
+		return "", false
+	}
+	value = text[l.places[turn].at:l.places[turn].end]
+	if value[0] == '\'' {
+		value = value[1 : len(value)-1]
+		ok = !strings.Contains(value, "'")
+		return value, ok
+	}
+	return value, true
+}
+
+// Shape is ShapeKey, and the places of the literals.
+func Shape(text string) (key string, literals Literals, ok bool) { return shapeKey(text) }
+
+func shapeKey(text string) (key string, literals Literals, ok bool) {
 	if len(text) > maxShapeBytes {
-		return "", 0, false
+		return "", Literals{}, false
 	}
 	var room [512]byte
 	b := room[:0]
-	first = -1
 	positional, ascii := false, true
 	words, done := 0, false
 	for i := 0; i < len(text); {
 		c := text[i]
 		if done && c != ' ' && c != '\n' && c != '\t' && c != '\r' {
-			return "", 0, false // something behind the semicolon
+			return "", Literals{}, false // something behind the semicolon
 		}
 		switch {
 		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
 			b = append(b, c)
 			i++
 		case c < ' ' || c == 0x7f:
-			return "", 0, false
+			return "", Literals{}, false
 		case wordStart(c):
 			j := i + 1
 			for j < len(text) && wordPart(text[j]) {
@@ -57,18 +99,18 @@ func shapeKey(text string) (key string, first int, ok bool) {
 			}
 			ascii = ascii && c < utf8.RuneSelf
 			if j < len(text) && (text[j] == '\'' || text[j] == '"' && (c|0x20) == 'u') {
-				return "", 0, false // E'', B'', X'', N'', U&"" and the like
+				return "", Literals{}, false // E'', B'', X'', N'', U&"" and the like
 			}
 			word := text[i:j]
 			words++
 			if words == 1 && !isWord(word, "select") && !isWord(word, "insert") && !isWord(word, "update") && !isWord(word, "delete") {
-				return "", 0, false
+				return "", Literals{}, false
 			}
 			switch {
 			case isWord(word, "order"), isWord(word, "group"), isWord(word, "partition"), isWord(word, "over"), isWord(word, "distinct"), isWord(word, "offset"):
 				positional = true
 			case isWord(word, "set_config"), isWord(word, "into") && words > 2, isWord(word, "uescape"):
-				return "", 0, false
+				return "", Literals{}, false
 			}
 			b = append(b, word...)
 			i = j
@@ -82,11 +124,9 @@ func shapeKey(text string) (key string, first int, ok bool) {
 				j++
 			}
 			if dots > 1 || j < len(text) && (wordPart(text[j]) || text[j] == '\'' || text[j] == '"') {
-				return "", 0, false // 1e5, 0x1F, 1_000, 1..2
+				return "", Literals{}, false // 1e5, 0x1F, 1_000, 1..2
 			}
-			if first < 0 {
-				first = i
-			}
+			literals.add(i, j)
 			if positional {
 				b = append(b, text[i:j]...)
 			} else {
@@ -94,20 +134,17 @@ func shapeKey(text string) (key string, first int, ok bool) {
 			}
 			i = j
 		case c == '\'':
-			if first < 0 {
-				first = i
-			}
 			j := i + 1
 			for {
 				if j >= len(text) {
-					return "", 0, false
+					return "", Literals{}, false
 				}
 				if text[j] == '\\' {
-					return "", 0, false
+					return "", Literals{}, false
 				}
 				ascii = ascii && text[j] < utf8.RuneSelf
 				if text[j] == 0 {
-					return "", 0, false
+					return "", Literals{}, false
 				}
 				if text[j] == '\'' {
 					if j+1 < len(text) && text[j+1] == '\'' {
@@ -119,21 +156,22 @@ func shapeKey(text string) (key string, first int, ok bool) {
 				j++
 			}
 			b = append(b, aString)
+			literals.add(i, j+1)
 			i = j + 1
 		case c == '"':
 			j := i + 1
 			for j < len(text) && text[j] != '"' {
 				if text[j] < ' ' {
-					return "", 0, false
+					return "", Literals{}, false
 				}
 				ascii = ascii && text[j] < utf8.RuneSelf
 				j++
 			}
 			if j >= len(text) {
-				return "", 0, false
+				return "", Literals{}, false
 			}
 			if strings.Contains(lower(text[i:j]), "set_config") {
-				return "", 0, false // what it does depends on its literals
+				return "", Literals{}, false // what it does depends on its literals
 			}
 			b = append(b, text[i:j+1]...)
 			i = j + 1
@@ -143,12 +181,12 @@ func shapeKey(text string) (key string, first int, ok bool) {
 				j++
 			}
 			if j == i+1 || j < len(text) && (wordPart(text[j]) || text[j] == '$') {
-				return "", 0, false
+				return "", Literals{}, false
 			}
 			b = append(b, text[i:j]...)
 			i = j
 		case c == '-' && strings.HasPrefix(text[i:], "--"), c == '/' && strings.HasPrefix(text[i:], "/*"), c == '&', c == '\\':
-			return "", 0, false
+			return "", Literals{}, false
 		case c == ';':
 			done = true
 			i++
@@ -158,12 +196,9 @@ func shapeKey(text string) (key string, first int, ok bool) {
 		}
 	}
 	if words == 0 || !ascii && !utf8.ValidString(text) {
-		return "", 0, false
+		return "", Literals{}, false
 	}
-	if first < 0 {
-		first = len(text)
-	}
-	return strings.TrimRight(string(b), " \t\n\r"), first, true
+	return strings.TrimRight(string(b), " \t\n\r"), literals, true
 }
 
 func wordStart(c byte) bool {

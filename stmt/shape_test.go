@@ -99,6 +99,17 @@ func TestOneShapeOneAnalysis(t *testing.T) {
 				}
 			}
 			s.Text, s.Start, s.End = "", 0, 0
+			_, literals, _ := stmt.Shape(text)
+			for i, a := range s.Asked {
+				if a.Param > 0 {
+					continue
+				}
+				turn, ok := literals.Which(a.At) // its place is each text's own, its turn is not
+				if value, plain := literals.Value(text, turn); ok && plain && !strings.Contains(text[a.At:], value) {
+					t.Fatalf("%q of literal %d is not what stands there: %s", value, turn, text)
+				}
+				s.Asked[i].At = turn
+			}
 			now.analysis = append(now.analysis, s)
 		}
 		before, twice := seen[key]

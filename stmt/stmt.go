@@ -185,6 +185,7 @@ type Statement struct {
 	Targets  []Target // of a plain SELECT
 	Skip     *Skip    // of a plain SELECT, because of its OFFSET; nil if nothing is skipped
 	Tested   []Column // column references outside its target list
+	Asked    []Asked  // of a plain SELECT: what its WHERE says of every row that comes
 
 	Relations  []Relation
 	Schemas    []string // that DDL drops, renames or grants as a whole

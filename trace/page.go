@@ -130,7 +130,7 @@ func (p *page) each(f func(r *row, customers []extent) bool) {
 // drop takes out the rows of an access that come after released. It tells
 // whether it saw an earlier statement of that session, before which there can
 // be nothing of this one.
-func (p *page) drop(t *Trace, session, number uint32, released uint64) (older bool) {
+func (p *page) drop(t *Trace, session, number uint32, opened, released uint64) (older bool) {
 	if k := p.rows.packed; k != nil {
 		found := false
 		k.each(func(r *row) bool {
@@ -148,6 +148,9 @@ func (p *page) drop(t *Trace, session, number uint32, released uint64) (older bo
 	}
 	for i := len(p.rows.list) - 1; i >= 0; i-- {
 		r := &p.rows.list[i]
+		if r.seq < opened {
+			return true
+		}
 		if r.session != session {
 			continue
 		}

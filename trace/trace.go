@@ -356,7 +356,7 @@ func (t *Trace) narrow(b *sekisho.AccessClosed) {
 	// lies on a day before that of an earlier one, nor before the session.
 	stop := int64(s.at) / microsPerDay
 	for i := len(s.end.pages) - 1; i >= 0 && s.end.pages[i].day >= stop; i-- {
-		if s.end.pages[i].drop(t, si, uint32(b.Number), b.Released) {
+		if s.end.pages[i].drop(t, si, uint32(b.Number), s.seq, b.Released) {
 			stop = s.end.pages[i].day
 		}
 	}

@@ -137,12 +137,17 @@ func (s *Space) Find(key string) (uint32, bool) {
 	b := []byte(key)
 	var ord uint32
 	if i, ok := canonicalInt(b); ok {
-		h := s.hashInt(i)
-		ord = s.ints[h>>(64-shardBits)].Load().find(i, h)
+		ord = s.FindInt(i)
 	} else {
 		ord = s.findText(b, maphash.Bytes(s.v.texts, b))
 	}
 	return ord, ord != 0
+}
+
+// FindInt is Find for the key with that decimal form; 0 if it has no ordinal.
+func (s *Space) FindInt(key int64) uint32 {
+	h := s.hashInt(key)
+	return s.ints[h>>(64-shardBits)].Load().find(key, h)
 }
 
 // Key gives the key of an ordinal.

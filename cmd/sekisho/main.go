@@ -13,12 +13,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sekisho/gate"
 	"sekisho/house"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	gate.Processors()
 	if err := root().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "sekisho:", strings.TrimSpace(err.Error()))
 		os.Exit(exitCode(err))
