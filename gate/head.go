@@ -56,9 +56,14 @@ func (sp *stmtPlan) headed() bool { return len(sp.head) > 0 && !sp.after }
 
 // givenBefore is what an earlier statement of the same text gave this name.
 func (p *plan) givenBefore(st *stmt.Statement) *stmtPlan {
-	kind := stmt.Prepare
-	if st.Kind == stmt.Fetch {
+	var kind stmt.Kind
+	switch st.Kind {
+	case stmt.Execute:
+		kind = stmt.Prepare
+	case stmt.Fetch:
 		kind = stmt.Declare
+	default:
+		return nil
 	}
 	for _, sp := range slices.Backward(p.gives) {
 		if sp.names == string(kind)+" "+st.Object {

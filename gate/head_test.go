@@ -268,13 +268,16 @@ func TestWhatHasNoNamesIsRefused(t *testing.T) {
 	h := newHouse(t)
 	r, n := h.raw("sato"), 0
 	for sql, reason := range map[string]string{
-		"explain select count(*) from crm.member where name = 'name1'":                "explain",
-		"create temp table x as select city from crm.member group by city":            "create_table_as",
-		"select city into temp x from crm.member group by city":                       "create_table_as",
-		"select count(*) from crm.member tablesample system (10)":                     "tablesample",
-		"select distinct name from crm.member where random() < 0.5":                   "function",
-		"select m.count from crm.member m":                                            "unknown_column",
-		"select count(*) from crm.member m, lateral json_to_record(null) as x(a int)": "function_in_from",
+		"explain select count(*) from crm.member where name = 'name1'":                                                        "explain",
+		"create temp table x as select city from crm.member group by city":                                                    "create_table_as",
+		"select city into temp x from crm.member group by city":                                                               "create_table_as",
+		"select count(*) from crm.member tablesample system (10)":                                                             "tablesample",
+		"select distinct name from crm.member where random() < 0.5":                                                           "function",
+		"prepare p as select count(*) from crm.member tablesample system (10)":                                                "names",
+		"begin; declare p cursor for select count(*) from crm.member tablesample system (10)":                                 "names",
+		"prepare p as select count(*) from crm.member where member_no = 1001; prepare p as delete from crm.member; execute p": "prepare",
+		"select m.count from crm.member m":                                                                                    "unknown_column",
+		"select count(*) from crm.member m, lateral json_to_record(null) as x(a int)":                                         "function_in_from",
 	} {
 		got := r.run("Q " + sql)
 		if !strings.Contains(got, "C0A000") {
