@@ -16,10 +16,11 @@ func (b *PolicyRead) code(c *coder) {
 	c.uint32(&b.Mistakes)
 }
 
-// Ruled says what the policy decided about a statement that it did not let pass
-// as it is: of each one that was refused or cut, before its Refused, and in
-// observe mode what would have been, once an hour for each principal, statement
-// and decision.
+// Ruled says what the policy decided about a statement: of each one that it
+// refused or cut, before its Refused. Once an hour for each principal, statement
+// and decision it also says, in observe mode, what would have been; and
+// otherwise what was asked, where the Shape does not say all of it because
+// columns are masked or only tested.
 type Ruled struct {
 	Session    uint64 // sequence number of the SessionOpened
 	Number     uint64 // of the statement in its session
@@ -29,7 +30,7 @@ type Ruled struct {
 	Categories Categories // of all columns that it shows, tests or writes
 	Purpose    uint32     // ordinal in "purpose"; 0 for none stated
 	Enforced   bool       // false: observe mode, so nothing came of it
-	Decision   string     // in the words of the tables of tests: "mask travel_document=partial, cap 500 rows"
+	Decision   string     // in the words of the tables of tests: "mask travel_document=partial, cap 500 rows"; what is due, whether or not it comes to bear
 	Rules      []string   // the ids of those that decided
 	ReasonEn   string     // the policy's words, as the client reads them
 	ReasonJa   string

@@ -89,6 +89,7 @@ type stmtPlan struct {
 	moved               bool // by more than that: error positions mean nothing
 
 	asked sekisho.Categories // of all columns that it shows, tests or writes
+	shown sekisho.Categories // of those that it shows in plain, as its Shape will say at most
 	memo  act.Memo           // what the policy says of it
 
 	last   atomic.Pointer[desc] // the latest description, which is nearly always the next one too
@@ -241,6 +242,9 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 		p.protected = true
 		if sp.asked == 0 {
 			sp.asked = j.Asked()
+		}
+		if sp.shown = sp.asked; j.Kind == catalog.Plain {
+			_, sp.shown = j.Static()
 		}
 		if sp.statement == 0 {
 			sp.statement = g.statementOrdinal(st.Text)

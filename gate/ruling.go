@@ -64,11 +64,10 @@ func (s *session) rule(p *plan, may bool, t *strand) (*plan, rulings) {
 		var r act.Request
 		s.asks(&r, sp)
 		d := sp.memo.Decide(policy, &r)
-		if d.Effect == act.Allow {
-			continue
+		if sp.observe && d.Effect != act.Allow || !sp.observe && (sp.asked != sp.shown || d.Masks != (act.Masks{})) {
+			s.tell(sp, &r, d, uint64(i))
 		}
-		if sp.observe {
-			s.wouldRule(sp, &r, d, uint64(i))
+		if sp.observe || d.Effect == act.Allow {
 			continue
 		}
 		if why := s.refuses(sp, &r, d); why != nil {
@@ -190,7 +189,7 @@ func (r *replies) beyond(w *want, sp *stmtPlan, u *run) (why *refusal) {
 	return nil
 }
 
-// told remembers what observe mode has recorded within the hour.
+// told remembers what has been recorded within the hour.
 type told struct {
 	mu sync.Mutex
 	at map[tellKey]time.Time
@@ -218,9 +217,11 @@ func (t *told) fresh(k tellKey, now time.Time) bool {
 	return true
 }
 
-// wouldRule records, now and then, what the policy would have done with a
-// statement that is only observed.
-func (s *session) wouldRule(sp *stmtPlan, r *act.Request, d *act.Decision, nth uint64) {
+// tell records, once an hour, what the policy decided about a statement that
+// goes on: what would have been done, where it is only observed; and what was
+// asked, where its Shape does not say all of it because columns are masked or
+// only tested.
+func (s *session) tell(sp *stmtPlan, r *act.Request, d *act.Decision, nth uint64) {
 	if !s.g.rules.told.fresh(tellKey{s.principal, sp.statement, d}, s.g.conf.Now()) {
 		return
 	}

@@ -2,15 +2,21 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"sekisho"
+	"sekisho/demo"
 	"sekisho/disk"
 	"sekisho/ledger"
 	"sekisho/vault"
@@ -95,4 +101,81 @@ func makeBusyLedger(dir string) error {
 	console := add(&sekisho.SessionOpened{Door: sekisho.DoorConsole, Principal: staff("sato"), Endpoint: "console@10.20.4.17"})
 	access(console, contact, 1, 5, false, 0)
 	return err
+}
+
+// What the gate did with statements and what a simulation of its ledger under
+// the same policy says is the same; under another policy it says what changes.
+func TestSimulationAgreesWithTheGate(t *testing.T) {
+	r := start(t)
+	member := fmt.Sprint(demo.MemberNo(storeSeed, 1000))
+	script := strings.ReplaceAll(`
+select name_kanji, email from crm.member where member_no = $m;
+select name_kanji from crm.member where email = 'nobody@example.jp';
+select member_no from crm.passport where passport_no = 'TK0000000';
+select p.passport_no, m.name_kanji from crm.member m join crm.passport p on p.member_no = m.member_no order by m.member_no limit 3;
+select name_kanji from crm.member order by member_no limit 500;
+select name_kanji from crm.member order by member_no;
+select passport_no from crm.passport order by member_no;
+select workplace from crm.member where member_no = $m;
+select password_hash from crm.credential where member_no = $m;
+select passport_no from crm.passport for update;
+copy (select name_kanji from crm.member) to stdout;
+set sekisho.purpose = 'travel_document_check';
+select passport_no from crm.passport order by member_no limit 3;
+select name_kanji from crm.member where member_no = $m;
+`, "$m", member)
+	cmd := exec.Command("psql", "-XqAt", "-d", r.login.dsn(r.gate), "-f", "-")
+	cmd.Env = append(os.Environ(), "PGPASSFILE="+r.login.passfile)
+	cmd.Stdin = strings.NewReader(script)
+	said, _ := cmd.CombinedOutput()
+	if n := strings.Count(string(said), "ERROR:"); n != 6 {
+		t.Fatalf("%d errors in\n%s", n, said)
+	}
+	r.stop()
+
+	config, live := filepath.Join(r.dir, "sekisho.yaml"), filepath.Join(r.dir, "live")
+	type result struct {
+		Statements, Changed uint64
+		Summary             []change
+		Notes               []string
+	}
+	simulate := func(args ...string) (out result) {
+		t.Helper()
+		said, err := r.sekisho(append([]string{"policy", "simulate", "--config", config, "--ledger", live, "--json"}, args...)...)
+		if err == nil {
+			err = json.Unmarshal([]byte(said), &out)
+		}
+		if err != nil {
+			t.Fatalf("%v: %s", err, said)
+		}
+		return out
+	}
+	// FOR UPDATE is refused because it cannot be masked, which is no decision
+	// of the policy's.
+	same := simulate()
+	if same.Statements != 13 || same.Changed != 1 || len(same.Summary) != 1 || same.Summary[0].Before != "refuse" || !strings.HasPrefix(same.Summary[0].After, "mask travel_document=partial") {
+		t.Errorf("under the policy that decided: %+v", same)
+	}
+
+	policy := filepath.Join(r.dir, "policy", "limits.cedar")
+	b, err := os.ReadFile(policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := filepath.Join(r.dir, "policy", "default.tests")
+	os.Remove(tests)
+	os.WriteFile(policy, []byte(strings.ReplaceAll(string(b), `@rows("500")`, `@rows("100")`)), 0o644)
+	var changed []string
+	for _, c := range simulate().Summary {
+		changed = append(changed, fmt.Sprintf("%s → %s: %d", c.Before, c.After, c.Statements))
+	}
+	slices.Sort(changed)
+	if want := []string{
+		"allow → cap 100 rows: 1",
+		"cap 500 rows → cap 100 rows: 1",
+		"mask travel_document=partial, cap 500 rows → mask travel_document=partial, cap 100 rows: 1",
+		"refuse → mask travel_document=partial, cap 100 rows: 1",
+	}; !slices.Equal(changed, want) {
+		t.Errorf("with 100 rows: %q", changed)
+	}
 }

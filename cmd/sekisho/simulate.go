@@ -18,6 +18,7 @@ import (
 	"sekisho"
 	"sekisho/act"
 	"sekisho/disk"
+	"sekisho/gate"
 	"sekisho/house"
 	"sekisho/ledger"
 	"sekisho/vault"
@@ -54,6 +55,16 @@ says that they may be named.`,
 				return err
 			}
 			s := simulation{policy: policy, zone: zone, posts: posts, companies: companies}
+			if flags.config != "" {
+				c, base, err := readConfig(flags.config)
+				if err == nil {
+					err = c.Check(base)
+				}
+				if err != nil {
+					return err
+				}
+				s.gate = &c.Gate
+			}
 			if len(against) > 0 {
 				if s.against, _, err = flags.load(against); err != nil {
 					return err
@@ -126,11 +137,13 @@ type simulation struct {
 	zone             *time.Location
 	office           []netip.Prefix
 	posts, companies map[string]string
+	gate             *gate.Config // whose principals have posts, and whose office is where; nil: unknown
 	vault            *vault.Vault // nil if it cannot be read
 	names            bool
 
 	sessions map[uint64]*replayedSession
 	shapes   map[uint64]*sekisho.Shape
+	ruled    map[ruledKey]*sekisho.Ruled
 	memos    map[string]*[2]act.Memo // by tables: of policy, and of against
 	changes  map[changeKey]*change
 	total    simulated
@@ -140,6 +153,7 @@ type simulation struct {
 type replayedSession struct {
 	opened *sekisho.SessionOpened
 	open   []*replayed
+	ruled  *sekisho.Ruled // the latest
 }
 
 // A replayed statement gathers the chunks of its result.
@@ -153,7 +167,12 @@ type replayed struct {
 	rows       uint64
 	unknown    bool // how many rows: it may be any
 	more       bool
+	statement  uint32
+	before     string // what became of it: "" is that it passed
 }
+
+// A ruledKey is what the policy's decision about a statement was recorded for.
+type ruledKey struct{ principal, statement, purpose uint32 }
 
 type changeKey struct {
 	principal                    uint32
@@ -217,6 +236,7 @@ func (s *simulation) openVault(dir string) (close func(), err error) {
 // replay reads the ledger from its beginning: a session of the window may have
 // been opened long before.
 func (s *simulation) replay(ctx context.Context, dir string, bar *bar, now sekisho.Time) error {
+	s.ruled = map[ruledKey]*sekisho.Ruled{}
 	s.sessions, s.shapes = map[uint64]*replayedSession{}, map[uint64]*sekisho.Shape{}
 	s.memos, s.changes = map[string]*[2]act.Memo{}, map[changeKey]*change{}
 	s.total.roles = map[string]bool{}
@@ -266,9 +286,17 @@ func (s *simulation) apply(e *sekisho.Entry) {
 		}
 	case *sekisho.Shape:
 		s.shapes[e.ID.Seq] = b
+	case *sekisho.Ruled:
+		if session := s.sessions[b.Session]; session != nil {
+			session.ruled = b
+			s.ruled[ruledKey{session.opened.Principal, b.Statement, b.Purpose}] = b
+		}
 	case *sekisho.Refused:
-		if inside {
-			s.total.refused++
+		session := s.sessions[b.Session]
+		if !inside || session == nil || !session.refused(s, e.Time, b) {
+			if inside {
+				s.total.refused++
+			}
 		}
 	case *sekisho.Access:
 		session, shape := s.sessions[b.Session], s.shapes[b.Shape]
@@ -282,6 +310,27 @@ func (s *simulation) apply(e *sekisho.Entry) {
 	}
 }
 
+// refused takes in a statement that the policy refused or cut; false: it was
+// not the policy.
+func (rs *replayedSession) refused(s *simulation, at sekisho.Time, b *sekisho.Refused) bool {
+	by := rs.ruled
+	if by == nil || by.Number != b.Number || !by.Enforced {
+		return false
+	}
+	i := slices.IndexFunc(rs.open, func(st *replayed) bool { return st.number == b.Number })
+	if i < 0 {
+		rs.settle(s, b.Number)
+		rs.open = append(rs.open, &replayed{number: b.Number, at: at, verb: by.Verb, tables: by.Tables, purpose: by.Purpose, statement: by.Statement})
+		i = len(rs.open) - 1
+	}
+	st := rs.open[i]
+	st.unknown, st.more, st.categories, st.before = true, false, st.categories|by.Categories, by.Decision
+	if b.Reason == "policy_mask" {
+		st.before = act.Refuse.String()
+	}
+	return true
+}
+
 // access adds one chunk to its statement. Statements of a session end in their
 // order, but a later one may begin before an earlier one has ended.
 func (rs *replayedSession) access(s *simulation, at sekisho.Time, a *sekisho.Access, shape *sekisho.Shape) {
@@ -292,6 +341,7 @@ func (rs *replayedSession) access(s *simulation, at sekisho.Time, a *sekisho.Acc
 		i = len(rs.open) - 1
 	}
 	st := rs.open[i]
+	st.statement = shape.Statement
 	st.more = a.More
 	st.rows += a.Rows
 	st.unknown = st.unknown || a.Class == sekisho.AnyRow
@@ -319,6 +369,13 @@ func (rs *replayedSession) settle(s *simulation, next uint64) {
 }
 
 func (s *simulation) judge(by *sekisho.SessionOpened, st *replayed) {
+	beforeMasks := ""
+	if told := s.ruled[ruledKey{by.Principal, st.statement, st.purpose}]; told != nil && st.statement != 0 {
+		st.categories |= told.Categories
+		if mask, _, _ := strings.Cut(told.Decision, ", "); told.Enforced && strings.HasPrefix(mask, "mask ") {
+			beforeMasks = mask
+		}
+	}
 	r := act.Request{
 		Role: by.Role, Endpoint: by.Endpoint, Verified: by.Verified, Address: by.Address,
 		Post: s.posts[by.Role], Company: s.companies[by.Role], Place: s.placeOf(by.Address),
@@ -338,6 +395,13 @@ func (s *simulation) judge(by *sekisho.SessionOpened, st *replayed) {
 	}
 	if s.vault != nil {
 		r.Principal, _ = s.vault.Space("staff").Key(by.Principal)
+	}
+	if s.gate != nil {
+		for _, p := range s.gate.Principals {
+			if p.Name == r.Principal {
+				r.Post, r.Company = cmp.Or(p.Post, r.Post), cmp.Or(p.Company, r.Company)
+			}
+		}
 	}
 	t := &s.total
 	t.Statements++
@@ -362,15 +426,17 @@ func (s *simulation) judge(by *sekisho.SessionOpened, st *replayed) {
 		t.budgets++
 	}
 	after, keptAfter := due(decision, st)
-	before, keptBefore := act.Decision{Effect: act.Allow}, uint64(0)
+	before, keptBefore := cmp.Or(st.before, beforeMasks, act.Allow.String()), uint64(0)
 	if s.against != nil {
-		before, keptBefore = due(memos[1].Decide(s.against, &r), st)
+		var d act.Decision
+		d, keptBefore = due(memos[1].Decide(s.against, &r), st)
+		before = d.String()
 	}
-	if after.String() == before.String() {
+	if after.String() == before {
 		return
 	}
 	t.Changed++
-	k := changeKey{by.Principal, by.Role, by.Endpoint, tables, st.verb.String(), before.String(), after.String(), strings.Join(decision.Policies, " ")}
+	k := changeKey{by.Principal, by.Role, by.Endpoint, tables, st.verb.String(), before, after.String(), strings.Join(decision.Policies, " ")}
 	c := s.changes[k]
 	if c == nil {
 		c = &change{
@@ -409,15 +475,10 @@ func due(d *act.Decision, st *replayed) (act.Decision, uint64) {
 }
 
 func (s *simulation) placeOf(a netip.Addr) act.Place {
-	if len(s.office) == 0 || !a.IsValid() {
-		return act.PlaceUnknown
+	if len(s.office) == 0 && s.gate != nil {
+		return s.gate.Policy.PlaceOf(a)
 	}
-	for _, p := range s.office {
-		if p.Contains(a.Unmap()) {
-			return act.Office
-		}
-	}
-	return act.Remote
+	return act.PlaceOf(a, s.office, nil)
 }
 
 func (s *simulation) nameOf(staff uint32) string {
@@ -481,7 +542,7 @@ func (s *simulation) report() *simulationReport {
 	note(t.unplaced, "statements from an unknown place (tell which addresses are the office's with --office)")
 	var postless []string
 	for role := range t.roles {
-		if s.posts[role] == "" {
+		if s.posts[role] == "" && s.gate == nil {
 			postless = append(postless, role)
 		}
 	}
