@@ -64,14 +64,20 @@ func (s *session) rule(p *plan, may bool, t *strand) (*plan, rulings) {
 		var r act.Request
 		s.asks(&r, sp)
 		d := sp.memo.Decide(policy, &r)
-		if sp.observe && d.Effect != act.Allow || !sp.observe && (sp.asked != sp.shown || d.Masks != (act.Masks{})) {
-			s.tell(sp, &r, d, uint64(i))
-		}
-		if sp.observe || d.Effect == act.Allow {
+		if sp.observe {
+			if d.Effect != act.Allow {
+				s.tell(sp, &r, d, uint64(i))
+			}
 			continue
 		}
 		if why := s.refuses(sp, &r, d); why != nil {
 			return p.refusedWith(why), rulings{}
+		}
+		if sp.asked != sp.shown || d.Masks != (act.Masks{}) {
+			s.tell(sp, &r, d, uint64(i))
+		}
+		if d.Effect == act.Allow {
+			continue
 		}
 		if d.Masks != (act.Masks{}) {
 			due = due.With(d.Masks)
