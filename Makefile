@@ -10,9 +10,10 @@ BUILD_PACKAGES = gcc libc6-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) postgresql
 TEST_PACKAGES = $(RUN_PACKAGES) chromium
 BENCH_PACKAGES = $(RUN_PACKAGES) pgbouncer
+REGRESS_PACKAGES = $(RUN_PACKAGES) perl make bzip2
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench fuzz setup clean
+.PHONY: help build run test bench fuzz regress setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -49,6 +50,11 @@ fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@setup/toolchain
 	@setup/packages $(BUILD_PACKAGES)
 	setup/fuzz $(FUZZTIME)
+
+regress: ## PostgreSQL's own regression suite through the gate, beside a direct connection; fetches PostgreSQL's source; PROTECTED=observe or enforce counts what differs where a table is protected
+	@setup/toolchain
+	@setup/packages $(REGRESS_PACKAGES)
+	@setup/regress
 
 setup: ## install what run and test need, and nothing else
 	@setup/toolchain
