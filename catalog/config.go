@@ -31,6 +31,7 @@ type Config struct {
 	// Unprotected are views that read protected tables, and foreign tables,
 	// each as schema.name, of which somebody has made sure that they show
 	// nothing of any person. Every other one is taken for the worst.
+	// pg_catalog.pg_largeobject stands for all large objects.
 	Unprotected []string `yaml:"unprotected"`
 
 	// Functions are the database's own functions that somebody has read.

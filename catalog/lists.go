@@ -93,6 +93,18 @@ func hidden(name string) bool {
 	return false
 }
 
+// LargeObjects is the table of large objects. Listed as unprotected, it says
+// that none of them holds anything of any person.
+const LargeObjects = "pg_catalog.pg_largeobject"
+
+// largeObject are the server's own functions for large objects. Those that read
+// or write the server's files are denied.
+var largeObject = map[string]bool{
+	"lo_creat": true, "lo_create": true, "lo_open": true, "lo_close": true, "loread": true, "lowrite": true,
+	"lo_lseek": true, "lo_lseek64": true, "lo_tell": true, "lo_tell64": true, "lo_truncate": true, "lo_truncate64": true,
+	"lo_unlink": true, "lo_get": true, "lo_put": true, "lo_from_bytea": true,
+}
+
 // idle are volatile functions that are harmless beside protected data. Every
 // other volatile function could carry a value away: setval, pg_notify, locks,
 // and random, whose next number tells how often it was called.

@@ -16,6 +16,7 @@ var refusals = map[string][2]string{
 	"view":                {"this view reads protected tables and does not show whose rows they are", "Select from the tables themselves, or list the view with its key column in the catalog."},
 	"unknown_column":      {"", "Name columns that the table has; a function must be written as a call."},
 	"function":            {"the gate cannot see what a function in this statement reads", "If it is the database's own function, have it reviewed and listed under functions.reviewed."},
+	"large_object":        {"the gate cannot see whose data a large object holds, or is to hold", "If they hold nothing of any person, list pg_catalog.pg_largeobject in the catalog, under unprotected. Beside protected data they are never passed."},
 	"unknown_function":    {"the gate does not know a function in this statement", "Check its name."},
 	"view_calls_function": {"the gate cannot see what a function in this view reads", "Have the function reviewed and listed under functions.reviewed."},
 	"foreign_table":       {"the gate cannot see what another server sends", "List the foreign table in the catalog, under tables or unprotected."},

@@ -96,6 +96,10 @@ func (c *Catalog) coerces(s *stmt.Statement) bool {
 // reviewed when it is made: of a parameter, the type is not in the text.
 func (c *Catalog) RunsCode(typeOID uint32) bool { return c.unseen.types[typeOID] }
 
+// LargeObjectsFree says whether large objects are declared to hold nothing of
+// any person.
+func (c *Catalog) LargeObjectsFree() bool { return slices.Contains(c.cfg.Unprotected, LargeObjects) }
+
 // functionTrouble gives the reason why a function makes a statement opaque.
 func (c *Catalog) functionTrouble(f stmt.Function, over bool) string {
 	name := f.Name.Name
@@ -116,7 +120,10 @@ func (c *Catalog) functionTrouble(f stmt.Function, over bool) string {
 			return "unknown_function"
 		}
 	}
-	if hidden(name) || over && stateful[name] {
+	if largeObject[name] && (over || !c.LargeObjectsFree()) {
+		return "large_object"
+	}
+	if hidden(name) && !largeObject[name] || over && stateful[name] {
 		return "function"
 	}
 	system, known := c.system[name]

@@ -283,6 +283,10 @@ func (q *requests) handle(typ byte, msg []byte) error {
 		s.wants.push(&want{typ: 'c'})
 		q.up = append(q.up, msg...)
 	case 'F':
+		if len(body) >= 4 && largeObjects[binary.BigEndian.Uint32(body)] && s.g.plans.catalog().LargeObjectsFree() {
+			q.send(&want{typ: 'F'}, msg)
+			break
+		}
 		// The fast path runs any function by number and has no description of
 		// what it answers (P15).
 		q.poison(&want{typ: 'Q', plan: emptyPlan, refuse: &refusal{
@@ -296,6 +300,13 @@ func (q *requests) handle(typ byte, msg []byte) error {
 		return fmt.Errorf("%w: unexpected message of type %c", errClientProtocol, typ)
 	}
 	return nil
+}
+
+// largeObjects are the functions that libpq and the JDBC driver call by their
+// numbers for large objects, as they stand in PostgreSQL's pg_proc.dat.
+var largeObjects = map[uint32]bool{
+	715: true, 952: true, 953: true, 954: true, 955: true, 956: true, 957: true, 958: true, 964: true, // lo_create, _open, _close, loread, lowrite, lo_lseek, _creat, _tell, _unlink
+	1004: true, 3170: true, 3171: true, 3172: true, // lo_truncate, and three of 64 bits
 }
 
 // send queues w and its message for the server.

@@ -186,7 +186,7 @@ func (r *replies) sure(w *want) bool {
 // guarded: the reply may hold customers' values in any of its fields.
 func (r *replies) guarded(w *want) bool {
 	switch w.typ {
-	case 'S', 'c', 'C':
+	case 'S', 'c', 'C', 'F':
 		return false // about no statement
 	}
 	if !r.sure(w) {

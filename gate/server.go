@@ -234,7 +234,7 @@ func (r *replies) scanMessages() error {
 			if size <= len(r.c.buf)-r.scan {
 				return nil // there is room: read on
 			}
-			if (typ == 'D' || typ == 'd') && r.freeRows(typ) {
+			if (typ == 'D' || typ == 'd' || typ == 'V') && r.freeRows(typ) {
 				r.pass = size
 				r.midRow = true
 				continue
@@ -264,6 +264,9 @@ func (r *replies) scanMessages() error {
 // by the gate's plan and by the server's description.
 func (r *replies) freeRows(typ byte) bool {
 	w := r.s.wants.first()
+	if w != nil && typ == 'V' {
+		return w.typ == 'F'
+	}
 	if w == nil || r.cutting || w.typ != 'Q' && w.typ != 'E' || r.guarded(w) {
 		return false
 	}
@@ -363,7 +366,7 @@ func (r *replies) message(typ byte, from, to int) error {
 	sp := w.statement()
 	switch typ {
 	case 'Z':
-		if w.typ != 'Q' && w.typ != 'S' || len(body) != 1 {
+		if w.typ != 'Q' && w.typ != 'S' && w.typ != 'F' || len(body) != 1 {
 			return wrong()
 		}
 		if w.typ == 'Q' && w.plan != nil && w.refuse == nil && !w.failed && w.statement() != nil && !w.statement().blind {
@@ -530,6 +533,11 @@ func (r *replies) message(typ byte, from, to int) error {
 			return nil
 		}
 		return r.copyRow(w, sp, from, to)
+	case 'V':
+		if w.typ != 'F' {
+			return wrong()
+		}
+		return pass()
 	case 'c':
 		return pass()
 	case 'G':
@@ -538,7 +546,7 @@ func (r *replies) message(typ byte, from, to int) error {
 		}
 		return pass()
 	}
-	// CopyBoth, FunctionCallResponse and whatever a newer server may say: what
+	// CopyBoth and whatever a newer server may say: what
 	// the gate does not know it does not pass (P24).
 	return fmt.Errorf("%w: a message of type %q", errServerProtocol, typ)
 }
@@ -656,7 +664,7 @@ func (r *replies) errorReply(w *want, from, to int) error {
 		out = redact(nil, 'E', body, 0, 0)
 	}
 	sure := true
-	if w.typ != 'Q' && w.typ != 'S' {
+	if w.typ != 'Q' && w.typ != 'S' && w.typ != 'F' {
 		sure = s.wants.fail()
 		s.unanswered(s.wants.left(), s.outcomeOf(errorField(body, 'C')), errorField(body, 'C'))
 	} else {

@@ -71,7 +71,11 @@ var talks = []conversation{
 	{name: "roles", turns: []string{"Q select current_user", "Q set role staff", "Q reset role", "Q set session authorization default", "Q set role nobody_at_all"}, deaf: true},
 	{name: "large", turns: []string{"Q select repeat('x', 3000000)", "Q select repeat('x', 1000000) from generate_series(1,5)", "P \"\" select length($1), $1::text\nB \"\" \"\" " + strings.Repeat("long ", 1)[:4] + " -\nE \"\" 0\nS", "Q select '" + strings.Repeat("z", 900_000) + "'"}},
 	{name: "wide", turns: []string{"Q select" + wide, "P \"\" select" + wide + "\nB \"\" \"\" - 1\nD P \"\"\nE \"\" 0\nS"}},
-	{name: "large objects", turns: []string{"Q begin", "Q select lo_create(77001)", "Q select lo_open(77001, 393216)", "\x0046000000250000038a" + "0002" + "0001" + "0001" + "0002" + "00000004" + "00000000" + "00000003" + "616263" + "0001", "Q select lo_unlink(77001)", "Q commit"}, deaf: true},
+	{name: "large objects", turns: []string{"Q begin", "Q select lo_create(77001)", "Q select lo_put(77001, 0, 'abcdef')", "Q select lo_get(77001)", "Q select lo_open(77001, 393216)",
+		// loread(0, 3), and then of a descriptor that is not open.
+		"\x0046000000000000" + "03ba" + "00010001" + "0002" + "0000000400000000" + "0000000400000003" + "0001",
+		"\x0046000000000000" + "03ba" + "00010001" + "0002" + "0000000400000063" + "0000000400000003" + "0001",
+		"Q select 1", "Q rollback"}},
 	{name: "a function by number", turns: []string{"\x00460000001a000006a80001000100010000000461626364" + "0000"}, deaf: true},
 	{name: "the server ends it", turns: []string{"Q select pg_terminate_backend(pg_backend_pid())"}, deaf: true, ends: true},
 	{name: "a message that nobody knows", turns: []string{"\x00790000000400"}, deaf: true, ends: true},
@@ -236,6 +240,7 @@ func TestTransparent(t *testing.T) {
 				o.catalog = catalog.Config{}
 				if c.protect {
 					o.catalog.Subjects = []catalog.Subject{{Name: "secret", Table: "public.secret", Key: "who"}}
+					o.catalog.Unprotected = []string{catalog.LargeObjects}
 					o.catalog.Tables = []catalog.Table{{Name: "public.secret", Subject: "secret", Key: "who"}}
 				}
 			})

@@ -8,7 +8,7 @@ import (
 // to the end. The server answers strictly in order, so one queue per session,
 // of messages and not of types, says what every reply belongs to.
 type want struct {
-	typ      byte      // of the message sent: Q P B D E C S, 'h' a Describe of the gate's own, 'c' the end of a client's COPY
+	typ      byte      // of the message sent: Q P B D E C S F, 'h' a Describe of the gate's own, 'c' the end of a client's COPY
 	plan     *plan     // Q
 	at       int       // Q: the statement whose reply is being read
 	name     string    // of the statement (P, C) or portal (B, E, C)
