@@ -6,7 +6,7 @@ import "net/netip"
 // access by Principal at Endpoint from From (inclusive) until Until
 // (exclusive) is judged by it.
 type Alert struct {
-	Detector  string // "sweep", "egress", "budget", "outside"
+	Detector  string // "sweep", "egress", "budget", "outside", "decoy", "decoy_mail"
 	Principal uint32 // ordinal in "staff"; 0 for any
 	Endpoint  string
 	From      Time

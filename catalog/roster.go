@@ -82,3 +82,16 @@ func (c *Catalog) Roster(subject string) (RosterQuery, bool) {
 	q.SQL = "SELECT " + strings.Join(columns, ", ") + " FROM " + from + " AS r"
 	return q, true
 }
+
+// RowsOf is the query that counts the rows of some people in a protected table:
+// $1 is a JSON array of keys as text, a row of the answer has a key and a count.
+func (c *Catalog) RowsOf(table string) (sql string, ok bool) {
+	r := c.named(table)
+	if r == nil || r.table == nil || r.key == nil {
+		return "", false
+	}
+	key := stmt.Quote(r.key.name) + "::pg_catalog.text"
+	schema, name, _ := split(r.full())
+	return fmt.Sprintf("SELECT %s, pg_catalog.count(*)::pg_catalog.text FROM %s.%s WHERE %s IN (SELECT pg_catalog.json_array_elements_text($1::pg_catalog.json)) GROUP BY 1",
+		key, stmt.Quote(schema), stmt.Quote(name), key), true
+}

@@ -30,6 +30,7 @@ import (
 	"sekisho/trace"
 	"sekisho/vault"
 	"sekisho/view"
+	"sekisho/watch"
 )
 
 // Config is what the console stands on. Everything is used until Close; the
@@ -59,6 +60,12 @@ type Config struct {
 	// rows the database expects of one. nil: there is no gate.
 	Turned   func() []permit.Turned
 	Estimate func(ctx context.Context, st permit.Statement) (rows uint64, err error)
+
+	// Decoys is in Views. Tables are the protected tables of each subject, and
+	// CountRows counts the rows of some of its people in them; nil: no gate.
+	Decoys    *watch.Decoys
+	Tables    map[string][]string
+	CountRows func(ctx context.Context, space string, keys []string) ([]map[string]int, error)
 
 	// ImportLog takes over what a login did past the gate, by the database's own
 	// log. nil: there is no gate.

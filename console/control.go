@@ -40,6 +40,8 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	POST /api/exports             an ExportAsk → the ExportPage
 //	POST /api/exports/NUMBER      an ExportAnswer → the ExportPage
 //	POST /api/breakglass/import?login=NAME   the database's log → an Imported
+//	GET  /api/decoys              → the decoys; POST /api/decoys/check counts their rows
+//	POST /api/decoys              a DecoyOrder → how many
 //	POST /api/certificates        what the authority did as JSON → {"entry": …}
 //	GET  /api/status              → the status page's JSON
 func (c *Console) Control() http.Handler {
@@ -104,6 +106,7 @@ func (c *Console) Control() http.Handler {
 	c.controlExports(handle)
 	c.controlUsers(handle)
 	c.controlGlass(handle)
+	c.controlDecoys(handle)
 	handle("GET /api/status", maxForm, func(v *visit) (any, error) { return c.facts(), nil })
 	return mux
 }

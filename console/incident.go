@@ -357,6 +357,10 @@ func (c *Console) timeline(v *visit, one *incident.Incident, p *incidentPage, q 
 				kind = "alert_outside_session"
 			}
 			add(b.From, a.Seq, kind, true, cmp.Or(c.named("staff", b.Principal), "–"), b.Endpoint, number(b.Observed))
+		case "decoy":
+			add(b.From, a.Seq, "alert_decoy", true, b.Endpoint, cmp.Or(c.named("staff", b.Principal), "–"), number(b.Observed))
+		case "decoy_mail":
+			add(b.From, a.Seq, "alert_decoy_mail", true)
 		default:
 			add(b.From, a.Seq, "alert", true, v.code("reason", b.Detector), b.Endpoint)
 		}

@@ -82,7 +82,7 @@ func (i *Incident) join(e *sekisho.Entry, a *sekisho.Alert) {
 		i.Targets = with(i.Targets, a.Target, netip.Addr.Compare)
 	}
 	f := Fact{Seq: e.ID.Seq, At: a.From, Code: a.Detector, Endpoint: a.Endpoint, Principal: a.Principal, Target: a.Target, Count: a.Observed, Limit: a.Limit}
-	if f.Code != "sweep" && f.Code != "egress" && f.Code != "budget" && f.Code != "outside" {
+	if f.Code != "sweep" && f.Code != "egress" && f.Code != "budget" && f.Code != "outside" && f.Code != "decoy" && f.Code != "decoy_mail" {
 		f.Code, f.Reason = "alert", a.Detector
 	}
 	i.tell(f)

@@ -69,7 +69,7 @@ type Move struct {
 type Fact struct {
 	Seq       uint64       `json:"seq"`
 	At        sekisho.Time `json:"at"`   // of the event; the entry may be later
-	Code      string       `json:"code"` // "sweep", "egress", "budget", "outside", "alert", "opened", "opened_by", "revised", "file"
+	Code      string       `json:"code"` // "sweep", "egress", "budget", "outside", "decoy", "decoy_mail", "alert", "opened", "opened_by", "revised", "file"
 	Endpoint  string       `json:"endpoint,omitempty"`
 	Principal uint32       `json:"principal,omitempty"` // ordinal in "staff"
 	Target    netip.Addr   `json:"target,omitzero"`
@@ -96,6 +96,10 @@ func (f Fact) English(person func(uint32) string) string {
 			return fmt.Sprintf("%s was connected to the database past the gate, from %s; what was read there is not known.", person(f.Principal), f.Endpoint)
 		}
 		return fmt.Sprintf("The database counted %d rows of protected tables that %s moved past the gate.", f.Count, person(f.Principal))
+	case "decoy":
+		return fmt.Sprintf("%s touched %d decoys at %s: records of nobody, which no work needs.", person(f.Principal), f.Count, f.Endpoint)
+	case "decoy_mail":
+		return "Somebody wrote to the mailbox of a decoy, whose address stands in the database alone."
 	case "alert":
 		return fmt.Sprintf("%s: alert %q.", f.Endpoint, f.Reason)
 	case "opened":

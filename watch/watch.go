@@ -15,6 +15,7 @@ import (
 type Config struct {
 	Sweep  Sweep  `yaml:"sweep"`
 	Egress Egress `yaml:"egress"`
+	Decoy  Decoy  `yaml:"decoy"`
 }
 
 // Sweep is the limit on how many different customers one principal reads at
@@ -75,6 +76,7 @@ type Watch struct {
 	shapes map[uint64]*sekisho.Shape
 	sweep  sweep
 	egress egress
+	decoys decoys
 }
 
 // New makes the detectors, knowing nothing of the past yet.
@@ -85,6 +87,7 @@ func New(cfg Config) *Watch {
 		shapes: map[uint64]*sekisho.Shape{},
 		sweep:  newSweep(cfg.Sweep),
 		egress: newEgress(cfg.Egress),
+		decoys: newDecoys(cfg.Decoy),
 	}
 }
 
@@ -104,6 +107,8 @@ func Key(b sekisho.Body) string {
 		return fmt.Sprintf("sweep %d %d %q", a.From, a.Principal, a.Endpoint)
 	case "budget":
 		return fmt.Sprintf("budget %v", a.Basis)
+	case "decoy":
+		return fmt.Sprintf("decoy %d %d %q", a.From, a.Principal, a.Endpoint)
 	case "egress":
 		return fmt.Sprintf("egress %d %v %q", a.From, a.Target, a.Endpoint)
 	}
@@ -129,8 +134,10 @@ func (w *Watch) React(e *sekisho.Entry) []sekisho.Body {
 		// A list that a responder downloads at the console is no sweep: it
 		// stands in the ledger under their name.
 		if s.Door == sekisho.DoorGate {
-			return w.sweep.read(e, s, h, b)
+			return append(w.sweep.read(e, s, h, b), w.decoys.read(e, s, h, b)...)
 		}
+	case *sekisho.DecoyPlaced:
+		w.decoys.Apply(e)
 	case *sekisho.Egress:
 		return w.egress.sent(e, b)
 	case *sekisho.BudgetReached:
