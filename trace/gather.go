@@ -73,7 +73,9 @@ type span struct{ from, to sekisho.Time }
 // judges tells whether an alert judges what was read here. An egress alert
 // judges what was sent: everything that the endpoint did before would else be
 // called extraction. What passed the gate by is in no access.
-func judges(a *sekisho.Alert) bool { return a.Detector != "egress" && a.Detector != "outside" && a.Detector != "decoy_mail" }
+func judges(a *sekisho.Alert) bool {
+	return a.Detector != "egress" && a.Detector != "outside" && a.Detector != "decoy_mail"
+}
 
 func (t *Trace) judgeOf(q Question, endpoint string) (*judge, int) {
 	j := &judge{spans: map[uint32][]span{}}
