@@ -10,12 +10,12 @@ import (
 // A Simulation replays a ledger under budgets that were not there: who would
 // have been cut, when, and how much each used at most. It is a view.
 //
-// What was cut is taken for not read, as it would have been; the rest of the
-// past stays as it was. The ledger does not say which any-row statements were
+// Each budget is tried as if it were the only one. What it would have cut is taken
+// for not read; the rest of the past stays as it was. The ledger does not say which any-row statements were
 // known to be so before they ran, so that all of them count as one customer.
 type Simulation struct {
-	enforced *Book // charged with what would have gone out
-	uncut    *Book // charged with all, without forgetting
+	enforced []*Book // one for each budget, charged with what would have gone out
+	uncut    *Book   // charged with all, without forgetting
 	since    sekisho.Time
 	holders  map[key]*Simulated // by the keys of uncut
 }
@@ -36,10 +36,16 @@ type Simulated struct {
 // NewSimulation makes one of budgets that were checked; name is as for New. What
 // happened before since counts, and is not reported.
 func NewSimulation(conf Config, since sekisho.Time, name func(space string, ordinal uint32) string) *Simulation {
-	s := &Simulation{enforced: New(conf, name), uncut: New(conf, name), since: since, holders: map[key]*Simulated{}}
+	s := &Simulation{uncut: New(conf, name), since: since, holders: map[key]*Simulated{}}
 	s.uncut.keepAll()
 	s.uncut.accessed = s.measure
-	s.enforced.accessed = s.cut
+	for i := range conf {
+		b := New(conf[i:i+1], name)
+		b.accessed = func(of *folded, a *Account, e *sekisho.Entry, access *sekisho.Access) {
+			s.cut(s.uncut.rules[i], of, a, e, access)
+		}
+		s.enforced = append(s.enforced, b)
+	}
 	return s
 }
 
@@ -52,7 +58,9 @@ func (s *Simulation) Apply(e *sekisho.Entry) {
 		return // of other budgets
 	}
 	s.uncut.Apply(e)
-	s.enforced.Apply(e)
+	for _, b := range s.enforced {
+		b.Apply(e)
+	}
 }
 
 // measure charges an access whole, and notes who has used more than ever.
@@ -73,7 +81,7 @@ func (s *Simulation) measure(_ *folded, a *Account, e *sekisho.Entry, b *sekisho
 
 // cut charges an access up to where it would have been cut. The rest of its
 // statement would not have come.
-func (s *Simulation) cut(of *folded, a *Account, e *sekisho.Entry, b *sekisho.Access) {
+func (s *Simulation) cut(r *rule, of *folded, a *Account, e *sekisho.Entry, b *sekisho.Access) {
 	within, _ := a.Spend(e.Time, b.Subjects, true)
 	goes := within == len(b.Subjects)
 	if goes && b.Class == sekisho.AnyRow {
@@ -88,7 +96,7 @@ func (s *Simulation) cut(of *folded, a *Account, e *sekisho.Entry, b *sekisho.Ac
 		return
 	}
 	k := a.ended.key
-	k.rule = s.uncut.rules[slices.Index(s.enforced.rules, k.rule)]
+	k.rule = r
 	if one := s.holders[k]; one != nil {
 		if one.Cut++; one.First == 0 {
 			one.First = e.Time

@@ -124,8 +124,9 @@ It says for each holder how many different customers were read within the time a
 most, and how many statements would have been cut from when on. So numbers can
 be chosen before they are enforced.
 
-The ledger may belong to a running sekisho: it is only read. What would have been
-cut is taken for not read; the rest of the past stays as it was. Every access
+The ledger may belong to a running sekisho: it is only read. Each budget is tried
+as if it were the only one. What it would have cut is taken for not read; the
+rest of the past stays as it was. Every access
 counts as enforced, whatever the mode was. The vault is read to know principals
 and purposes by name; principals are printed as numbers unless --vault says that
 they may be named.`,
