@@ -100,16 +100,37 @@ func (a *Account) Spend(at sekisho.Time, subjects []uint32, cut bool) (within in
 				return i, a.tells
 			}
 		}
-		for j := range a.lines {
-			h := a.lines[j].h
-			h.touch(ord, h.now)
-			if !h.told && h.used() >= h.rule.warnAt {
-				h.tell()
-				a.say(&a.lines[j], sekisho.BudgetNear)
-			}
-		}
+		a.spend(ord)
 	}
 	return len(subjects), a.tells
+}
+
+// Ahead charges one customer, whom a statement asks for before anything has come,
+// if there is room. False: there is none, and nothing is charged or told: it is
+// not known yet whether the customer's row comes.
+func (a *Account) Ahead(at sekisho.Time, ord uint32) (room, tell bool) {
+	a.book.mu.Lock()
+	defer a.book.mu.Unlock()
+	a.open(at)
+	for j := range a.lines {
+		if h := a.lines[j].h; h.used() >= h.rule.limit && !h.has(ord) {
+			return false, a.tells
+		}
+	}
+	a.spend(ord)
+	return true, a.tells
+}
+
+// spend charges one customer. The lock is held.
+func (a *Account) spend(ord uint32) {
+	for j := range a.lines {
+		h := a.lines[j].h
+		h.touch(ord, h.now)
+		if !h.told && h.used() >= h.rule.warnAt {
+			h.tell()
+			a.say(&a.lines[j], sekisho.BudgetNear)
+		}
+	}
 }
 
 // SpendAny charges an access that could be anybody's: it counts as one customer

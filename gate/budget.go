@@ -49,29 +49,56 @@ func (s *session) holder(by *said) budget.Holder {
 // accountsFor gives the accounts of an access; nil if no budget applies to any
 // of its subjects. of is what the policy said of it.
 func (r *replies) accountsFor(d *desc, by *said, of *ruling) []*budget.Account {
-	book := r.s.g.budgets
-	if book == nil || len(d.shapes) == 0 {
+	if r.s.g.budgets == nil {
 		return nil
 	}
-	who := r.s.holder(by)
+	return r.accounts.find(r.s, d, by, of)
+}
+
+// find gives the accounts of an access, those of the one before if they are the
+// same.
+func (c *accounts) find(s *session, d *desc, by *said, of *ruling) []*budget.Account {
+	who := s.holder(by)
 	var ruled *act.Decision
 	if of != nil && len(of.Budgets) > 0 {
 		ruled = of.Decision
 	}
-	if c := &r.accounts; c.d == d && c.holder == who && c.ruled == ruled {
+	if c.d == d && c.holder == who && c.ruled == ruled {
 		return c.of
 	}
-	r.accounts = accounts{d: d, holder: who, ruled: ruled}
+	*c = accounts{d: d, holder: who, ruled: ruled}
 	for i := range d.shapes {
-		a := book.Account(who, d.shapes[i].space, limitsOf(ruled)...)
-		if a != nil && r.accounts.of == nil {
-			r.accounts.of = make([]*budget.Account, len(d.shapes))
+		a := s.g.budgets.Account(who, d.shapes[i].space, limitsOf(ruled)...)
+		if a != nil && c.of == nil {
+			c.of = make([]*budget.Account, len(d.shapes))
 		}
 		if a != nil {
-			r.accounts.of[i] = a
+			c.of[i] = a
 		}
 	}
-	return r.accounts.of
+	return c.of
+}
+
+// mayForetell charges a customer whose access is about to be recorded before
+// the row comes: what is recorded counts. Where there is no room nothing is
+// foretold, and the row is cut when it comes. It is for the client side.
+func (s *session) mayForetell(w *want, d *desc, who uint32) bool {
+	if s.g.budgets == nil {
+		return true
+	}
+	for _, a := range s.accounts.find(s, d, w.by(), w.rules.one) {
+		if a == nil {
+			continue
+		}
+		room, tell := a.Ahead(sekisho.At(s.g.conf.Now()), who)
+		if tell {
+			s.tellBudgets(a)
+		}
+		if !room {
+			return false
+		}
+	}
+	return true
 }
 
 func limitsOf(d *act.Decision) (list []budget.Limit) {

@@ -458,6 +458,56 @@ func TestBudgetAndAnApprovedExport(t *testing.T) {
 	}
 }
 
+// A statement that asks for a customer by the key is recorded before the row
+// comes. Where there is no room nothing is foretold: else the customer would be
+// known the second time.
+func TestBudgetOfForetoldCustomers(t *testing.T) {
+	h := newHouse(t, withBudgets(hourly(10)))
+	h.psql("watched", "select member_no from crm.member") // everybody has an ordinal
+	ctx := context.Background()
+	var conns []*pgx.Conn
+	for range 4 {
+		conns = append(conns, h.connect("sato"))
+	}
+	got := map[int]bool{}
+	var mu sync.Mutex
+	for range 3 {
+		var wg sync.WaitGroup
+		for i, conn := range conns {
+			wg.Go(func() {
+				for n := range 20 {
+					member := 1001 + (n+5*i)%20
+					var name string
+					err := conn.QueryRow(ctx, "select name from crm.member where member_no = $1", member).Scan(&name)
+					switch {
+					case err == nil:
+						mu.Lock()
+						got[member] = true
+						mu.Unlock()
+					case sqlstate(err) != "53400":
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		eventually(t, "the book has seen all", func() bool { return h.followed() })
+	}
+	if len(got) != 10 {
+		t.Errorf("the clients got %d customers", len(got))
+	}
+	h.stop()
+	named := map[string]bool{}
+	for _, keys := range h.sessions()[1:] {
+		for _, k := range keys {
+			named[k] = true
+		}
+	}
+	if len(named) != 10 {
+		t.Errorf("the ledger names %d customers", len(named))
+	}
+}
+
 // What a row costs where four budgets apply, beside what it costs anyhow.
 func BenchmarkCharge(b *testing.B) {
 	day := budget.Span(24 * time.Hour)

@@ -116,6 +116,9 @@ func (s *session) foretell(w *want, sp *stmtPlan, who uint32) *foretold {
 	if least == 0 {
 		return nil // no row has come yet that would tell how small one is
 	}
+	if !s.mayForetell(w, d, who) {
+		return nil
+	}
 	f := foretolds.Get().(*foretold)
 	f.s, f.named[0] = s, who
 	f.shape, f.number, f.least, f.who = d.shapes[0].seq, w.number, least, who

@@ -109,6 +109,8 @@ type house struct {
 	stop   func()
 	made   options
 	book   *budget.Book // nil without budgets
+
+	followed func() bool // the book stands at the ledger's end
 }
 
 var dbNumber struct {
@@ -212,6 +214,7 @@ func (h *house) open() {
 			h.book.Under(l)
 		}
 		views := view.New(view.Config{Follow: h.ledger.Follow, Last: h.ledger.Last, Views: []view.View{h.book}})
+		h.followed = func() bool { return views.Applied() == h.ledger.Last() }
 		go views.Run(following)
 		must(views.WaitFor(ctx, h.ledger.Last()))
 		h.gate.Budget(h.book)

@@ -51,6 +51,7 @@ type session struct {
 	settled     atomic.Pointer[stating] // as the server has them; immutable
 	latest      *said                   // of the client side alone, like the next one: what was stated last,
 	latestOf    [settings]value         // and by which settings
+	accounts    accounts                // of the client side alone: of the latest access that was foretold
 	asking      act.Request             // of the client side alone: what the policy is asked about this session and its purpose
 
 	// names of the client's prepared statements and portals. The client side
