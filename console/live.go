@@ -166,9 +166,23 @@ func (l *Live) Apply(e *sekisho.Entry) {
 	case *sekisho.Access:
 		l.access(e, b)
 	case *sekisho.AccessClosed:
-		if row := l.open[stmtKey{b.Session, b.Number}]; row != nil {
-			delete(l.open, row.key)
-			l.touch(row, func(r *liveRow) { r.outcome, r.sqlState, r.seen = b.Outcome.String(), b.SQLState, nil })
+		key := stmtKey{b.Session, b.Number}
+		row := l.open[key]
+		whole := row == nil && b.Released == 0
+		if whole {
+			row = l.latest(key)
+		}
+		if row != nil {
+			delete(l.open, key)
+			l.touch(row, func(r *liveRow) {
+				r.outcome, r.sqlState, r.seen = b.Outcome.String(), b.SQLState, nil
+				if whole {
+					if m := l.minutes[int64(r.at)/60e6]; m != nil {
+						m.customers -= r.customers
+					}
+					r.customers, r.rows = 0, 0
+				}
+			})
 		}
 	case *sekisho.Refused:
 		row := &liveRow{key: stmtKey{b.Session, b.Number}, first: e.ID.Seq, at: e.Time,
@@ -235,6 +249,21 @@ func (l *Live) access(e *sekisho.Entry, b *sekisho.Access) {
 		m.anyRow++
 		l.facts.anyRow++
 	}
+}
+
+// takenBack is how far back an access may stand that was written before its row
+// came, and is taken back.
+const takenBack = 512
+
+// latest finds a statement that has ended among the latest ones; nil if it is
+// not there.
+func (l *Live) latest(key stmtKey) *liveRow {
+	for i := len(l.ring) - 1; i >= max(0, len(l.ring)-takenBack); i-- {
+		if l.ring[i].key == key {
+			return l.ring[i]
+		}
+	}
+	return nil
 }
 
 // by fills in who made a statement.

@@ -80,6 +80,24 @@ func TestLiveFollowsOneStatement(t *testing.T) {
 	}
 }
 
+// What was written before its row came, and is taken back, shows nobody.
+func TestLiveTakesBack(t *testing.T) {
+	h := newHouse(t)
+	session := h.lookup("sato", "pc-0417", sekisho.Identity, 1)
+	shape := h.append(&sekisho.Shape{Verb: sekisho.Read, Space: "member", Tables: []string{"crm.member"}})
+	for n := uint64(2); n < 5; n++ {
+		h.append(&sekisho.Access{Session: session, Shape: shape, Number: n, Class: sekisho.Exact, Rows: 1, Subjects: []uint32{7}})
+	}
+	h.append(&sekisho.AccessClosed{Session: session, Number: 3, Outcome: sekisho.Completed})
+	got := ""
+	for _, a := range h.console.liveSince(liveFilter{}, 0).Accesses {
+		got = fmt.Sprintf("%d:%d/%d ", a.Number, a.Customers, a.Rows) + got
+	}
+	if want := "1:1/1 2:1/1 3:0/0 4:1/1 "; got != want {
+		t.Errorf("statement:customers/rows are %s, not %s", got, want)
+	}
+}
+
 func TestLiveStream(t *testing.T) {
 	h := newHouse(t)
 	b := h.signedIn("ja")
