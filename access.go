@@ -57,7 +57,7 @@ type Shape struct {
 	Verb       Verb     //
 	Space      string   // whose data: a subject of the catalog
 	Tables     []string // the catalog's names of the protected tables, sorted
-	Columns    []string // the catalog's names (table.column) of the protected columns whose values go out, or, with Contributed, that the statement means, sorted
+	Columns    []string // the catalog's names (table.column) of the protected columns whose values go out, or, with Contributed, that the statement means, sorted; with Insert, Update and Delete those that are set or destroyed
 	Categories Categories
 }
 

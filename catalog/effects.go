@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sekisho/stmt"
@@ -172,9 +173,14 @@ const unlocked = " 0:0"
 func (c *Catalog) loadEffects(ctx context.Context, query Query) error {
 	reviewed := c.reviewedOID()
 	err := rowsOf(ctx, query, "triggers", `
-		SELECT t.tgrelid, t.tgfoid FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal`,
+		SELECT t.tgrelid, t.tgfoid, (t.tgtype & 7 = 7)::pg_catalog.text FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal`,
 		func(v []string) error {
-			if r := c.byOID[oidOf(v[0])]; r != nil && !reviewed[v[1]] && oidOf(v[1]) >= firstUserOID {
+			r := c.byOID[oidOf(v[0])]
+			if r == nil {
+				return nil
+			}
+			r.remakes = r.remakes || v[2] == "true" // before each row that is inserted
+			if !reviewed[v[1]] && oidOf(v[1]) >= firstUserOID {
 				r.writes = "a trigger runs a function that nobody reviewed"
 			}
 			return nil
@@ -202,12 +208,16 @@ func (c *Catalog) loadEffects(ctx context.Context, query Query) error {
 				if parent != nil && r != nil && r.writes != "" && parent.writes == "" {
 					parent.writes, changed = r.writes, true
 				}
+				if parent != nil && r != nil && r.remakes && !parent.remakes {
+					parent.remakes, changed = true, true
+				}
 			}
 		}
 	}
 	carries := map[*relation][]*relation{}
 	err = rowsOf(ctx, query, "foreign keys", `
-		SELECT k.confrelid, k.conrelid, (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd'))::pg_catalog.text
+		SELECT k.confrelid, k.conrelid, (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd'))::pg_catalog.text,
+			pg_catalog.array_to_string(k.confkey, ','), pg_catalog.array_to_string(k.conkey, ','), k.confupdtype, k.confdeltype
 		FROM pg_catalog.pg_constraint k WHERE k.contype = 'f'`,
 		func(v []string) error {
 			from, to := c.byOID[oidOf(v[0])], c.byOID[oidOf(v[1])]
@@ -218,6 +228,7 @@ func (c *Catalog) loadEffects(ctx context.Context, query Query) error {
 			to.ties = to.ties || from.concerning()
 			if v[2] == "true" {
 				carries[from] = append(carries[from], to)
+				from.referred = append(from.referred, foreignKey{to: to, columns: numbers(v[3]), referring: numbers(v[4]), onUpdate: first(v[5]), onDelete: first(v[6])})
 			}
 			return nil
 		})
@@ -272,4 +283,13 @@ func (c *Catalog) loadEffects(ctx context.Context, query Query) error {
 		}
 	}
 	return nil
+}
+
+// numbers reads a list of attribute numbers.
+func numbers(list string) (all []int16) {
+	for part := range strings.SplitSeq(list, ",") {
+		n, _ := strconv.ParseInt(part, 10, 16)
+		all = append(all, int16(n))
+	}
+	return all
 }

@@ -17,7 +17,7 @@ type Kind byte
 
 const (
 	Free   Kind = 1 // touches nothing protected: pass it on untouched
-	Plain  Kind = 2 // hidden keys account for it exactly
+	Plain  Kind = 2 // hidden keys account for it exactly, or Judgement.Write says how it is accounted
 	Opaque Kind = 3 // over protected data, and it cannot be told over whose
 	Denied Kind = 4 // never let through, whatever the mode
 	Told   Kind = 5 // names in front of its rows, or all of a table, account for it
@@ -79,6 +79,7 @@ type Judgement struct {
 	Instances []Instance
 	Rewrite   stmt.Rewrite
 	Skip      *stmt.Skip // rows at the beginning that the statement as written does not show; nil: none
+	Write     *Write     // of a write; else nil
 	Tested    []string   // protected columns outside the target list, sorted: at most the values that could be probed
 
 	// Unknown: the statement names something that the snapshot does not know.
@@ -199,7 +200,9 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 	c.concern(&j, touched)
 	reason := c.plain(s, &j)
 	if reason == "" {
-		j.Kind = Plain
+		if j.Kind = Plain; j.Write != nil && len(j.Tables) == 0 {
+			j.Kind, j.Write = Free, nil // no foreign key carries it on, after all
+		}
 		return j
 	}
 	j.forget()
@@ -214,7 +217,7 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 	if _, known := refusals[reason]; !known { // a shape that would be told, if it only read
 		reason = "locking"
 		if slices.ContainsFunc(s.Relations, func(r stmt.Relation) bool { return r.Written }) {
-			reason = "write"
+			reason = "write_reads"
 		}
 	}
 	j.refuse(Opaque, reason)
@@ -224,7 +227,7 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 // forget takes back how the statement would have been accounted.
 func (j *Judgement) forget() {
 	j.Instances, j.Head, j.Whole, j.Rewrite, j.Skip, j.Tested = nil, nil, nil, stmt.Rewrite{}, nil, nil
-	j.mentions, j.targets, j.columns = nil, nil, nil
+	j.mentions, j.targets, j.columns, j.Write = nil, nil, nil, nil
 }
 
 // asks: it is a query, or gives one a name.
@@ -370,6 +373,13 @@ func (c *Catalog) concern(j *Judgement, tables reach) {
 func set[T cmp.Ordered](list []T) []T {
 	slices.Sort(list)
 	return slices.Compact(list)
+}
+
+// Refused is a judgement of nothing but its reason, for whoever does not let
+// through what the catalog would.
+func Refused(reason string) (j Judgement) {
+	j.refuse(Opaque, reason)
+	return j
 }
 
 func (j *Judgement) refuse(kind Kind, reason string) {

@@ -109,6 +109,26 @@ func describe(c *catalog.Catalog, j catalog.Judgement) string {
 		if len(j.Tested) > 0 {
 			fmt.Fprintf(&b, "  tests %s\n", strings.Join(j.Tested, " "))
 		}
+		if w := j.Write; w != nil {
+			fmt.Fprintf(&b, "  %ss %s in %s\n", j.Verb, strings.Join(w.Columns, " "), strings.Join(j.Tables, " "))
+			for _, more := range []struct {
+				is   bool
+				what string
+			}{{w.AnyRow, "of anybody"}, {w.Passes, "and may pass over"}, {w.Quiet && !w.AnyRow, "quietly"}} {
+				if more.is {
+					fmt.Fprintf(&b, "  %s\n", more.what)
+				}
+			}
+			for _, one := range j.Carrying() {
+				fmt.Fprintf(&b, "  carried on to anybody in %s: %s\n", strings.Join(one.Tables, " "), strings.Join(one.Write.Columns, " "))
+			}
+			if len(w.Reads) > 0 {
+				fmt.Fprintf(&b, "  tells of %s\n", strings.Join(w.Reads, " "))
+			}
+			if w.Copy != nil {
+				fmt.Fprintf(&b, "  field %d of each line\n", w.Copy.Field)
+			}
+		}
 	}
 	return b.String()
 }

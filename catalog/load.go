@@ -49,6 +49,8 @@ type relation struct {
 	coerces      bool            // the type of a column runs code that nobody reviewed
 	writes       string          // writing it sets off something that nobody reviewed
 	ties         bool            // a foreign key leads from it to a protected table, or from one to it
+	remakes      bool            // a trigger may change what is inserted before it is
+	referred     []foreignKey    // by which other tables refer to it
 	cascades     reach           // protected tables into which a change or deletion here is carried on
 	declared     bool            // listed as unprotected
 	under        []*relation     // of a view: what it is made of

@@ -12,12 +12,10 @@ import (
 // the reason why it cannot be.
 func (c *Catalog) plain(s *stmt.Statement, j *Judgement) string {
 	switch {
-	case s.Kind == stmt.Copy && s.Copy.From:
-		return "write"
+	case s.Kind == stmt.Insert || s.Kind == stmt.Update || s.Kind == stmt.Delete || s.Kind == stmt.Merge || s.Kind == stmt.Truncate || s.Kind == stmt.Copy && s.Copy.From:
+		return c.write(s, j)
 	case s.Kind == stmt.Copy:
 		return c.plainCopy(s, j)
-	case s.Kind == stmt.Insert || s.Kind == stmt.Update || s.Kind == stmt.Delete || s.Kind == stmt.Merge || s.Kind == stmt.Truncate:
-		return "write"
 	case s.Kind == stmt.Declare:
 		return "cursor"
 	case s.Kind != stmt.Select:

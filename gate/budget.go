@@ -68,6 +68,9 @@ func (c *accounts) find(s *session, d *desc, by *said, of *ruling) []*budget.Acc
 	}
 	*c = accounts{d: d, holder: who, ruled: ruled}
 	for i := range d.shapes {
+		if d.shapes[i].writes {
+			continue // budgets are of what is read
+		}
 		a := s.g.budgets.Account(who, d.shapes[i].space, limitsOf(ruled)...)
 		if a != nil && c.of == nil {
 			c.of = make([]*budget.Account, len(d.shapes))

@@ -32,6 +32,9 @@ type requests struct {
 	stating   stating  // what the session has stated, as far as was sent
 	taken     *stating // by the server, that stating began with
 	unsettled bool     // something that changes it is under way
+
+	wrote  bool    // a write to a protected table was sent, and nothing since that could commit it: see mayCommit
+	copies *copyIn // reads the COPY into a protected table that was sent last
 }
 
 // errTerminate is the client's orderly goodbye.
@@ -164,6 +167,9 @@ func (q *requests) next() error {
 	}
 	if typ == 'd' {
 		q.data = q.data || q.copying
+		if q.copies != nil {
+			return q.copyData(int(length))
+		}
 		return q.stream(int(length) + 1)
 	}
 	if err := q.fill(int(length) + 1); err != nil {
@@ -224,6 +230,10 @@ func (q *requests) handle(typ byte, msg []byte) error {
 	case 'S':
 		q.open, q.encoded = false, false
 	}
+	switch typ {
+	case 'S', 'Q', 'F':
+		q.mayCommit()
+	}
 	s.judgeNamesAgain(q.t)
 	switch typ {
 	case 'Q':
@@ -279,6 +289,9 @@ func (q *requests) handle(typ byte, msg []byte) error {
 	case 'H':
 		q.up = append(q.up, msg...)
 	case 'c', 'f':
+		if q.copies != nil && !q.copyEnds(typ) {
+			return nil
+		}
 		q.data = false
 		s.wants.push(&want{typ: 'c'})
 		q.up = append(q.up, msg...)
@@ -389,6 +402,9 @@ func (q *requests) query(text string, msg []byte) error {
 		q.send(&want{typ: 'S'}, appendMessage(nil, 'S', ""))
 		return nil
 	}
+	if p.writes {
+		return q.run(p, rules, said, tail, undo)
+	}
 	w := &want{typ: 'Q', plan: p, rules: rules, undo: undo, encodes: p.encodes, said: said}
 	if p.protected {
 		w.number = s.number.Add(uint64(len(p.stmts))) - uint64(len(p.stmts)) + 1
@@ -411,6 +427,9 @@ func (q *requests) query(text string, msg []byte) error {
 	for _, sp := range p.stmts {
 		if sp.copyIn {
 			q.copying, q.data = true, false
+		}
+		if sp.copies() {
+			q.reads(w, sp, w.number)
 		}
 	}
 	q.send(w, msg)
@@ -630,6 +649,7 @@ func (q *requests) execute(msg, body []byte) error {
 	po := q.portal(name)
 	w := &want{typ: 'E', name: name, portal: po}
 	if po == nil {
+		q.mayCommit()
 		q.send(w, msg) // the server says that there is no such portal
 		return nil
 	}
@@ -663,6 +683,9 @@ func (q *requests) execute(msg, body []byte) error {
 	}
 	if w.refuse == nil {
 		w.refuse = stated.refuse
+	}
+	if w.refuse == nil {
+		msg, w.refuse = q.executes(w, po.ps.stmt, msg)
 	}
 	if w.refuse != nil {
 		q.poison(w)

@@ -120,6 +120,11 @@ type Role struct {
 	// Tables overrides the mode for single tables (schema.table). A statement
 	// over several is enforced if one of them is.
 	Tables map[string]Mode `yaml:"tables"`
+	// Writes lets the role write to protected tables, in enforce mode. Whose
+	// records it creates, changes or destroys is in the ledger before that is
+	// committed. The login upstream needs SELECT on the key columns. Default
+	// false: such writes are refused.
+	Writes bool `yaml:"writes"`
 	// Purposes that a session may state with SET sekisho.purpose. The first is
 	// taken when none is stated; with none listed, none can be stated.
 	Purposes []string `yaml:"purposes"`

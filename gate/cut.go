@@ -42,6 +42,7 @@ func (r *replies) cut(w *want, why *refusal) error {
 	}
 	s.refused(why, number, statement, by, r.t)
 	stopped := make(chan struct{})
+	s.out.lose()
 	r.cutting, r.stopped, r.effects = true, stopped, r.changed
 	r.stopping = time.AfterFunc(beforeCancel, func() {
 		defer close(stopped)

@@ -358,6 +358,8 @@ func (o *outbox) arrived(c *chunk, last uint64, err error) {
 	c.took(last, err)
 	c.waits--
 	c.ready = c.waits == 0
+	o.lost = o.lost || err != nil
+	o.space.Broadcast() // for recorded
 	head := c.ready && o.queue[0] == c
 	o.mu.Unlock()
 	if !head {

@@ -166,7 +166,7 @@ func FuzzSession(f *testing.F) {
 		client, clientEnd := net.Pipe()
 		server, serverEnd := net.Pipe()
 		role := g.conf.Roles["staff"]
-		s := &session{g: g, log: g.log, client: clientEnd, server: serverEnd, role: &role, roleName: "staff", out: newOutbox(clientEnd),
+		s := &session{g: g, latest: unsaid, log: g.log, client: clientEnd, server: serverEnd, role: &role, roleName: "staff", out: newOutbox(clientEnd),
 			upstream: &pgconn.HijackedConn{Conn: serverEnd}, opened: &sekisho.SessionOpened{Door: sekisho.DoorGate, Endpoint: "fuzz"},
 			stmts: map[string]*prepared{}, portals: map[string]*portal{}, hidden: map[string]*byName{}}
 		before := g.ledger.Last()

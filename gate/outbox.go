@@ -55,6 +55,7 @@ const (
 	markRows   markKind = iota // the first row of an access in this chunk
 	markEffect                 // a CommandComplete of what may have changed something
 	markCycle                  // a ReadyForQuery
+	markUndone                 // the error by which the server rolls back what was not recorded
 )
 
 // chunkBytes is the most output in one chunk, unless a single row is larger.
@@ -118,6 +119,7 @@ type outbox struct {
 	dropping bool // the rest of a cycle whose recording failed is being left out
 	effects  bool // of that cycle: something may have been changed by it
 	changed  bool // in the running cycle something may have been changed
+	lost     bool // an entry was refused, or a statement cut off: what was written meanwhile must not be committed
 	partial  int  // bytes of the head that have gone
 	err      error
 	wake     chan struct{} // for the writer: the committer could not finish
@@ -242,7 +244,7 @@ func (o *outbox) flush(block bool) {
 				o.prune(c)
 			} else {
 				for _, m := range c.marks {
-					o.changed = m.is == markEffect || o.changed && m.is != markCycle
+					o.changed = m.is == markEffect || o.changed && m.is != markCycle && m.is != markUndone
 				}
 			}
 			if c.err == nil && c.last > o.released {
@@ -353,6 +355,8 @@ func (o *outbox) prune(c *chunk) {
 			kept = append(kept, c.buf[pos:m.at]...)
 			kept = appendError(kept, "ERROR", ledgerRefusal(refused))
 			o.dropping, o.effects = true, o.changed
+		case m.is == markUndone:
+			o.changed, o.effects = false, false
 		case m.is == markEffect:
 			o.changed = true
 			o.effects = o.dropping

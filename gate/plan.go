@@ -41,6 +41,7 @@ type plan struct {
 	states    bool        // it sets what the session states
 	simple    *plan       // for the simple protocol, where it differs: heads of cursors are read behind them
 	asks      string      // the key of the customer that it asks for; empty if none stands in it
+	writes    bool        // it holds a write whose customers are named
 	encodes   bool        // it may change the client's encoding
 	refers    bool        // it runs what SQL gave a name to
 	gives     []*stmtPlan // of stmts, those that give a name by SQL
@@ -75,6 +76,11 @@ type stmtPlan struct {
 	csv       bool               // COPY in CSV, not in text format
 	effect    *effect            // on what the session has stated; nil for none
 	names     string             // SQL-level PREPARE or DECLARE: the kind and the name
+	commits   bool               // to run it may make the server commit
+	alone     string             // its text as it goes upstream by itself; empty if it is the only one
+	written   *written           // of a write whose customers are named
+	sets      []string           // of a write recorded before it runs, which tells nothing of its rows: the protected columns that it sets or destroys
+	answers   *stmtPlan          // of a write: what its errors, and what it says of conflicts, tell; nil: as the statement itself
 
 	head  []catalog.Named // a told statement: the names in its first row
 	whole []catalog.Named // and of whom all are meant
@@ -135,6 +141,7 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 		p.unknown = p.unknown || j.Unknown
 		p.guessed = p.guessed || j.Unknown && j.Kind == catalog.Free
 		sp := &stmtPlan{judgement: j, shapes: map[string]uint64{}, copyIn: st.Copy != nil && st.Copy.From}
+		sp.commits = commits(st.Kind)
 		p.encodes = p.encodes || encodes(st)
 		p.stmts = append(p.stmts, sp)
 		p.changes = p.changes || j.Changes
@@ -188,7 +195,16 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 			sp.kind, sp.observe = planAnyRow, true
 		case catalog.Plain:
 			sp.kind = planExact
-			if st.Copy != nil {
+			if j.Write != nil {
+				if refused := sp.writes(s.role, st, mode); refused != nil {
+					p.refuse = refused
+					return p, true
+				}
+				if sp.kind != planExact {
+					break
+				}
+			}
+			if st.Copy != nil && j.Write == nil {
 				if refused := sp.copyOptions(st); refused != nil && mode == Enforce {
 					refused.tables = j.Tables
 					p.refuse = refused
@@ -207,6 +223,13 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 				}
 				break
 			}
+			if masks != (act.Masks{}) && sp.written != nil {
+				p.unmaskable = hintOf(nil)
+				return p, keep
+			}
+			if sp.copies() {
+				break
+			}
 			if masks != (act.Masks{}) {
 				sp.asked = j.Asked()
 				var err error
@@ -216,8 +239,11 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 				}
 				sp.judgement = j
 			}
-			sp.hidden, sp.skip, sp.expects = j.Instances, j.Skip, expectation(st, j, text)
-			sp.insertAt, sp.insertLen, sp.moved = st.Start+j.Rewrite.At, len(j.Rewrite.Insert)-j.Rewrite.Cut, j.Rewrite.Moved
+			sp.hidden, sp.skip = j.Instances, j.Skip
+			if sp.written == nil { // whose insertion stands behind all that an error points at
+				sp.expects = expectation(st, j, text)
+				sp.insertAt, sp.insertLen, sp.moved = st.Start+j.Rewrite.At, len(j.Rewrite.Insert)-j.Rewrite.Cut, j.Rewrite.Moved
+			}
 			texts[i] = before + j.Rewrite.Text
 		case catalog.Told:
 			if mode == Observe {
@@ -249,10 +275,18 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 		if sp.statement == 0 {
 			sp.statement = g.statementOrdinal(st.Text)
 		}
+		if sp.answers != nil {
+			sp.answers.statement = sp.statement
+		}
 	}
 	rest := text[done:]
 	p.text = strings.Join(texts, "") + rest
 	p.withHeads(texts, rest)
+	if p.refuse = p.apart(statements); p.writes && len(statements) > 1 {
+		for i, sp := range p.stmts {
+			sp.alone = alone(text, &statements[i], texts[i])
+		}
+	}
 	return p, keep
 }
 
@@ -429,7 +463,11 @@ func (g *Gate) makeDesc(s *session, sp *stmtPlan, body []byte) *desc {
 	if every {
 		d.held = nil
 	}
-	d.refuse = g.addShapes(d, sp, columns, categories)
+	if sp.written != nil {
+		d.refuse = g.writeShapes(d, sp, columns)
+	} else {
+		d.refuse = g.addShapes(d, sp, columns, categories)
+	}
 	slices.SortFunc(d.keys, func(a, b keyAt) int { return a.field - b.field })
 	return d
 }
@@ -512,7 +550,7 @@ func (g *Gate) recordAnyRow(s *session, sp *stmtPlan, number uint64, by *said, k
 	}
 	bodies := make([]sekisho.Body, 0, len(spaces))
 	for _, space := range spaces {
-		seq, err := g.shape(sp, space, nil, j.Categories)
+		seq, err := g.shape(sp, space, sp.sets, j.Categories)
 		if err != nil {
 			return err
 		}

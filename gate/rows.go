@@ -40,6 +40,8 @@ type keyAt struct {
 	of    *vault.Space
 	typ   keyType
 	null  bool // the database lets it be NULL: then a row without it may still be somebody's
+
+	written bool // of a record that is written: what of it the client reads has a key of its own
 }
 
 // shapeRef is a Shape entry that stands in the ledger.
@@ -48,6 +50,8 @@ type shapeRef struct {
 	space string
 	class sekisho.Class // 0: exact
 	whole bool          // all of the space are meant
+
+	writes bool // of what is written, and not read
 }
 
 type keyType byte
@@ -149,7 +153,7 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 		if size > 0 && i < visible && (d.held == nil || d.held[i]) {
 			held += size
 		}
-		if next < len(d.keys) && d.keys[next].field == i {
+		for next < len(d.keys) && d.keys[next].field == i {
 			k := &d.keys[next]
 			next++
 			if size >= 0 {
@@ -158,7 +162,7 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 				if err != nil {
 					return r.cut(w, keyRefusal)
 				}
-				if u.limit.on && !u.limit.allows(k.space, ord) {
+				if u.limit.on && !k.written && !u.limit.allows(k.space, ord) {
 					if over := r.overLimit(w, u); over != nil {
 						d.takeBack(entries, next-1, named)
 						return r.cut(w, over)
@@ -204,6 +208,9 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 	}
 	if f != nil {
 		r.fulfils(w, u, f)
+	}
+	if sp.quiet() {
+		return nil
 	}
 	be.PutUint16(b[5:], uint16(visible))
 	be.PutUint32(b[1:], uint32(end-1))

@@ -63,6 +63,9 @@ func (s *session) rule(p *plan, may bool, t *strand) (*plan, rulings) {
 		}
 		var r act.Request
 		s.asks(&r, sp)
+		if why := s.mayTell(policy, sp, r); why != nil {
+			return p.refusedWith(why), rulings{}
+		}
 		d := sp.memo.Decide(policy, &r)
 		if sp.observe {
 			if d.Effect != act.Allow {

@@ -164,7 +164,9 @@ func (r *replies) recordError(w *want, body []byte) *refusal {
 		return nil
 	}
 	sp := w.statement()
-	if sp != nil && sp.kind == planAnyRow && r.sure(w) {
+	if sp != nil && sp.answers != nil {
+		sp = sp.answers
+	} else if sp != nil && sp.kind == planAnyRow && r.sure(w) {
 		return nil // as any-row it was recorded before it ran
 	}
 	if sp == nil {

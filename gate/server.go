@@ -40,7 +40,7 @@ type replies struct {
 	stopping *time.Timer   // asks the server to stop what was cut
 	stopped  chan struct{} // closed when that has been done
 
-	wrote   bool                 // this transaction has written protected rows
+	wrote   *stmtPlan            // the last write to protected tables in this transaction, nil if there was none
 	stmts   map[string]*prepared // as the server has confirmed them
 	portals map[string]*portal
 
@@ -406,7 +406,7 @@ func (r *replies) message(typ byte, from, to int) error {
 			return wrong()
 		}
 		s.wants.pop()
-		if w.typ == 'h' {
+		if w.typ == 'h' || w.own {
 			return nil
 		}
 		return pass()
@@ -436,6 +436,9 @@ func (r *replies) message(typ byte, from, to int) error {
 		if sp.mine {
 			return nil
 		}
+		if sp.quiet() {
+			return r.noData()
+		}
 		if d.hidden > 0 && !r.cutting {
 			r.keepDescription(from, to, d.hidden)
 			return nil
@@ -464,8 +467,16 @@ func (r *replies) message(typ byte, from, to int) error {
 		if w.typ != 'E' && w.typ != 'Q' {
 			return wrong()
 		}
+		if typ == 'C' && sp != nil && sp.written != nil && !sp.copies() {
+			if w.typ != 'E' {
+				return wrong()
+			}
+			return r.writeEnds(w, sp, from, to)
+		}
 		if typ == 'C' && sp != nil && sp.kind != planFree {
-			r.wrote = r.wrote || sp.judgement.Verb != sekisho.Read
+			if sp.judgement.Verb != sekisho.Read {
+				r.wrote = sp
+			}
 			if !r.cutting {
 				if d := r.descOf(w); d != nil && d.head != nil && d.refuse == nil && sp.headed() && !r.began(w) {
 					return fmt.Errorf("%w: an answer without its head", errServerProtocol)
@@ -541,7 +552,7 @@ func (r *replies) message(typ byte, from, to int) error {
 	case 'c':
 		return pass()
 	case 'G':
-		if w.typ != 'E' && w.typ != 'Q' || sp == nil || !sp.copyIn || sp.kind != planFree && sp.kind != planAnyRow && !sp.blind || !s.wants.copyStarted() {
+		if w.typ != 'E' && w.typ != 'Q' || sp == nil || !sp.copyIn || sp.kind != planFree && sp.kind != planAnyRow && !sp.blind && !sp.copies() || !s.wants.copyStarted() {
 			return wrong()
 		}
 		return pass()
@@ -574,7 +585,7 @@ func (r *replies) cycleEnds(from, to int, status byte) error {
 	r.s.running = nil
 	r.changed = false
 	if status == 'I' {
-		r.wrote = false
+		r.wrote = nil
 		clear(r.portals)
 	}
 	if status == 'I' && len(r.open) > 0 {
@@ -620,7 +631,10 @@ func (r *replies) errorReply(w *want, from, to int) error {
 	}
 	r.statesFail()
 	var out []byte
+	spoiled := w.spoiled.Load()
 	switch {
+	case spoiled != nil:
+		out = appendError(nil, "ERROR", spoiled)
 	case w.refuse != nil:
 		out = appendError(nil, "ERROR", w.refuse)
 		if w.late {
@@ -658,10 +672,20 @@ func (r *replies) errorReply(w *want, from, to int) error {
 				return err
 			}
 		}
-	case (r.wrote || w.ties()) && strings.HasPrefix(errorField(body, 'C'), "23"):
+	case (r.wrote != nil || w.ties()) && strings.HasPrefix(errorField(body, 'C'), "23"):
 		// A deferred constraint speaks at COMMIT of rows written before; a foreign
 		// key, of the protected rows at its other end.
 		out = redact(nil, 'E', body, 0, 0)
+		if r.wrote != nil && r.wrote.answers != nil && !r.cutting {
+			// A constraint that was put off speaks of rows that stood there before.
+			if err := r.recordAnyRow(r.wrote.answers, s.number.Add(1), w.by()); err != nil {
+				out = appendError(nil, "ERROR", ledgerRefusal(err))
+			}
+		}
+	}
+	if w.undoes {
+		r.changed, r.effects = false, false
+		r.c.marks = append(r.c.marks, mark{at: r.w, is: markUndone})
 	}
 	sure := true
 	if w.typ != 'Q' && w.typ != 'S' && w.typ != 'F' {

@@ -35,7 +35,7 @@ func (q *requests) afterCopy(typ byte) error {
 	if q.settle() {
 		return fmt.Errorf("%w: unexpected message of type %c during COPY from stdin", errClientProtocol, typ)
 	}
-	q.copying, q.data = false, false
+	q.copying, q.data, q.copies = false, false, nil
 	return nil
 }
 

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"sync"
+	"sync/atomic"
 )
 
 // A want is one message that went upstream and whose reply has not been seen
@@ -27,12 +28,14 @@ type want struct {
 
 	skipped int64 // E, Q: rows of the running statement that the client has not been given, because of OFFSET
 
-	own     bool // C: the gate's own
-	copyOut bool // E, Q: the server has begun to send a COPY
-	late    bool // of a poisoned message: the refusal is recorded when the server comes to it
-	failed  bool // Q: the server has given an error
-	data    bool // S: data of a COPY that may be under way was sent before it
-	encodes bool // E, Q: may change the encoding of what the client sends
+	own     bool                    // the gate's own: that all is well is not the client's to read
+	undoes  bool                    // P: it has the server roll back what could not be recorded
+	spoiled atomic.Pointer[refusal] // E, Q: the gate has ended the client's COPY, and why
+	copyOut bool                    // E, Q: the server has begun to send a COPY
+	late    bool                    // of a poisoned message: the refusal is recorded when the server comes to it
+	failed  bool                    // Q: the server has given an error
+	data    bool                    // S: data of a COPY that may be under way was sent before it
+	encodes bool                    // E, Q: may change the encoding of what the client sends
 }
 
 // The client side decides by what it has sent, and cannot know yet what the

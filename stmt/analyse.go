@@ -174,14 +174,18 @@ func (s *Statement) describe(node *pg.Node, w *walk) {
 		s.Certain = configures(n.SelectStmt)
 	case *pg.Node_InsertStmt:
 		s.Kind = Insert
+		s.insert(n.InsertStmt, w)
 	case *pg.Node_UpdateStmt:
 		s.Kind = Update
+		s.update(n.UpdateStmt, w)
 	case *pg.Node_DeleteStmt:
 		s.Kind = Delete
+		s.delete(n.DeleteStmt, w)
 	case *pg.Node_MergeStmt:
 		s.Kind = Merge
 	case *pg.Node_TruncateStmt:
 		s.Kind = Truncate
+		s.Cascade = n.TruncateStmt.Behavior == pg.DropBehavior_DROP_CASCADE
 	case *pg.Node_CopyStmt:
 		s.Kind = Copy
 		s.Copy = copyTo(n.CopyStmt)

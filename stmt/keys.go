@@ -36,6 +36,7 @@ type Rewrite struct {
 	Moved  bool   // masked: an error position in it means nothing in the statement as written
 	Early  int    // bytes put in before At besides, of which no error speaks: DECLARE becomes NO SCROLL
 
+	last  bool   // Insert stands behind the last word, not before the first literal
 	cut   int    // characters in the bytes that Insert replaces
 	edits []edit // of a masked statement, instead of At, Cut and Insert
 	shape string // of the statement as written, if the same insertion fits all texts of this shape
@@ -60,7 +61,7 @@ func (r Rewrite) Position(p int) int {
 // Apply puts the same keys into another text. It reports false unless that is
 // certain to be right: the text has the same ShapeKey as the one that was
 // rewritten, and the insertion lies before its first literal, where two texts
-// of one shape are the same byte for byte. The text may end in a semicolon
+// of one shape are the same byte for byte, or at its end. The text may end in a semicolon
 // even if the one rewritten did not, and the other way round: ShapeKey is the
 // same for both.
 func (r Rewrite) Apply(text, shapeKey string) (string, bool) {
@@ -73,6 +74,11 @@ func (r Rewrite) Apply(text, shapeKey string) (string, bool) {
 		}
 		out, err := edited(text, r.edits)
 		return out, err == nil
+	}
+	if r.last { // a text that has a shape has no comments
+		const blank = " \t\r\n"
+		at := len(strings.TrimRight(strings.TrimSuffix(strings.TrimRight(text, blank), ";"), blank))
+		return text[:at] + r.Insert + text[at:], true
 	}
 	return text[:r.At] + r.Insert + text[r.At:], true
 }

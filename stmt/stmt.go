@@ -181,7 +181,10 @@ type Statement struct {
 	// expressions from relations and joins, with WHERE, ORDER BY, LIMIT,
 	// OFFSET and FOR UPDATE, which hidden keys can account exactly. Else it is
 	// the reason code of the first thing that is more than that.
+	//
+	// It is empty for a Write, too.
 	Obstacle string
+	Write    *Write   // of an INSERT, UPDATE or DELETE that hidden keys can account
 	Targets  []Target // of a plain SELECT
 	Skip     *Skip    // of a plain SELECT, because of its OFFSET; nil if nothing is skipped
 	Tested   []Column // column references outside its target list
@@ -206,4 +209,5 @@ type Statement struct {
 	Object    string     // name of the prepared statement, cursor, savepoint or channel; for TRANSACTION the command
 	Absolute  bool       // FETCH and MOVE that count rows from an end of the result
 	All       bool       // DEALLOCATE ALL, CLOSE ALL, DISCARD ALL, RESET ALL
+	Cascade   bool       // TRUNCATE … CASCADE
 }

@@ -57,6 +57,9 @@ func (w *walk) visit(node any) {
 	s := w.s
 	switch n := node.(type) {
 	case *pg.LockingClause:
+		if s.Write != nil {
+			s.Obstacle = "locking" // of rows that are met, and not named
+		}
 		for _, r := range n.LockedRels {
 			w.locked = append(w.locked, r.GetRangeVar())
 		}

@@ -74,6 +74,9 @@ func (t *Trace) notObserved(q Question, a *Answer, s *scope, c *counts, roster b
 	if s.unknownReach && c.population == 0 {
 		add(Note{Code: "any_row_reach_unknown"})
 	}
+	if n, accesses, anyRow := t.written(q); accesses > 0 || anyRow > 0 {
+		add(Note{Code: "written", Count: n, Reach: anyRow})
+	}
 	if !roster {
 		add(Note{Code: "no_roster"})
 	}

@@ -145,7 +145,7 @@ func (t *Trace) gather(q Question) *scope {
 	}
 	take := func(list []*page, asked bool, judge func(*page) *judge) {
 		for _, p := range list {
-			if p.space == q.Space && p.first < q.Until && p.last >= q.Since {
+			if p.space == q.Space && !p.writes && p.first < q.Until && p.last >= q.Since {
 				s.jobs = append(s.jobs, &job{page: p, asked: asked, judged: judge(p)})
 			}
 		}

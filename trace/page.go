@@ -12,7 +12,7 @@ const (
 	microsPerDay  = 24 * microsPerHour
 )
 
-// A page is what one endpoint did to one space on one day (UTC). Its rows say
+// A page is what one endpoint read of one space, or wrote to it, on one day (UTC). Its rows say
 // everything, access by access. Once the day is over it also has a set: each
 // customer once for each slot, packed and in order of ordinal, which is what a
 // question about a long time reads. The set follows from the rows alone.
@@ -21,6 +21,7 @@ type page struct {
 	through     *terminal // of what was done through a program: where that runs; else nil
 	lost        bool      // through a program that did not say at which terminal
 	space       string
+	writes      bool // see onlyWrites; in no number
 	day         int64
 	first, last sekisho.Time // of the rows
 	lastSeq     uint64

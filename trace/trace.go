@@ -261,7 +261,8 @@ func (t *Trace) access(e *sekisho.Entry, b *sekisho.Access) {
 		t.shapes = append(t.shapes, shape{b.Shape, &sekisho.Shape{Verb: sekisho.Other, Categories: sekisho.Unclassified}})
 	}
 	s, name := &t.sessions[si], t.shapes[hi].body.Space
-	if b.Class == sekisho.AnyRow || b.Reach > 0 { // all of a table, unread, are as many
+	writes := onlyWrites(b.Class, t.shapes[hi].body)
+	if (b.Class == sekisho.AnyRow || b.Reach > 0) && !writes { // all of a table, unread, are as many
 		s.end.anyRow = append(s.end.anyRow, anyRow{e.ID.Seq, e.Time, hi, b.Number, b.Least, si, b.Reach, false})
 		switch at := (anyRowAt{s.end, len(s.end.anyRow) - 1}); {
 		case s.lost:
@@ -270,7 +271,7 @@ func (t *Trace) access(e *sekisho.Entry, b *sekisho.Access) {
 			s.through.passedAny = append(s.through.passedAny, at)
 		}
 	}
-	p := t.page(s, name, int64(e.Time)/microsPerDay)
+	p := t.page(s, name, int64(e.Time)/microsPerDay, writes)
 	p.add(row{at: e.Time, seq: e.ID.Seq, number: uint32(b.Number), session: si, shape: hi,
 		purpose: b.Purpose, least: b.Least, class: b.Class}, b.Subjects)
 	if len(b.Subjects) > 0 {
@@ -299,14 +300,14 @@ func (t *Trace) caller(own uint32, opened, number uint64) uint32 {
 
 // page finds the page of an endpoint's day, or begins it. What was done through
 // a program has pages of its own.
-func (t *Trace) page(s *session, space string, day int64) *page {
+func (t *Trace) page(s *session, space string, day int64, writes bool) *page {
 	end := s.end
 	for i := len(end.pages) - 1; i >= 0 && end.pages[i].day >= day; i-- {
-		if p := end.pages[i]; p.day == day && p.space == space && p.through == s.through && p.lost == s.lost {
+		if p := end.pages[i]; p.day == day && p.space == space && p.through == s.through && p.lost == s.lost && p.writes == writes {
 			return p
 		}
 	}
-	p := &page{end: end, through: s.through, lost: s.lost, space: space, day: day}
+	p := &page{end: end, through: s.through, lost: s.lost, writes: writes, space: space, day: day}
 	switch {
 	case s.lost:
 		t.lost = append(t.lost, p)

@@ -135,6 +135,8 @@ func (n Note) English() string {
 		return fmt.Sprintf("%s accesses could have read any row; together they could reach %s customers, who are in no list and no breakdown.", count, figure(float64(n.Reach)))
 	case "any_row_reach_unknown":
 		return "Some any-row accesses do not say how many customers they could reach, and no roster says how many there are."
+	case "written":
+		return fmt.Sprintf("Besides, records of %s customers were created, changed or destroyed from these endpoints, and %s more writes may have been to anybody's. A write alone shows nothing, so they are in no number.", count, figure(float64(n.Reach)))
 	case "no_roster":
 		return "No roster was read: nothing is broken down by its dimensions, and the population is not known."
 	case "files_elsewhere":

@@ -1,0 +1,377 @@
+package catalog
+
+import (
+	"slices"
+
+	"sekisho"
+	"sekisho/stmt"
+)
+
+// How a write to protected tables is accounted: by the keys of the rows that
+// it says it has written, and by what it carries on into other tables.
+
+// Write is what a plain write does, besides what its Instances say. The first
+// of these is then the table that is written, whose records are inserted,
+// changed or destroyed; the others are read.
+type Write struct {
+	Columns []string // protected columns that are set, or destroyed, sorted
+	Reads   []string // protected columns that decide which rows are written, but for the key that is asked for, sorted
+	Quiet   bool     // the statement has no RETURNING of its own: nothing of the rows is the client's
+
+	// AnyRow: it cannot be told whose records are written: TRUNCATE, or what a
+	// foreign key carries on from a table about nobody.
+	AnyRow bool
+
+	// Passes: rows may be passed over because somebody's is there already, and
+	// that tells of more than of the key that the client has given. Rows is how
+	// many it tries to insert, 0 if the text does not say.
+	Passes bool
+	Rows   int
+
+	// Carried are protected tables in which foreign keys change or destroy
+	// records of others than the Instances name, sorted. Tables in which they
+	// do so for the same customers are among the judgement's.
+	Carried []string
+
+	Copy *CopyIn // of COPY FROM
+}
+
+// CopyIn is how the lines of a COPY FROM name their customers.
+type CopyIn struct {
+	Field  int // of the key, from 0
+	Fields int
+}
+
+// write fills in how a write is accounted, or gives the reason why it cannot
+// be.
+func (c *Catalog) write(s *stmt.Statement, j *Judgement) string {
+	var target *relation
+	targets := 0
+	for _, r := range s.Relations {
+		if !r.Written {
+			continue
+		}
+		targets++
+		found := c.find(r)
+		if len(found) > 1 {
+			return "ambiguous_name"
+		}
+		if len(found) == 1 {
+			target = found[0]
+		}
+	}
+	switch {
+	case s.Kind == stmt.Truncate:
+		if s.Cascade {
+			return "truncate_cascade"
+		}
+		j.Write = &Write{AnyRow: true, Columns: c.destroyed(j)}
+		return ""
+	case s.Kind == stmt.Merge:
+		return "merge"
+	case s.Kind == stmt.Copy:
+		return c.copyIn(s, target, j)
+	case s.Write == nil || s.Obstacle != "":
+		return s.Obstacle
+	case targets != 1:
+		return "write_reads" // another one in a WITH
+	}
+	w := &Write{Quiet: !s.Write.Returning, Rows: s.Write.Rows}
+	deletes := s.Kind == stmt.Delete
+	if target == nil || !target.protected() {
+		// What it reads goes where nobody accounts for it.
+		if target != nil && target.concerning() {
+			return "write_view"
+		}
+		for _, r := range s.Relations {
+			if slices.ContainsFunc(c.find(r), (*relation).concerning) {
+				return "write_reads"
+			}
+		}
+		// What foreign keys carry on from there is somebody's.
+		_, others := c.carries(target, deletes, s.Write.Changes)
+		j.concerns(c, others)
+		w.AnyRow, w.Columns = true, c.destroyed(j)
+		j.Write = w
+		return ""
+	}
+	if target.kind != 'r' && target.kind != 'p' {
+		return "write_view"
+	}
+	if s.Kind != stmt.Insert && target.key.generated || slices.Contains(s.Write.Changes, target.key.name) {
+		return "write_key"
+	}
+	if reason := c.written(s, target, w, j); reason != "" {
+		return reason
+	}
+	touched := reach{}
+	for _, in := range j.Instances {
+		touched[c.byOID[in.OID]] = true
+	}
+	same, others := reach{}, reach{}
+	if deletes || len(s.Write.Changes) > 0 {
+		same, others = c.carries(target, deletes, s.Write.Changes)
+	}
+	for t := range same {
+		touched[t] = true
+		w.Columns = append(w.Columns, t.shown(0)...)
+	}
+	for t := range others {
+		w.Carried = append(w.Carried, t.full())
+	}
+	j.concerns(c, touched)
+	w.Columns, w.Carried = set(w.Columns), set(w.Carried)
+	w.Passes = s.Write.Passes && !slices.Equal(s.Write.Arbiter, []string{target.key.name})
+	j.Write = w
+	return ""
+}
+
+// concerns says anew which tables a judgement is about.
+func (j *Judgement) concerns(c *Catalog, tables reach) {
+	j.Tables, j.Spaces, j.Categories = nil, nil, 0
+	c.concern(j, tables)
+}
+
+// destroyed are the protected columns of all tables of a judgement.
+func (c *Catalog) destroyed(j *Judgement) (columns []string) {
+	for _, name := range j.Tables {
+		if r := c.named(name); r != nil {
+			columns = append(columns, r.shown(0)...)
+		}
+	}
+	return set(columns)
+}
+
+// written resolves the target and the tables that a write is joined with, and
+// adds their keys to its RETURNING.
+func (c *Catalog) written(s *stmt.Statement, target *relation, w *Write, j *Judgement) string {
+	var keys []stmt.KeyRef
+	for i, r := range s.Relations {
+		found := c.find(r)
+		rel := (*relation)(nil)
+		if len(found) > 0 {
+			rel = found[0]
+		}
+		concerning := slices.ContainsFunc(found, (*relation).concerning)
+		switch {
+		case concerning && len(found) > 1:
+			return "ambiguous_name"
+		case concerning && !rel.protected():
+			if rel.policy {
+				return "policy"
+			}
+			return "view"
+		case concerning && (!r.Top || r.CTE && !r.Written):
+			return "write_reads"
+		case concerning && r.Tried:
+			return "write_reads"
+		}
+		if len(found) > 1 {
+			rel = nil
+		}
+		m := mention{alias: r.Ref(), rel: rel}
+		if r.Alias == "" {
+			m.schema = r.Schema
+		}
+		j.mentions = append(j.mentions, m)
+		if !concerning {
+			continue
+		}
+		in := Instance{
+			Space: rel.table.Subject, Table: rel.full(), OID: rel.oid, Alias: r.Ref(),
+			Key: rel.key.name, Attnum: rel.key.attnum, TypeOID: rel.key.typeOID, KeyNullable: rel.keyNullable,
+		}
+		key := stmt.KeyRef{Relation: i, Column: rel.key.name}
+		if r.Written { // the first, wherever it stands: WITH comes before it
+			j.Instances = append([]Instance{in}, j.Instances...)
+			keys = append([]stmt.KeyRef{key}, keys...)
+			continue
+		}
+		j.Instances, keys = append(j.Instances, in), append(keys, key)
+	}
+	for _, alias := range s.Write.Derived {
+		j.mentions = append(j.mentions, mention{alias: alias})
+	}
+	if s.Write.Conflicts {
+		j.mentions = append(j.mentions, mention{alias: "excluded", rel: target})
+	}
+	for _, col := range s.Columns {
+		// In a write no aggregate stands outside a sub-select: only what is asked
+		// of a protected table must be certain to be a column.
+		if f := col.Fields; !col.Attribute && len(f) > 1 {
+			if rel := qualified(j.mentions, f[:len(f)-1]); rel != nil && rel.protected() && !c.column(j.mentions, col) {
+				return "unknown_column"
+			}
+		}
+	}
+	j.targets = s.Targets
+	for _, col := range s.Tested {
+		j.Tested = append(j.Tested, j.resolve(col)...)
+	}
+	j.Tested = set(j.Tested)
+	w.Reads = slices.DeleteFunc(slices.Clone(j.Tested), func(name string) bool { return name == target.full()+"."+target.key.name })
+	if len(j.Instances) > 1 {
+		w.Reads = slices.Clone(j.Tested) // a join by the key tells who is in both
+	}
+	columns := s.Write.Columns
+	for _, col := range target.columns {
+		if col.protected && (len(columns) == 0 || slices.Contains(columns, col.name)) {
+			w.Columns = append(w.Columns, target.full()+"."+col.name)
+		}
+	}
+	var err error
+	if j.Rewrite, err = s.WithReturning(keys); err != nil {
+		return "not_understood"
+	}
+	return ""
+}
+
+// copyIn is COPY FROM STDIN into a protected table.
+func (c *Catalog) copyIn(s *stmt.Statement, target *relation, j *Judgement) string {
+	switch {
+	case target == nil || !target.protected():
+		return "write_reads" // of what it carries on; it cannot be
+	case target.kind != 'r' && target.kind != 'p':
+		return "write_view"
+	case s.Copy.Odd || s.Copy.Format != "text" && s.Copy.Format != "csv" || s.Copy.Encoding != "":
+		return "copy_format"
+	case target.remakes:
+		return "copy_trigger"
+	}
+	columns := s.Copy.Columns
+	if len(columns) == 0 {
+		for _, col := range target.columns {
+			if !col.generated {
+				columns = append(columns, col.name)
+			}
+		}
+	}
+	w := &Write{Quiet: true, Copy: &CopyIn{Field: slices.Index(columns, target.key.name), Fields: len(columns)}}
+	if w.Copy.Field < 0 {
+		return "copy_key"
+	}
+	for _, col := range target.columns {
+		if col.protected && slices.Contains(columns, col.name) {
+			w.Columns = append(w.Columns, target.full()+"."+col.name)
+		}
+	}
+	j.Instances = []Instance{{
+		Space: target.table.Subject, Table: target.full(), OID: target.oid, Alias: target.name,
+		Key: target.key.name, Attnum: target.key.attnum, TypeOID: target.key.typeOID, KeyNullable: target.keyNullable,
+	}}
+	w.Columns = set(w.Columns)
+	j.Write = w
+	return ""
+}
+
+// A foreignKey leads from a table to one that refers to it.
+type foreignKey struct {
+	to                 *relation
+	columns, referring []int16 // of this table and of to, in the same order
+	onUpdate, onDelete byte    // pg_constraint's: c cascade, n set null, d set default; else nothing is carried on
+}
+
+// carries follows a change or deletion through foreign keys into protected
+// tables. same are those whose records there are of the same customers as in
+// the table itself, because the key of one refers to the key of the other;
+// others are those of which that cannot be said. changed are the columns that
+// are set, if it is no deletion.
+func (c *Catalog) carries(from *relation, deletes bool, changed []string) (same, others reach) {
+	same, others = reach{}, reach{}
+	if from == nil {
+		return same, others
+	}
+	type step struct {
+		rel     *relation
+		linked  bool // its rows are of the customers that are named
+		deletes bool
+	}
+	set := func(rel *relation, names []string) (columns []int16) {
+		for _, name := range names {
+			if col := rel.column(name); col != nil {
+				columns = append(columns, col.attnum)
+			}
+		}
+		return columns
+	}
+	seen := map[step]bool{}
+	var follow func(at step, columns []int16)
+	follow = func(at step, columns []int16) {
+		if at.deletes || columns == nil { // else it may come again with other columns
+			if seen[at] {
+				return
+			}
+			seen[at] = true
+		}
+		for _, under := range at.rel.under { // of a view, and of which columns of it, nobody asks
+			follow(step{under, false, at.deletes}, nil)
+		}
+		for _, child := range c.children[at.rel.oid] {
+			if r := c.byOID[child]; r != nil {
+				follow(step{r, at.linked, at.deletes}, nil)
+			}
+		}
+		for _, k := range at.rel.referred {
+			action := k.onDelete
+			if !at.deletes {
+				action = k.onUpdate
+				if columns != nil && !slices.ContainsFunc(k.columns, func(n int16) bool { return slices.Contains(columns, n) }) {
+					continue
+				}
+			}
+			if action != 'c' && action != 'n' && action != 'd' {
+				continue
+			}
+			linked := false
+			if at.linked && k.to.protected() && k.to.table.Subject == at.rel.table.Subject {
+				for i := range k.columns {
+					if k.columns[i] == at.rel.key.attnum && k.referring[i] == k.to.key.attnum {
+						linked = action != 'd'
+					}
+				}
+			}
+			switch {
+			case linked:
+				same[k.to] = true
+			case k.to.protected():
+				others[k.to] = true
+			}
+			// What is set there is not followed column by column: any may be.
+			follow(step{k.to, linked, at.deletes && action == 'c'}, nil)
+		}
+	}
+	follow(step{from, from.protected(), deletes}, set(from, changed))
+	return same, others
+}
+
+// Carrying is the judgement of what a write carries on into tables of which it
+// cannot be told whose records they are.
+func (j Judgement) Carrying() (all []Judgement) {
+	if j.Write == nil {
+		return nil
+	}
+	by := map[string]*Judgement{}
+	for _, name := range j.Write.Carried {
+		r := j.catalog.named(name)
+		if r == nil {
+			continue
+		}
+		space := r.table.Subject
+		if by[space] == nil {
+			by[space] = &Judgement{Kind: Opaque, Verb: j.Verb, Spaces: []string{space}, Write: &Write{AnyRow: true}}
+		}
+		one := by[space]
+		one.Tables = append(one.Tables, name)
+		one.Write.Columns = append(one.Write.Columns, r.shown(0)...)
+		one.Categories = j.catalog.categories(one.Write.Columns)
+	}
+	for _, space := range sorted(by) {
+		all = append(all, *by[space])
+	}
+	return all
+}
+
+// CategoriesOf are the categories of columns, written as schema.table.column.
+func (j Judgement) CategoriesOf(columns []string) sekisho.Categories {
+	return j.catalog.categories(columns)
+}

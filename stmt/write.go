@@ -1,0 +1,227 @@
+package stmt
+
+import (
+	"fmt"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/proto"
+)
+
+// A write says whose records it has touched by RETURNING their keys: PostgreSQL
+// then tells of exactly the rows that it has inserted, changed or deleted, with
+// the keys as they are after every default, trigger and conflict.
+
+// Write is what is particular to an INSERT, UPDATE or DELETE whose rows can be
+// named by hidden keys in its RETURNING. Its target is the relation that is
+// Written and Top; so are the tables of its FROM or USING Top.
+type Write struct {
+	Returning bool     // it has a RETURNING of its own, whose list are the statement's Targets
+	Columns   []string // that it gives values to; nil: all there are
+	Changes   []string // of these, the ones that it changes in rows that were there: by UPDATE, or ON CONFLICT DO UPDATE
+	Rows      int      // how many it tries to insert; 0: the text does not say
+	Passes    bool     // by ON CONFLICT it may leave a row as it is: how many it says it wrote then tells of one that was there
+	Arbiter   []string // the columns of ON CONFLICT (a, b); nil: none, or more than columns
+	Conflicts bool     // it has an ON CONFLICT
+	Derived   []string // aliases of what it is joined with that is no relation
+}
+
+func (s *Statement) insert(n *pg.InsertStmt, w *walk) {
+	s.Obstacle = ""
+	w.top = append(w.top, n.Relation)
+	s.Write = &Write{Columns: assigned(n.Cols)}
+	switch values := n.SelectStmt.GetSelectStmt().GetValuesLists(); {
+	case n.SelectStmt == nil:
+		s.Write.Rows = 1
+	default:
+		s.Write.Rows = len(values)
+	}
+	if c := n.OnConflictClause; c != nil {
+		s.Write.Conflicts = true
+		s.Write.Passes = c.Action != pg.OnConflictAction_ONCONFLICT_UPDATE || c.WhereClause != nil
+		s.Write.Changes = assigned(c.TargetList)
+		s.Tested = append(s.Tested, references(c.WhereClause)...)
+		s.Write.Arbiter = arbiter(c.Infer)
+	}
+	s.returns(n.ReturningList)
+}
+
+// arbiter are the columns that ON CONFLICT names, nil if it names anything else.
+func arbiter(n *pg.InferClause) (columns []string) {
+	if n == nil || n.Conname != "" || n.WhereClause != nil {
+		return nil
+	}
+	for _, e := range n.IndexElems {
+		name := e.GetIndexElem().GetName()
+		if name == "" {
+			return nil
+		}
+		columns = append(columns, name)
+	}
+	return columns
+}
+
+func (s *Statement) update(n *pg.UpdateStmt, w *walk) {
+	s.Obstacle = ""
+	w.top = append(w.top, n.Relation)
+	columns := assigned(n.TargetList)
+	s.Write = &Write{Columns: columns, Changes: columns}
+	s.joins(n.FromClause, n.WhereClause, w)
+	s.returns(n.ReturningList)
+}
+
+func (s *Statement) delete(n *pg.DeleteStmt, w *walk) {
+	s.Obstacle = ""
+	w.top = append(w.top, n.Relation)
+	s.Write = &Write{}
+	s.joins(n.UsingClause, n.WhereClause, w)
+	s.returns(n.ReturningList)
+}
+
+// joins takes the tables that a write is joined with, and its condition.
+func (s *Statement) joins(from []*pg.Node, where *pg.Node, w *walk) {
+	s.Obstacle = s.beside(from, true, w)
+	for _, e := range append([]*pg.Node{where}, from...) {
+		s.Tested = append(s.Tested, references(e)...)
+	}
+	if s.Obstacle != "" {
+		w.top, s.Tested, s.Write = nil, nil, nil
+	}
+}
+
+// beside accepts relations and joins, and whatever else gives rows: a relation
+// within that is not Top, so that whoever needs its key finds it missing.
+func (s *Statement) beside(list []*pg.Node, inner bool, w *walk) string {
+	for _, item := range list {
+		switch n := item.GetNode().(type) {
+		case *pg.Node_RangeVar:
+			if n.RangeVar.Alias != nil && len(n.RangeVar.Alias.Colnames) > 0 {
+				return "column_alias"
+			}
+			w.top = append(w.top, n.RangeVar)
+			if !inner {
+				w.tried = append(w.tried, n.RangeVar)
+			}
+		case *pg.Node_JoinExpr:
+			j := n.JoinExpr
+			if j.Alias != nil || j.JoinUsingAlias != nil {
+				return "join_alias"
+			}
+			if j.IsNatural {
+				s.Tested = append(s.Tested, Column{Fields: []string{"*"}})
+			}
+			for _, name := range fieldsOf(j.UsingClause) {
+				s.Tested = append(s.Tested, Column{Fields: []string{name}})
+			}
+			if o := s.beside([]*pg.Node{j.Larg, j.Rarg}, inner && j.Jointype == pg.JoinType_JOIN_INNER, w); o != "" {
+				return o
+			}
+		case *pg.Node_RangeSubselect:
+			s.Write.Derived = append(s.Write.Derived, n.RangeSubselect.Alias.GetAliasname())
+		case *pg.Node_RangeFunction:
+			s.Write.Derived = append(s.Write.Derived, n.RangeFunction.Alias.GetAliasname())
+		case *pg.Node_RangeTableFunc, *pg.Node_JsonTable, *pg.Node_RangeTableSample:
+		default:
+			return "not_understood"
+		}
+	}
+	return ""
+}
+
+// assigned are the columns that a list of assignments names.
+func assigned(list []*pg.Node) (columns []string) {
+	for _, n := range list {
+		columns = append(columns, n.GetResTarget().GetName())
+	}
+	return columns
+}
+
+// returns takes a statement's own RETURNING.
+func (s *Statement) returns(list []*pg.Node) {
+	if s.Write == nil {
+		return
+	}
+	s.Write.Returning = len(list) > 0
+	for _, t := range list {
+		s.Targets = append(s.Targets, target(t.GetResTarget()))
+	}
+}
+
+// WithReturning adds the keys to the end of a plain write's RETURNING, or gives
+// it one. Every byte of the statement stays. The result is parsed again, and
+// proven to be the same tree with exactly these targets more.
+func (s *Statement) WithReturning(keys []KeyRef) (Rewrite, error) {
+	if s.Write == nil || s.Obstacle != "" || len(keys) == 0 {
+		return Rewrite{}, ErrRewrite
+	}
+	if strings.Contains(lower(s.Text), Hidden) {
+		return Rewrite{}, fmt.Errorf("%w: it uses a name that begins with %s", ErrRewrite, Hidden)
+	}
+	at, err := lastToken(s.Text)
+	if err != nil {
+		return Rewrite{}, err
+	}
+	want, err := parse(s.Text)
+	if err != nil || len(want.Stmts) != 1 {
+		return Rewrite{}, ErrRewrite
+	}
+	var list *[]*pg.Node
+	switch n := want.Stmts[0].Stmt.GetNode().(type) {
+	case *pg.Node_InsertStmt:
+		list = &n.InsertStmt.ReturningList
+	case *pg.Node_UpdateStmt:
+		list = &n.UpdateStmt.ReturningList
+	case *pg.Node_DeleteStmt:
+		list = &n.DeleteStmt.ReturningList
+	default:
+		return Rewrite{}, ErrRewrite
+	}
+	var insert strings.Builder
+	if !s.Write.Returning {
+		insert.WriteString(" RETURNING ")
+	}
+	for i, k := range keys {
+		if i > 0 || s.Write.Returning {
+			insert.WriteString(", ")
+		}
+		ref, err := s.field(k)
+		if err != nil {
+			return Rewrite{}, err
+		}
+		name := fmt.Sprintf("%s%d", Hidden, i+1)
+		fmt.Fprintf(&insert, "%s AS %s", quoteAll(ref), name)
+		*list = append(*list, pg.MakeResTargetNodeWithNameAndVal(name, columnRef(ref), 0))
+	}
+	r := Rewrite{At: at, Insert: insert.String(), last: true}
+	r.Text = s.Text[:at] + r.Insert + s.Text[at:]
+	got, err := parse(r.Text)
+	if err != nil || len(got.Stmts) != 1 {
+		return Rewrite{}, ErrRewrite
+	}
+	unplace(want.ProtoReflect())
+	unplace(got.ProtoReflect())
+	if !proto.Equal(want, got) {
+		return Rewrite{}, ErrRewrite
+	}
+	if key, _, ok := shapeKey(s.Text); ok && s.Start == 0 && len(s.Settings) == 0 {
+		r.shape = key
+	}
+	return r, nil
+}
+
+// lastToken is where the last word of a statement ends, before any comment.
+func lastToken(text string) (end int, err error) {
+	scan, err := pg.Scan(text)
+	if err != nil {
+		return 0, ErrRewrite
+	}
+	for _, t := range scan.Tokens {
+		if t.Token != pg.Token_SQL_COMMENT && t.Token != pg.Token_C_COMMENT {
+			end = int(t.End)
+		}
+	}
+	if end == 0 || end > len(text) {
+		return 0, ErrRewrite
+	}
+	return end, nil
+}
