@@ -76,8 +76,9 @@ func (c *Catalog) told(s *stmt.Statement, login string, j *Judgement) error {
 	for _, n := range names {
 		t := Named{Space: n.Space, Exact: n.Exact, TypeOID: keyType(keys[n.Space])}
 		// All of a table is not read, unless somebody of it must be told apart
-		// from the others.
-		if n.Whole && !slices.ContainsFunc(names, func(o stmt.Names) bool { return o.Space == n.Space && o.Exact }) {
+		// from the others, or something gets a name: only the head says what a
+		// name means.
+		if n.Whole && s.Inner == nil && !slices.ContainsFunc(names, func(o stmt.Names) bool { return o.Space == n.Space && o.Exact }) {
 			j.Whole = append(j.Whole, t)
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"sekisho"
 	"sekisho/catalog"
@@ -34,6 +35,8 @@ func (sp *stmtPlan) tell(st *stmt.Statement, j catalog.Judgement) string {
 			return &stmtPlan{kind: planExact, judgement: j, statement: sp.statement, head: j.Head, whole: j.Whole, asked: j.Asked(), shapes: map[string]uint64{}}
 		}
 		sp.own, sp.tail = part(), part()
+		sp.own.read = new(atomic.Bool)
+		sp.tail.read = sp.own.read
 		sp.own.mine, sp.tail.after = true, true
 		sp.tail.whole = nil
 	}
@@ -131,7 +134,7 @@ type headAt struct {
 func (g *Gate) tellDesc(d *desc, sp *stmtPlan, fields []origin, body []byte) {
 	d.hidden = sp.hiddenFields()
 	visible := len(fields) - d.hidden
-	if visible < 0 || !sp.isHead(body, visible) {
+	if visible < 0 || len(sp.head) > 0 && !sp.isHead(body, visible) || len(sp.head) == 0 && bytes.Contains(body, []byte(stmt.Hidden)) {
 		d.refuse = originRefusal
 		return
 	}
@@ -158,7 +161,7 @@ func (sp *stmtPlan) isHead(body []byte, visible int) bool {
 		body = body[end+19:]
 		switch {
 		case i < visible:
-		case i == visible && name != stmt.HeadMark, i > visible && name != sp.head[i-visible-1].Column:
+		case i == visible && name != sp.judgement.Rewrite.Mark, i > visible && name != sp.head[i-visible-1].Column:
 			return false
 		}
 	}
@@ -251,6 +254,8 @@ func (r *replies) began(w *want) bool {
 // or the statement was cut.
 func (r *replies) behindHead(w *want, sp *stmtPlan, u *run, hidden [][]byte, binary bool) (done bool, err error) {
 	switch {
+	case sp.after && !sp.read.Load():
+		return true, r.cut(w, &refusal{code: "0A000", reason: "fetch", text: "whom this cursor rests on is not in the ledger", hint: "Close it and declare it again."})
 	case hidden[0] == nil && u.told || hidden[0] != nil && !u.told && !sp.after, hidden[0] == nil && sp.after:
 		// A head that is not first, or none: these are not the rows that were
 		// asked for.
@@ -338,7 +343,12 @@ func (r *replies) takeHead(w *want, sp *stmtPlan, u *run, arrays [][]byte, binar
 			return r.cut(w, why)
 		}
 	}
-	entries := r.entries(u)
+	var entries []sekisho.Body
+	if sp.mine {
+		entries = r.apart(u)
+	} else {
+		entries = r.entries(u)
+	}
 	r.beforeRow(u, entries)
 	for i, e := range entries {
 		a := e.(*sekisho.Access)
@@ -350,7 +360,34 @@ func (r *replies) takeHead(w *want, sp *stmtPlan, u *run, arrays [][]byte, binar
 	if why := r.charge(w, sp, u, entries); why != nil {
 		return r.cut(w, why)
 	}
+	if sp.mine {
+		// What is fetched later may come in another cycle, when nothing waits for
+		// this chunk any more.
+		if u.by.behalf != nil {
+			entries = append([]sekisho.Body{r.s.behalf(u.by, u.number)}, entries...)
+		}
+		var err error
+		r.t.wait(func() {
+			if err = r.s.announce(); err == nil {
+				_, err = r.s.g.append(entries...)
+			}
+		})
+		if err != nil {
+			return r.cut(w, ledgerRefusal(err))
+		}
+		sp.read.Store(true)
+	}
 	return nil
+}
+
+// apart gives the Access entries of a cursor's head, outside any chunk.
+func (r *replies) apart(u *run) (entries []sekisho.Body) {
+	for i := range u.d.shapes {
+		a := &sekisho.Access{Session: r.s.id.Load(), Shape: u.d.shapes[i].seq, Number: u.number, Class: sekisho.Exact, Purpose: u.by.purpose}
+		u.d.shapes[i].begins(a, r.s.g, true)
+		entries = append(entries, a)
+	}
+	return entries
 }
 
 // withinLimit says why so many customers must not be named; nil if they may.

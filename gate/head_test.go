@@ -216,6 +216,11 @@ func TestHeadsOverTheLimit(t *testing.T) {
 			t.Errorf("%s: %q", sql, got)
 		}
 	}
+	// A cursor stays in the server when its head was turned away, and gives nothing.
+	got := h.raw("sato").run("Q declare c cursor with hold for select name, count(*) from crm.member where member_no <= 1011 group by name\nQ fetch all from c\nP \"\" fetch all from c\nB \"\" \"\" - -\nE \"\" 0\nS")
+	if strings.Contains(got, `D "name`) || !strings.Contains(got, "whom this cursor rests on is not in the ledger") {
+		t.Errorf("a cursor:\n%s", got)
+	}
 	for _, a := range h.accounts() {
 		if len(a.keys) > 10 {
 			t.Errorf("%d customers are named, and nothing went out about them", len(a.keys))

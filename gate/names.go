@@ -65,6 +65,9 @@ func (s *session) judgeNamesAgain(t *strand) {
 			for _, sp := range p.gives {
 				if sp.names == kindAndName && sp.sent == h.plan.sent {
 					fresh = sp
+					if sp.own != nil {
+						sp.own.read, sp.tail.read = h.plan.own.read, h.plan.own.read
+					}
 				}
 			}
 		}

@@ -89,6 +89,7 @@ type stmtPlan struct {
 	own   *stmtPlan       // which is this statement
 	tail  *stmtPlan       // and what FETCH gives later
 	mine  bool            // the gate's own: the client gets nothing of its answer
+	read  *atomic.Bool    // of the gate's own and what FETCH gives: the head is in the ledger
 	after bool            // its rows have the columns of a head, which was read before
 
 	insertAt, insertLen int  // where and how much, for error positions

@@ -99,6 +99,11 @@ func (r *replies) accessEnds(w *want) {
 		}
 	}
 	r.ended(u)
+	r.forgetRun(w)
+}
+
+// forgetRun: what answers w next is another access.
+func (r *replies) forgetRun(w *want) {
 	if w.portal != nil {
 		w.portal.run = nil
 	} else {

@@ -481,7 +481,11 @@ func (r *replies) message(typ byte, from, to int) error {
 				if d := r.descOf(w); d != nil && d.head != nil && d.refuse == nil && sp.headed() && !r.began(w) {
 					return fmt.Errorf("%w: an answer without its head", errServerProtocol)
 				}
-				r.accessEnds(w)
+				if sp.mine {
+					r.forgetRun(w)
+				} else {
+					r.accessEnds(w)
+				}
 			}
 		}
 		if sp != nil && sp.copyIn {

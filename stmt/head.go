@@ -28,7 +28,7 @@ import (
 //
 // What the gate has to do with it:
 //
-//   - Take the last columns off every RowDescription: HeadMark and one for each
+//   - Take the last columns off every RowDescription: Rewrite.Mark and one for each
 //     of the Names, in their order and by their name (Names.Column). What is
 //     left is what the client would have got without, the origin of each column
 //     included.
@@ -63,12 +63,16 @@ import (
 // headNames is true in the head row.
 const headNames = Hidden + "h"
 
-// HeadMark is the column that is NULL in the head row, and true in the
-// statement's own. It stands behind the statement's own columns.
-const HeadMark = Hidden + "0"
+// markOf is the name of the column that is NULL in the head row, and true in
+// the statement's own. Like Column it says which statement's rows these are.
+func markOf(text string) string {
+	h := fnv.New32a()
+	h.Write([]byte(text))
+	return fmt.Sprintf("%s0%08x", Hidden, h.Sum32())
+}
 
-// Column is the name of the column of these names, the i-th behind HeadMark,
-// from 1. It says whose names they are, so that whoever reads a description of
+// Column is the name of the column of these names, the i-th behind
+// Rewrite.Mark, from 1. It says whose names they are, so that whoever reads a description of
 // rows can tell which statement's they are.
 func (n Names) Column(i int) string {
 	class := "c"
@@ -121,6 +125,7 @@ func Head(s *Statement, names []Names) (Rewrite, error) {
 			c.Options |= noScroll
 		}
 	}
+	mark := markOf(s.Text)
 	arrays := func(text func(i int) string) string {
 		var b strings.Builder
 		for i := range names {
@@ -130,16 +135,16 @@ func Head(s *Statement, names []Names) (Rewrite, error) {
 	}
 	before := func(list string) string {
 		return "SELECT " + Hidden + "q.*" + list + " FROM (VALUES (true), (false)) " + Hidden + "s(" + headNames + ") LEFT JOIN LATERAL (SELECT " +
-			Hidden + "i.*, true AS " + Hidden + "0 FROM ("
+			Hidden + "i.*, true AS " + mark + " FROM ("
 	}
 	// A comment at the statement's end must not swallow what comes behind it.
-	const after = "\n) " + Hidden + "i WHERE NOT " + Hidden + "s." + headNames + " OFFSET 0) " + Hidden + "q ON true WHERE " +
-		Hidden + "s." + headNames + " OR " + Hidden + "q." + Hidden + "0"
+	after := "\n) " + Hidden + "i WHERE NOT " + Hidden + "s." + headNames + " OFFSET 0) " + Hidden + "q ON true WHERE " +
+		Hidden + "s." + headNames + " OR " + Hidden + "q." + mark
 	insert := before(arrays(func(i int) string { return names[i].Text }))
 	if from > 0 {
 		insert = " " + insert
 	}
-	r := Rewrite{Text: text[:from] + insert + text[from:to] + after + text[to:], At: from - len(early), Insert: insert, Early: len(early)}
+	r := Rewrite{Text: text[:from] + insert + text[from:to] + after + text[to:], At: from - len(early), Insert: insert, Early: len(early), Mark: mark}
 
 	// The tree that is meant, in which nothing depends on where a text ends.
 	meant, err := pg.Parse(before(arrays(func(i int) string { return "SELECT " + strconv.Itoa(i) })) + "SELECT" + after)

@@ -34,6 +34,7 @@ type Rewrite struct {
 	Cut    int    // bytes of the statement as written that Insert replaces; only of TABLE t, and of COPY of a relation
 	Insert string // the keys alone: what Skip changes stands behind them, in Text
 	Moved  bool   // masked: an error position in it means nothing in the statement as written
+	Mark   string // of a head: the column that is NULL in its row, and true in the statement's own; behind the client's columns
 	Early  int    // bytes put in before At besides, of which no error speaks: DECLARE becomes NO SCROLL
 
 	last  bool   // Insert stands behind the last word, not before the first literal
