@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,6 +119,8 @@ func (a *answer) fail(err error) {
 	}
 }
 
+var givenNames atomic.Int64
+
 // ask sends a statement in some way.
 func ask(conn *pgconn.PgConn, w way, sql string) *answer {
 	ctx := context.Background()
@@ -146,10 +149,12 @@ func ask(conn *pgconn.PgConn, w way, sql string) *answer {
 	case wayBinary:
 		a.add(conn.ExecParams(ctx, sql, nil, nil, nil, []int16{1}).Read())
 	case wayPrepare:
-		several("prepare p as "+sql, "execute p")
+		// A name that has meant something protected means nothing else later.
+		name := fmt.Sprintf("p%d", givenNames.Add(1))
+		several("prepare "+name+" as "+sql, "execute "+name)
 		conn.Exec(ctx, "deallocate all").ReadAll()
 	case wayCursor:
-		several("begin", "declare c no scroll cursor for "+sql, "fetch 3 from c", "fetch all from c", "commit")
+		several("begin", "declare c cursor for "+sql, "fetch 3 from c", "fetch all from c", "commit")
 	case wayCopy, wayCopyCSV:
 		options := ""
 		if w == wayCopyCSV {
