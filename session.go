@@ -54,7 +54,7 @@ func (b *SessionOpened) code(c *coder) {
 // SessionClosed ends a session.
 type SessionClosed struct {
 	Session uint64 // sequence number of its SessionOpened
-	Reason  string // "terminate", "client_gone", "server_gone", "shutdown", "protocol", "refused"
+	Reason  string // "terminate", "client_gone", "server_gone", "shutdown", "protocol", "refused", "upstream" (the database could not be reached when the client first asked), "revoked" (its certificate was taken back)
 	Bytes   uint64 // bytes sent to the client in all
 }
 

@@ -293,15 +293,17 @@ func (r *Role) modeFor(tables []string) Mode {
 	return Observe
 }
 
-// server makes the TLS side of the gate, or nil when it has no certificate.
-func (t *TLS) server() (*tls.Config, []byte, error) {
+// server makes the TLS side of the gate, or nil when it has no certificate, and
+// the lists of client certificates that were taken back, if there are any.
+func (t *TLS) server() (*tls.Config, []byte, *revocations, error) {
 	if t.Cert == "" {
-		return nil, nil, nil
+		return nil, nil, nil, nil
 	}
 	cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the gate's certificate: %w", err)
+		return nil, nil, nil, fmt.Errorf("reading the gate's certificate: %w", err)
 	}
+	var revoked *revocations
 	conf := &tls.Config{
 		Certificates: []tls.Certificate{cert},
 		MinVersion:   tls.VersionTLS12,
@@ -310,16 +312,16 @@ func (t *TLS) server() (*tls.Config, []byte, error) {
 	if t.ClientCA != "" {
 		pem, err := os.ReadFile(t.ClientCA)
 		if err != nil {
-			return nil, nil, fmt.Errorf("reading the authority of client certificates: %w", err)
+			return nil, nil, nil, fmt.Errorf("reading the authority of client certificates: %w", err)
 		}
 		conf.ClientCAs = x509.NewCertPool()
 		if !conf.ClientCAs.AppendCertsFromPEM(pem) {
-			return nil, nil, fmt.Errorf("reading the authority of client certificates: %s holds no PEM certificate", t.ClientCA)
+			return nil, nil, nil, fmt.Errorf("reading the authority of client certificates: %s holds no PEM certificate", t.ClientCA)
 		}
 		conf.ClientAuth = tls.VerifyClientCertIfGiven
-		if conf.VerifyConnection, err = t.admits(); err != nil {
-			return nil, nil, err
+		if conf.VerifyConnection, revoked, err = t.admits(); err != nil {
+			return nil, nil, nil, err
 		}
 	}
-	return conf, endPoint(cert.Leaf), nil
+	return conf, endPoint(cert.Leaf), revoked, nil
 }

@@ -37,6 +37,7 @@ type Gate struct {
 
 	tls        *tls.Config
 	binding    []byte // tls-server-end-point of our certificate
+	revoked    *revocations
 	principals map[string]principal
 	mock       [32]byte // of names that nobody has
 
@@ -84,7 +85,7 @@ func New(ctx context.Context, conf Config, cat catalog.Config, led *ledger.Ledge
 		g.principals[p.Name] = principal{p, verifier}
 	}
 	var err error
-	if g.tls, g.binding, err = conf.TLS.server(); err != nil {
+	if g.tls, g.binding, g.revoked, err = conf.TLS.server(); err != nil {
 		return nil, err
 	}
 	if err := g.refresh(ctx); err != nil {
@@ -107,6 +108,7 @@ func (g *Gate) Serve(ctx context.Context, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	go g.keepFresh(ctx)
+	go g.endRevoked(ctx)
 	go g.keepPolicy(ctx)
 	slots := make(chan struct{}, g.conf.Limits.Sessions)
 	for {
@@ -232,6 +234,9 @@ func (g *Gate) handle(ctx context.Context, conn net.Conn) {
 	}
 	if late {
 		s.asleep = conn
+	}
+	if t, ok := conn.(*tls.Conn); ok && g.revoked != nil {
+		s.chains = t.ConnectionState().VerifiedChains
 	}
 	s.key = g.newCancelKey(h.minor)
 	g.sessions[s.key.pid] = s

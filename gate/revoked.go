@@ -1,8 +1,10 @@
 package gate
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,12 +20,12 @@ import (
 
 // admits gives the check that comes after a handshake's own. It also runs when
 // a TLS session is resumed, so a ticket does not outlive its certificate.
-func (t *TLS) admits() (func(tls.ConnectionState) error, error) {
+func (t *TLS) admits() (func(tls.ConnectionState) error, *revocations, error) {
 	var r *revocations
 	if t.ClientCRL != "" {
 		r = &revocations{path: t.ClientCRL}
 		if err := r.load(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	return func(cs tls.ConnectionState) error {
@@ -39,7 +41,42 @@ func (t *TLS) admits() (func(tls.ConnectionState) error, error) {
 			return &tls.CertificateVerificationError{UnverifiedCertificates: cs.PeerCertificates, Err: err}
 		}
 		return nil
-	}, nil
+	}, r, nil
+}
+
+// revokedEvery is how often the gate looks whether somebody who is in shall not
+// be any more.
+const revokedEvery = time.Second
+
+// endRevoked ends the sessions of certificates that were taken back while they
+// were open. A list that only grew too old ends nobody: what it does not say,
+// it does not say of those who are in either.
+func (g *Gate) endRevoked(ctx context.Context) {
+	if g.revoked == nil {
+		return
+	}
+	tick := time.NewTicker(revokedEvery)
+	defer tick.Stop()
+	var seen *identity.Lists
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		lists := g.revoked.current()
+		if lists == seen {
+			continue
+		}
+		seen = lists
+		g.mu.Lock()
+		for _, s := range g.sessions {
+			if len(s.chains) > 0 && errors.Is(lists.Check(s.chains, time.Now()), identity.ErrRevoked) {
+				s.end(&ending{"revoked", &refusal{code: "57P01", text: "terminating connection: this terminal's certificate was taken back", hint: "Ask whoever issues the certificates for a new one."}})
+			}
+		}
+		g.mu.Unlock()
+	}
 }
 
 // sayable: the certificate's name can stand in the ledger and be read there for

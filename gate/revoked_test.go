@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"sekisho"
 	"sekisho/identity"
@@ -110,11 +113,11 @@ func TestListsMustBeThere(t *testing.T) {
 	ca := newAuthority(t)
 	cert, key := ca.server(t, t.TempDir())
 	conf := TLS{Cert: cert, Key: key, ClientCA: ca.file, ClientCRL: filepath.Join(t.TempDir(), "none.crl")}
-	if _, _, err := conf.server(); err == nil || !strings.Contains(err.Error(), "revocation lists") {
+	if _, _, _, err := conf.server(); err == nil || !strings.Contains(err.Error(), "revocation lists") {
 		t.Errorf("a missing file: %v", err)
 	}
 	conf.ClientCRL = ca.file
-	if _, _, err := conf.server(); err == nil || !strings.Contains(err.Error(), "not an X509 CRL") {
+	if _, _, _, err := conf.server(); err == nil || !strings.Contains(err.Error(), "not an X509 CRL") {
 		t.Errorf("a certificate in place of lists: %v", err)
 	}
 }
@@ -164,4 +167,70 @@ func TestNamesThatLie(t *testing.T) {
 	if refused != 6 {
 		t.Errorf("%d refusals", refused)
 	}
+}
+
+// Who is in when a certificate is taken back, is out soon after: also one who
+// has never asked anything, and one who waits for an answer. Others go on.
+func TestRevocationEndsSessions(t *testing.T) {
+	ctx := context.Background()
+	ca, err := identity.Make(filepath.Join(t.TempDir(), "ca"), identity.Terms{Name: "test", From: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHouse(t, func(o *options) { o.gate.TLS.ClientCA, o.gate.TLS.ClientCRL = ca.Root(), ca.Lists() })
+	connect := func(name string) *pgx.Conn {
+		path := filepath.Join(h.dir, name)
+		if _, err := os.Stat(path + ".crt"); err != nil {
+			key, err := identity.NewKey(identity.P256)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cert, err := ca.Issue(key.Public(), identity.Request{Name: name, From: time.Now(), Life: time.Hour})
+			if err != nil {
+				t.Fatal(err)
+			}
+			chain, err := ca.Keep(cert)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := identity.WritePair(path+".crt", path+".key", chain, key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		dsn := strings.Replace(h.dsn("sato"), "sslmode=disable", "", 1) + fmt.Sprintf(" sslmode=verify-full sslrootcert=%s sslcert='%s.crt' sslkey='%s.key'", h.ca.file, path, path)
+		c, err := pgx.Connect(ctx, dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close(ctx) })
+		return c
+	}
+	good, idle, asked, busy := connect("pc-0533"), connect("pc-0417"), connect("pc-0417"), connect("pc-0417")
+	without := h.connect("sato", "sslmode=require")
+	for _, c := range []*pgx.Conn{good, asked, without} {
+		if _, err := c.Exec(ctx, "select 1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := make(chan error, 1)
+	go func() { _, err := busy.Exec(ctx, "select pg_sleep(60)"); end <- err }()
+	eventually(t, "the statement runs", func() bool { return h.backendsOf("staff") == 4 })
+	if _, err := ca.Revoke("pc-0417", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-end; sqlstate(err) != "57P01" || !strings.Contains(err.Error(), "taken back") {
+		t.Errorf("who waited for an answer: %v", err)
+	}
+	eventually(t, "the three sessions have ended", func() bool { return strings.Join(h.reasons(), " ") == "revoked revoked revoked" })
+	for _, c := range []*pgx.Conn{idle, asked} {
+		if _, err := c.Exec(ctx, "select 1"); sqlstate(err) != "57P01" {
+			t.Errorf("who asks again: %v", err)
+		}
+	}
+	for _, c := range []*pgx.Conn{good, without} {
+		if _, err := c.Exec(ctx, "select 1"); err != nil {
+			t.Errorf("somebody else: %v", err)
+		}
+	}
+	eventually(t, "the server is rid of them", func() bool { return h.backendsOf("staff") == 2 })
 }

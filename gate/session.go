@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -78,6 +79,7 @@ type session struct {
 	key     cancelKey
 	asleep  net.Conn               // guarded by Gate.mu: the client's, while there is no connection upstream
 	ending  atomic.Pointer[ending] // it was ended from outside
+	chains  [][]*x509.Certificate  // of the client's certificate, if it can be taken back
 	told    []setting              // what a client was told that has no connection upstream yet
 	notices []byte                 // of the server's, at the start
 }
