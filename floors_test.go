@@ -42,6 +42,7 @@ var only = map[string]string{
 	"gopkg.in/yaml":                    "cmd/sekisho",
 	"github.com/spf13/cobra":           "cmd/sekisho",
 	"github.com/cedar-policy/cedar-go": "act",
+	"github.com/emersion/go-smtp":      "sensor",
 	"filippo.io/age":                   "seal",
 	"html/template":                    "console",
 	"text/template":                    "console",

@@ -86,6 +86,17 @@ type Sensors struct {
 	Bindings []sensor.Binding `yaml:"bindings"`
 	// Zeek lists conn.log files to follow, in Zeek's JSON or tab-separated form.
 	Zeek []Zeek `yaml:"zeek"`
+	// Mail receives what is sent to the mailboxes of decoys.
+	Mail Mail `yaml:"mail"`
+}
+
+// Mail is a door for mail to people who do not exist.
+type Mail struct {
+	// Listen is the address, such as :25. Empty: no mail is received.
+	Listen string `yaml:"listen"`
+	// Domains for which every address is taken, such as decoy.example.jp. Their
+	// MX record names this machine.
+	Domains []string `yaml:"domains"`
 }
 
 // Zeek is one conn.log.
@@ -140,6 +151,9 @@ func (c *Config) check(base string) error {
 		if z.Path = Against(base, z.Path); z.Name == "" {
 			z.Name = "zeek-conn"
 		}
+	}
+	if m := c.Sensors.Mail; m.Listen != "" && len(m.Domains) == 0 {
+		return errors.New("config: sensors: mail: domains is missing: those for which mail is received")
 	}
 	if _, err := ParsePrefixes(c.Hostile); err != nil {
 		return fmt.Errorf("config: hostile: %w", err)

@@ -57,6 +57,7 @@ type House struct {
 	drill     string
 	past      past
 	outside   lookout
+	mail      mail
 	importing sync.Mutex // one log is taken over at a time
 	stop      context.CancelFunc
 	running   sync.WaitGroup

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -74,6 +75,9 @@ func stand(ctx context.Context, c house.Config, base string, level slog.Level) (
 		return nil, errors.Join(err, d.close())
 	}
 	if err := d.openConsole(); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	if err := d.openMail(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	h.FollowZeek(d.ctx)
@@ -159,6 +163,21 @@ func (d *doors) openConsole() error {
 		h.Log.Warn("the console's port is taken, so it listens on the next free one", "wanted", addr, "got", l.Addr().String())
 	}
 	d.serve("console", func() error { return h.ServeConsole(d.ctx, c, l) })
+	return nil
+}
+
+// openMail receives mail to decoys, if the config says where.
+func (d *doors) openMail() error {
+	h := d.house
+	addr := h.Config.Sensors.Mail.Listen
+	if addr == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", addr) // not the next free port: nobody would send there
+	if err != nil {
+		return fmt.Errorf("opening the door for mail: %w", err)
+	}
+	d.serve("mail", func() error { return h.ReceiveMail(d.ctx, l) })
 	return nil
 }
 
