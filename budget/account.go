@@ -203,7 +203,7 @@ func (a *Account) charge(at sekisho.Time, e *sekisho.Access) {
 		if !h.live(step) {
 			continue // the gate's own clock is a whole window ahead
 		}
-		if e.Class == sekisho.AnyRow && !a.book.ahead {
+		if (e.Class == sekisho.AnyRow || e.Reach > 0) && !a.book.ahead { // all of a table, unread, is as much
 			h.touchAny(step)
 		}
 		for _, ord := range e.Subjects {

@@ -257,8 +257,8 @@ func budgetRefusal(e budget.Ending) *refusal {
 // anyRowRefusal is what a client reads whose statement could be anybody's.
 func anyRowRefusal(e budget.Ending) *refusal {
 	r := &refusal{code: "53400", reason: reasonBudget}
-	r.text = fmt.Sprintf("the budget %q counts customers, and whose data this statement reads cannot be told", e.Name)
-	r.hint = "Write it so that its rows can be told apart by customer."
+	r.text = fmt.Sprintf("the budget %q counts customers, and this statement may be about any or all of them", e.Name)
+	r.hint = "Ask for those that you need."
 	if e.Ask != "" {
 		r.hint += " Or ask " + e.Ask + "."
 	}

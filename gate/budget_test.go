@@ -360,6 +360,38 @@ func TestBudgetOfErrors(t *testing.T) {
 	}
 }
 
+// Aggregates are charged with those who are behind them; what is about all of a
+// table is refused, or counts as one customer where the budget says so.
+func TestBudgetOfAggregates(t *testing.T) {
+	pass := budget.Budget{Name: "lenient", Who: budget.Who{Principals: []string{"suzuki"}}, AnyRow: budget.Pass, Customers: 10, Within: budget.Span(time.Hour)}
+	strict := hourly(10)
+	strict.Who.Principals = []string{"sato"}
+	h := newHouse(t, withBudgets(pass, strict), func(o *options) {
+		o.gate.Principals = append(o.gate.Principals, Principal{Name: "suzuki", Role: "staff", Verifier: o.gate.Principals[0].Verifier})
+	})
+	for _, c := range []struct{ who, sql, want string }{
+		{"sato", "select count(*) from crm.member where member_no <= 1006", "6\n"},
+		{"sato", "select count(*) from crm.member where member_no between 1005 and 1011", `the budget "hour" has ended`},
+		{"sato", "select count(*) from crm.member where member_no between 1003 and 1010", "8\n"},
+		{"sato", "select max(name) from crm.member where member_no = 1011", `the budget "hour" has ended`},
+		{"sato", "select count(*) from crm.member", "may be about any or all of them"},
+		{"suzuki", "select count(*) from crm.member where member_no <= 1009", "9\n"},
+		{"suzuki", "select count(*) from crm.member", "1000\n"},
+		{"suzuki", "select count(*) from crm.member", `the budget "lenient" has ended`},
+	} {
+		if got := h.psql(c.who, c.sql); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %s: %s", c.who, c.sql, got)
+		}
+	}
+	h.stop()
+	h.open()
+	for _, u := range h.book.Uses(sekisho.At(time.Now())) {
+		if u.Used != 10 {
+			t.Errorf("after a restart: %+v", u)
+		}
+	}
+}
+
 // Budgets are about those whom they name; others pass.
 func TestBudgetOfAPurpose(t *testing.T) {
 	h := newHouse(t, withBudgets(budget.Budget{Name: "billing", Who: budget.Who{Principals: []string{"sa*"}, Purposes: []string{"billing"}}, Per: []string{"purpose"},
