@@ -180,6 +180,11 @@ func (c *Console) metrics(v *visit) (page, error) {
 	gauge("gate_sessions_open", "Client sessions open at the gate.", p.Sessions)
 	gauge("alerts", "Alerts in the ledger.", p.Alerts)
 	gauge("any_row_accesses", "Accesses that could be every customer of their tables.", p.AnyRow)
+	if c.cfg.Budgets != nil {
+		b := c.budgetsNow()
+		gauge("budgets_near", "Holders of a budget of customers who have nearly used it.", uint64(b.Near))
+		gauge("budgets_ended", "Holders of a budget of customers who have used it up.", uint64(b.Ended))
+	}
 	if o := p.Outside; o != nil {
 		gauge("outside_looked_seconds", "Unix time of the last search for ways round the gate that succeeded.", uint64(max(0, o.At))/1e6)
 		gauge("outside_not_observed", "Kinds of things that it could not see.", uint64(len(o.Missing)))
