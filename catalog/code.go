@@ -64,6 +64,9 @@ func (c *Catalog) loadFunctions(ctx context.Context, query Query) error {
 	for _, f := range c.cfg.Functions.Reviewed {
 		reviewed[f] = true
 	}
+	if t := c.cfg.Functions.Token; t != "" {
+		reviewed[t] = true // the gate alone calls it: see isToken
+	}
 	c.functions = map[string][]function{}
 	found := map[string]bool{}
 	var names []string

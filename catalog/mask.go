@@ -210,6 +210,56 @@ func (c *Catalog) Masked(s *stmt.Statement, j Judgement, kind func(sekisho.Categ
 	return j, nil
 }
 
+// MaskedTold is the statement and the judgement of one of any other shape of
+// which the columns of some categories are masked, for somebody with this login.
+// The error is a *MaskError.
+func (c *Catalog) MaskedTold(s *stmt.Statement, login string, kind func(sekisho.Categories) MaskKind) (*stmt.Statement, Judgement, error) {
+	hidden := map[string]bool{}
+	tables := map[*relation]*stmt.MaskedTable{}
+	for _, r := range s.Relations {
+		for _, rel := range c.find(r) {
+			for t := range rel.reaches {
+				if tables[t] != nil {
+					continue
+				}
+				columns, any, err := c.maskedColumns(t, kind, hidden)
+				if err != nil {
+					return nil, Judgement{}, err
+				}
+				switch {
+				case any && t != rel:
+					return nil, Judgement{}, &MaskError{"Read the tables themselves in place of " + rel.full() + "."}
+				case any:
+					tables[t] = &stmt.MaskedTable{Columns: columns}
+				}
+			}
+		}
+	}
+	text, err := s.MaskAll(func(n stmt.Name) *stmt.MaskedTable {
+		for _, rel := range c.find(stmt.Relation{Name: n}) {
+			if tables[rel] != nil {
+				return tables[rel]
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, Judgement{}, maskError(err)
+	}
+	all, err := stmt.Analyse(text)
+	if err != nil || len(all) != 1 {
+		return nil, Judgement{}, maskError(stmt.ErrRewrite)
+	}
+	own := *c // which may call the function that makes tokens
+	own.cfg.Functions.Token = ""
+	j := own.JudgeAs(&all[0], login)
+	if j.Kind != Told {
+		return nil, Judgement{}, &MaskError{"Columns of it are masked, and then it cannot be told whose data it shows. Write it in a simpler way, or without these columns."}
+	}
+	j.catalog, j.masked = c, hidden
+	return &all[0], j, nil
+}
+
 // maskedColumns are a table's columns with their masks. masked gets the names
 // of those that have one.
 func (c *Catalog) maskedColumns(rel *relation, kind func(sekisho.Categories) MaskKind, masked map[string]bool) (columns []stmt.MaskedColumn, any bool, err error) {
@@ -270,6 +320,8 @@ func maskError(err error) error {
 		hint = "Name the columns in place of the star, and join with ON in place of NATURAL and USING."
 	case errors.Is(err, stmt.ErrMaskWhole):
 		hint = "Name the columns in place of the whole row."
+	case errors.Is(err, stmt.ErrMaskName):
+		hint = "Give the WITH query another name than a table has."
 	case errors.Is(err, stmt.ErrMaskQualified):
 		hint = "Write columns as table.column, or give the table an alias."
 	}

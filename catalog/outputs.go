@@ -74,6 +74,7 @@ func (c *Catalog) ProtectedOID(oid uint32) bool {
 func (j Judgement) Outputs(origins []Origin) (columns []string, categories sekisho.Categories, err error) {
 	if j.Kind == Told {
 		columns, err = j.outputsTold(origins)
+		columns = j.unmasked(columns)
 		return columns, j.catalog.categories(columns), err
 	}
 	if j.Kind != Plain {

@@ -24,6 +24,9 @@ import (
 // tell takes over how a statement is told, and gives its text.
 func (sp *stmtPlan) tell(st *stmt.Statement, j catalog.Judgement) string {
 	sp.head, sp.whole = j.Head, j.Whole
+	if sp.asked == 0 {
+		sp.asked = j.Asked()
+	}
 	if len(j.Head) == 0 {
 		return st.Text
 	}
@@ -32,7 +35,7 @@ func (sp *stmtPlan) tell(st *stmt.Statement, j catalog.Judgement) string {
 	if st.Kind == stmt.Declare {
 		sp.fetch = "FETCH FORWARD 1 FROM " + stmt.Quote(st.Object)
 		part := func() *stmtPlan {
-			return &stmtPlan{kind: planExact, judgement: j, statement: sp.statement, head: j.Head, whole: j.Whole, asked: j.Asked(), shapes: map[string]uint64{}}
+			return &stmtPlan{kind: planExact, judgement: j, statement: sp.statement, head: j.Head, whole: j.Whole, asked: sp.asked, masks: sp.masks, shapes: map[string]uint64{}}
 		}
 		sp.own, sp.tail = part(), part()
 		sp.own.read = new(atomic.Bool)

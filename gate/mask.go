@@ -2,6 +2,7 @@ package gate
 
 import (
 	"errors"
+	"slices"
 
 	"sekisho"
 	"sekisho/act"
@@ -44,7 +45,7 @@ func (s *session) masked(p *plan, t *strand) *plan {
 	}
 	var due act.Masks
 	for _, sp := range p.stmts {
-		if sp.kind == planFree || sp.observe {
+		if sp.kind == planFree || sp.observe || slices.Contains(p.named, sp) {
 			continue
 		}
 		var r act.Request

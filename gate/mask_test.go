@@ -310,3 +310,52 @@ func TestTokens(t *testing.T) {
 		t.Errorf("%d customers named: %+v", named, h.accounts())
 	}
 }
+
+// Statements of any other shape are masked at each mention of a table, and
+// those behind the answer are told as ever.
+func TestMaskedShapesThatAreTold(t *testing.T) {
+	_, policy := withPolicy(t, veiled)
+	h := newHouse(t, withPeople(t, false), policy)
+	for sql, want := range map[string]string{
+		"select mail, count(*) from crm.person group by mail order by mail collate \"C\"":                          "******|1\n***********|1\nh***@example.jp|1\n",
+		"select max(mail) from crm.person where id = 1":                                                            "h***@example.jp\n",
+		"select distinct born from crm.person where id < 3 order by 1":                                             "1980-01-01\n\n",
+		"select memo from crm.person p where exists (select from crm.person q where q.mail = 'hanako@example.jp')": "",
+		"with x as (select * from crm.person) select mail from x where id = 1":                                     "h***@example.jp\n",
+		"select mail from crm.person where id = 1 union all select family from crm.person where id = 3":            "h***@example.jp\nO***\n",
+		"select p.mail, (select q.family from crm.person q where q.id = 2) from crm.person p where p.id = 1":       "h***@example.jp|S***\n",
+		"begin; declare c cursor for select mail from crm.person where id = 1; fetch c; commit":                    "h***@example.jp\n",
+		"prepare x(int) as select mail from crm.person where id = $1; execute x(1)":                                "h***@example.jp\n",
+		"copy (select mail, row_number() over (order by id) from crm.person order by id) to stdout":                "h***@example.jp\t1\n******\t2\n***********\t3\n",
+		"set sekisho.purpose = 'billing'; select count(*) from crm.person where mail = 'hanako@example.jp'":        "1\n",
+		"select count(*) from crm.person where mail = 'hanako@example.jp'":                                         "0\n",
+	} {
+		if got := h.psql("sato", sql); got != want {
+			t.Errorf("%s:\n%q, want %q", sql, got, want)
+		}
+	}
+	// A cursor and a prepared statement keep the masks that they were made with.
+	for _, sql := range []string{
+		"set sekisho.purpose = 'billing'; begin; declare c cursor for select mail from crm.person where id = 1; set sekisho.purpose = 'enquiry'; fetch c",
+		"set sekisho.purpose = 'billing'; prepare x as select mail from crm.person where id = 1; set sekisho.purpose = 'enquiry'; execute x",
+	} {
+		lines := strings.ReplaceAll(sql, "; ", ";\n")
+		if got := h.psql("sato", lines); strings.Contains(got, "hanako") || !strings.Contains(got, "cached plan") {
+			t.Errorf("%s: %q", sql, got)
+		}
+	}
+	for sql, hint := range map[string]string{
+		"select p, count(*) from crm.person p group by p":           "whole row",
+		"select ctid, count(*) from crm.person group by mail, ctid": "system columns",
+	} {
+		if got := h.psql("sato", sql); !strings.Contains(got, hint) {
+			t.Errorf("%s: %q", sql, got)
+		}
+	}
+	h.stop()
+	for _, a := range h.accounts() {
+		if a.purpose != "billing" && strings.Contains(a.cats, "contact") {
+			t.Errorf("%+v", a)
+		}
+	}
+}

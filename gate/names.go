@@ -1,9 +1,6 @@
 package gate
 
-import (
-	"sekisho/act"
-	"sekisho/catalog"
-)
+import "sekisho/catalog"
 
 // What the names of prepared statements and portals mean. The client side goes
 // by what it has sent, the server side by what the server has confirmed.
@@ -61,7 +58,7 @@ func (s *session) judgeNamesAgain(t *strand) {
 		}
 		fresh := &stmtPlan{}
 		var p *plan
-		if t.wait(func() { p, _ = s.g.makePlan(s, h.text, act.Masks{}) }); p.refuse == nil && p.speak == nil {
+		if t.wait(func() { p, _ = s.g.makePlan(s, h.text, h.plan.masks) }); p.refuse == nil && p.speak == nil {
 			for _, sp := range p.gives {
 				if sp.names == kindAndName && sp.sent == h.plan.sent {
 					fresh = sp
@@ -89,7 +86,7 @@ func (s *session) statementNamed(name string) *prepared {
 	if sp == nil || ps != nil && sp.kind == planFree {
 		return ps
 	}
-	return &prepared{name: name, stmt: sp, sql: true, plan: &plan{cat: s.g.plans.catalog(), stmts: []*stmtPlan{sp}, protected: sp.kind != planFree}}
+	return &prepared{name: name, stmt: sp, sql: true, plan: &plan{cat: s.g.plans.catalog(), stmts: []*stmtPlan{sp}, protected: sp.kind != planFree, masks: sp.masks}}
 }
 
 // portalNamed does the same for portals and cursors.
@@ -101,7 +98,7 @@ func (s *session) portalNamed(name string) *portal {
 	if sp.tail != nil {
 		sp = sp.tail
 	}
-	return &portal{ps: &prepared{stmt: sp, sql: true, plan: &plan{cat: s.g.plans.catalog(), stmts: []*stmtPlan{sp}, protected: sp.kind != planFree}}}
+	return &portal{ps: &prepared{stmt: sp, sql: true, plan: &plan{cat: s.g.plans.catalog(), stmts: []*stmtPlan{sp}, protected: sp.kind != planFree, masks: sp.masks}}}
 }
 
 // setStatement names a prepared statement, or forgets it, and gives the way

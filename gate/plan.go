@@ -48,8 +48,9 @@ type plan struct {
 	unknown   bool        // it names what the snapshot does not know
 	guessed   bool        // and is taken for free all the same
 
-	masks      act.Masks // that stand in text
-	unmaskable string    // they do not: how to write it so that they can
+	masks      act.Masks   // that stand in text
+	unmaskable string      // they do not: how to write it so that they can
+	named      []*stmtPlan // of stmts, those that SQL gave a name to before: their masks stand as they are
 }
 
 var emptyPlan = &plan{}
@@ -92,8 +93,9 @@ type stmtPlan struct {
 	read  *atomic.Bool    // of the gate's own and what FETCH gives: the head is in the ledger
 	after bool            // its rows have the columns of a head, which was read before
 
-	insertAt, insertLen int  // where and how much, for error positions
-	moved               bool // by more than that: error positions mean nothing
+	insertAt, insertLen int       // where and how much, for error positions
+	masks               act.Masks // that stand in its text
+	moved               bool      // by more than that: error positions mean nothing
 
 	asked sekisho.Categories // of all columns that it shows, tests or writes
 	shown sekisho.Categories // of those that it shows in plain, as its Shape will say at most
@@ -178,6 +180,7 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 				p.refers = true
 				keep = false
 				p.stmts[i] = named
+				p.named = append(p.named, named)
 				p.protected = p.protected || named.kind != planFree
 				continue
 			}
@@ -238,7 +241,7 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 					p.unmaskable = hintOf(err)
 					return p, keep
 				}
-				sp.judgement = j
+				sp.judgement, sp.masks = j, masks
 			}
 			sp.hidden, sp.skip = j.Instances, j.Skip
 			if sp.written == nil { // whose insertion stands behind all that an error points at
@@ -253,8 +256,15 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 			}
 			sp.kind = planExact
 			if masks != (act.Masks{}) {
-				p.unmaskable = "Columns are masked where a plain SELECT shows them, row by row."
-				return p, keep
+				sp.asked, sp.statement = j.Asked(), g.statementOrdinal(st.Text)
+				at := st.Start
+				var err error
+				if st, j, err = cat.MaskedTold(st, s.role.User, masksOf(masks)); err != nil {
+					p.unmaskable = hintOf(err)
+					return p, keep
+				}
+				sp.judgement, sp.moved = j, true
+				st.Start, st.End = at, at+len(st.Text)
 			}
 			if st.Copy != nil {
 				if refused := sp.copyOptions(st); refused != nil {
@@ -263,7 +273,10 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 					return p, true
 				}
 			}
-			sp.statement = g.statementOrdinal(st.Text)
+			if sp.statement == 0 {
+				sp.statement = g.statementOrdinal(st.Text)
+			}
+			sp.masks = masks
 			texts[i] = before + sp.tell(st, j)
 		}
 		p.protected = true

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,7 +49,8 @@ func (s *session) asks(r *act.Request, sp *stmtPlan) {
 // rule asks the policy about the statements of a text that is over protected
 // data. The text is refused if one of them is.
 //
-// What is masked stands in the text: may says that it can still be changed.
+// What is masked stands in the text: may says that it can still be changed, as
+// that of a Query.
 func (s *session) rule(p *plan, may bool, t *strand) (*plan, rulings) {
 	policy := s.g.rules.policy.Load()
 	if policy == nil {
@@ -82,7 +84,10 @@ func (s *session) rule(p *plan, may bool, t *strand) (*plan, rulings) {
 		if d.Effect == act.Allow {
 			continue
 		}
-		if d.Masks != (act.Masks{}) {
+		if slices.Contains(p.named, sp) && d.Masks != sp.masks {
+			return p.refusedWith(remasked), rulings{}
+		}
+		if d.Masks != (act.Masks{}) && !slices.Contains(p.named, sp) {
 			due = due.With(d.Masks)
 			if by == nil {
 				by = s.ruled("policy_mask", act.Mask, sp, &r, d)
@@ -102,7 +107,9 @@ func (s *session) rule(p *plan, may bool, t *strand) (*plan, rulings) {
 		if !may {
 			return p.refusedWith(remasked), rulings{}
 		}
-		p = s.g.planMasked(s, p.original, due, t)
+		if p = s.g.planMasked(s, p.original, due, t); p.simple != nil {
+			p = p.simple
+		}
 	}
 	if p.refuse == nil && p.unmaskable != "" {
 		by.hint = p.unmaskable

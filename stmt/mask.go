@@ -16,8 +16,8 @@ import (
 //
 //	select name, email from crm.member m where email like 'a%'
 //	select name, email , "m"."member_no" AS __sekisho_1 from (SELECT
-//	    "__sekisho_t"."member_no", "__sekisho_t"."name", <mask> AS "email"
-//	    FROM crm.member AS "__sekisho_t") m where email like 'a%'
+//	    "sekisho masked"."member_no", "sekisho masked"."name", <mask> AS "email"
+//	    FROM crm.member AS "sekisho masked") m where email like 'a%'
 //
 // So everything in the statement sees the mask, its conditions too.
 
@@ -35,7 +35,9 @@ type MaskedColumn struct {
 }
 
 const (
-	maskedTable = Hidden + "t" // what the table is called within its sub-select
+	// maskedTable is what the table is called within its sub-select, where
+	// nothing else can be meant.
+	maskedTable = "sekisho masked"
 	maskedKey   = Hidden + "k" // its key as it is, where the key is masked too
 )
 

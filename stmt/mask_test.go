@@ -20,8 +20,8 @@ func member(relation int, key bool) stmt.MaskedTable {
 
 func TestWithMasks(t *testing.T) {
 	const (
-		plain = `(SELECT "__sekisho_t"."no", "__sekisho_t"."Name", pg_catalog.upper("__sekisho_t"."mail") AS "mail" FROM $ AS "__sekisho_t")`
-		keyed = `(SELECT (NULL::bigint) AS "no", "__sekisho_t"."Name", pg_catalog.upper("__sekisho_t"."mail") AS "mail", "__sekisho_t"."no" AS "__sekisho_k" FROM $ AS "__sekisho_t")`
+		plain = `(SELECT "sekisho masked"."no", "sekisho masked"."Name", pg_catalog.upper("sekisho masked"."mail") AS "mail" FROM $ AS "sekisho masked")`
+		keyed = `(SELECT (NULL::bigint) AS "no", "sekisho masked"."Name", pg_catalog.upper("sekisho masked"."mail") AS "mail", "sekisho masked"."no" AS "__sekisho_k" FROM $ AS "sekisho masked")`
 	)
 	for _, c := range []struct {
 		sql  string
@@ -121,8 +121,8 @@ func TestMasksOfAShape(t *testing.T) {
 func TestMasksAreProven(t *testing.T) {
 	st := understood(t, "select mail from m")
 	for _, mask := range []string{
-		"1) AS x, (2", `"__sekisho_t"."Name"`, "(select 1)", "$1", "secret", `1 FROM other AS "__sekisho_t") x, (SELECT 1`, "", `* `, `1, 2`,
-		`1 FROM m AS "__sekisho_t" WHERE true OR "__sekisho_t"."mail" = ('x'`,
+		"1) AS x, (2", `"sekisho masked"."Name"`, "(select 1)", "$1", "secret", `1 FROM other AS "sekisho masked") x, (SELECT 1`, "", `* `, `1, 2`,
+		`1 FROM m AS "sekisho masked" WHERE true OR "sekisho masked"."mail" = ('x'`,
 	} {
 		table := member(0, false)
 		table.Columns[2] = stmt.MaskedColumn{Name: "mail", Mask: mask}
