@@ -1,0 +1,174 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sekisho"
+	"sekisho/console"
+	"sekisho/house"
+	"sekisho/survey"
+	"sekisho/trace"
+)
+
+func readinessCommand() *cobra.Command {
+	var (
+		path, since, until, lang string
+		role                     string
+		noPlans, asJSON          bool
+		top                      int
+	)
+	cmd := &cobra.Command{
+		Use:   "readiness",
+		Short: "What enforcement would refuse, role by role, and what it would cost",
+		Long: `Reads what the roles have done in the ledger, judges it as the gate would enforce
+it today, and says for each role how much of it would be refused and why, what
+cannot be told, and whether the role is ready. For statements that would get
+hidden keys it asks the database's planner for both plans, with the role's own
+login: nothing of the tables is read. The ledger may belong to a running sekisho.
+
+The ledger holds statements over protected tables, without their literals. What
+touches nothing protected is not in it, and passes.
+
+Exit status: 0 if every observed role is ready, 3 if one is not, or it cannot be
+told.`,
+		Example: `  sekisho readiness --config sekisho.yaml --since 2026-04-01 --role call_centre`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			lang, err := language(lang)
+			if err != nil {
+				return err
+			}
+			c, base, err := readConfig(path)
+			if err != nil {
+				return err
+			}
+			if err := c.Check(base); err != nil {
+				return err
+			}
+			zone, err := time.LoadLocation(c.TimeZone)
+			if err != nil {
+				return err
+			}
+			from, err := timeFlag("--since", since, zone)
+			if err != nil {
+				return err
+			}
+			to, err := timeFlag("--until", until, zone)
+			if err != nil {
+				return err
+			}
+			if to == 0 {
+				to = sekisho.Time(math.MaxInt64)
+			}
+			report, err := house.Ready(cmd.Context(), c, base, from, to, !noPlans)
+			if err != nil {
+				return err
+			}
+			if role != "" {
+				if report.Roles = only(report.Roles, role); len(report.Roles) == 0 {
+					return usage{fmt.Errorf("--role %s: the config has no such role", role)}
+				}
+			}
+			if asJSON {
+				err = printJSON(cmd.OutOrStdout(), report)
+			} else {
+				var words *console.Teller
+				if words, err = console.NewTeller(lang, zone); err == nil {
+					printRoad(cmd.OutOrStdout(), report, words, top)
+				}
+			}
+			if err != nil {
+				return err
+			}
+			for _, r := range report.Roles {
+				if r.Mode == "observe" && r.Verdict != "ready" {
+					return fmt.Errorf("%w: not every observed role is ready", errFound)
+				}
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&path, "config", "sekisho.yaml", "the config file")
+	f.StringVar(&since, "since", "", "start of what counts: a date, or a date and time; default: the ledger's beginning")
+	f.StringVar(&until, "until", "", "end of it, itself outside it")
+	f.StringVar(&role, "role", "", "of one role only")
+	f.BoolVar(&noPlans, "no-plans", false, "do not ask the database for plans")
+	f.IntVar(&top, "top", 10, "how many statements of a role to list")
+	f.StringVar(&lang, "lang", "", "language: en or ja; default by LANG")
+	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	return cmd
+}
+
+func only(roles []survey.Readiness, name string) []survey.Readiness {
+	for _, r := range roles {
+		if r.Role == name {
+			return []survey.Readiness{r}
+		}
+	}
+	return nil
+}
+
+// printRoad writes a report as people read it.
+func printRoad(out io.Writer, report *house.RoadReport, w *console.Teller, top int) {
+	if report.First == "" {
+		fmt.Fprintln(out, w.Say("ready.nothing"))
+	} else {
+		fmt.Fprintln(out, w.Say("ready.span", w.When(report.First), w.When(report.Last), report.Days))
+	}
+	fmt.Fprintln(out, w.Say("ready.scope"))
+	for _, r := range report.Roles {
+		fmt.Fprintf(out, "\n%s: %s\n", r.Role, w.Say("ready.verdict."+r.Verdict))
+		if r.Statements == 0 {
+			continue
+		}
+		fmt.Fprintf(out, "  %s\n", w.Say("ready.runs", r.Runs, r.Statements, r.Exact, r.Other, r.AnyRow, r.Refused))
+		fmt.Fprintf(out, "  %s\n", w.Say("ready.stops", r.StopRuns, r.Runs, trace.Share(r.StopRuns, r.Runs), len(r.Stops)))
+		if r.Unsure > 0 {
+			fmt.Fprintf(out, "  %s\n", w.Say("ready.unsure", r.Unsure, r.Runs, trace.Share(r.Unsure, r.Runs), r.Unknown))
+		}
+		for _, t := range r.Tables {
+			fmt.Fprintf(out, "    %s\n", w.Say("ready.table", t.Name, t.Runs, t.Refused, t.Unsure))
+		}
+		for i, s := range r.Stops {
+			if i == top {
+				fmt.Fprintf(out, "    %s\n", w.Say("ready.more", len(r.Stops)-top))
+				break
+			}
+			fmt.Fprintf(out, "    %s  %s\n      %s\n", w.Say("ready.times", s.Runs), w.Code("refusal", s.Reason), shorten(s.Statement))
+			if s.Hint != "" && w.Lang() == "en" {
+				fmt.Fprintf(out, "      → %s\n", s.Hint)
+			}
+		}
+		if r.Keys > 0 {
+			text := w.Say("ready.keys", r.Keys, r.Compared)
+			if r.Compared > 0 {
+				text += " " + w.Say("ready.worst", fmt.Sprintf("%.2f", r.Worst))
+			}
+			fmt.Fprintf(out, "  %s\n", text)
+			if r.NoPlans != "" {
+				fmt.Fprintf(out, "    %s\n", w.Say("ready.noplans", r.NoPlans))
+			}
+			for _, c := range r.Dearer {
+				if c.Ratio > 1.01 {
+					fmt.Fprintf(out, "    × %.2f  %s\n", c.Ratio, shorten(c.Statement))
+				}
+			}
+		}
+	}
+}
+
+// shorten makes a statement one line of a terminal.
+func shorten(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if r := []rune(text); len(r) > 140 {
+		return string(r[:139]) + "…"
+	}
+	return text
+}

@@ -1,0 +1,148 @@
+package house
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"sekisho"
+	"sekisho/catalog"
+	"sekisho/disk"
+	"sekisho/gate"
+	"sekisho/ledger"
+	"sekisho/survey"
+	"sekisho/vault"
+)
+
+// RoadReport says how ready each role is to be enforced.
+type RoadReport struct {
+	Since string             `json:"since"`           // as asked; empty: the ledger's beginning
+	First string             `json:"first,omitempty"` // when the first statement was counted
+	Last  string             `json:"last,omitempty"`
+	Days  int                `json:"days"` // of a day each, from the first to the last
+	Roles []survey.Readiness `json:"roles"`
+}
+
+// Ready reads the ledger of a data directory, which may be running, and judges
+// what the roles did from since until until as the gate would enforce it. It
+// reads the database's catalog with the gate's reader, and, if plans, asks each
+// role's login for plans; nothing of the tables is read.
+func Ready(ctx context.Context, c Config, base string, since, until sekisho.Time, plans bool) (*RoadReport, error) {
+	if err := c.check(base); err != nil {
+		return nil, err
+	}
+	key := keyFile(c.Data)
+	if _, err := os.Stat(key); err != nil {
+		return nil, fmt.Errorf("reading the vault, which holds the statements: %w", err)
+	}
+	secret, err := vault.LoadOrMakeKey(key)
+	if err != nil {
+		return nil, err
+	}
+	v, err := vault.Open(vault.Config{Dir: vaultDir(c.Data), FS: disk.OS{}, Key: secret, ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	defer v.Close()
+	up := survey.Upstream{Host: c.Gate.Upstream.Host, Port: c.Gate.Upstream.Port, Database: c.Gate.Upstream.Database, SSLMode: c.Gate.Upstream.SSLMode, SSLRootCert: c.Gate.Upstream.SSLRootCert}
+	db, err := up.As(ctx, survey.Login(c.Gate.Upstream.Reader), time.Minute)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	cat, err := catalog.Load(ctx, db.Query, c.Catalog)
+	if err != nil {
+		return nil, fmt.Errorf("reading the database's catalog: %w", err)
+	}
+	var connect func(context.Context, survey.Login) (*survey.Database, error)
+	if plans {
+		connect = func(ctx context.Context, l survey.Login) (*survey.Database, error) {
+			return up.As(ctx, l, 5*time.Second)
+		}
+	}
+	return road(ctx, c, v, cat, since, until, connect)
+}
+
+func road(ctx context.Context, c Config, v *vault.Vault, cat *catalog.Catalog, since, until sekisho.Time, connect func(context.Context, survey.Login) (*survey.Database, error)) (*RoadReport, error) {
+	r := survey.NewRoad(since, until)
+	for e, err := range ledger.Read(disk.OS{}, ledgerDir(c.Data), 1) {
+		if errors.Is(err, sekisho.ErrUnknownKind) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the ledger: %w", err)
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		r.Apply(&e)
+	}
+	var roles []survey.Traveller
+	for _, name := range slices.Sorted(maps.Keys(c.Gate.Roles)) {
+		role := c.Gate.Roles[name]
+		who := survey.Traveller{Name: name, Login: survey.Login(role.Login), Observe: role.Mode == gate.Observe}
+		for _, m := range role.Tables {
+			who.Observe = who.Observe || m == gate.Observe
+		}
+		roles = append(roles, who)
+	}
+	text := func(ord uint32) (string, bool) { return v.Space("statement").Key(ord) }
+	out := &RoadReport{Roles: r.Report(ctx, roles, cat, text, connect)}
+	if since != 0 {
+		out.Since = since.String()
+	}
+	if first, last := r.Span(); first != 0 {
+		out.First, out.Last = first.String(), last.String()
+		out.Days = int((last-first)/(24*anHour)) + 1
+	}
+	return out, nil
+}
+
+// KeepReadiness says in the log, once a day until ctx ends, how ready the roles
+// are that are observed, by what they did on the day before.
+func (h *House) KeepReadiness(ctx context.Context) {
+	tick := time.NewTicker(24 * time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := h.TellReadiness(ctx); err != nil && ctx.Err() == nil {
+			h.Log.Error("looking how ready the roles are", "error", err)
+		}
+	}
+}
+
+// TellReadiness does it once.
+func (h *House) TellReadiness(ctx context.Context) error {
+	observed := false
+	for _, role := range h.Config.Gate.Roles {
+		observed = observed || role.Mode == gate.Observe
+		for _, m := range role.Tables {
+			observed = observed || m == gate.Observe
+		}
+	}
+	if !observed {
+		return nil
+	}
+	return h.Gate.Read(ctx, func(db gate.Reading) error {
+		now := sekisho.At(h.now())
+		report, err := road(ctx, h.Config, h.Vault, db.Catalog, now-24*anHour, now+1, nil)
+		if err != nil {
+			return err
+		}
+		for _, r := range report.Roles {
+			if r.Mode == "observe" {
+				h.Log.Info("readiness of an observed role, by its last day", "role", r.Role, "verdict", r.Verdict, "statements", r.Statements, "runs", r.Runs,
+					"exact", r.Exact, "contributed", r.Other, "any_row", r.AnyRow, "would_be_refused", r.StopRuns, "cannot_tell", r.Unsure)
+			}
+		}
+		return nil
+	})
+}

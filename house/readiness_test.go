@@ -1,0 +1,72 @@
+package house
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"sekisho"
+	"sekisho/gate"
+)
+
+// What a role did while it was observed is judged as if it were enforced, from
+// the ledger alone, and the plans with and without hidden keys are compared.
+func TestReadiness(t *testing.T) {
+	s := newSite(t)
+	s.close()
+	seen := s.config.Gate.Roles["staff"]
+	seen.Mode = gate.Observe
+	s.config.Gate.Roles["clean"], s.config.Gate.Roles["mixed"], s.config.Gate.Roles["idle"] = seen, seen, seen
+	sato := s.config.Gate.Principals[0]
+	for _, role := range []string{"clean", "mixed"} {
+		s.config.Gate.Principals = append(s.config.Gate.Principals, gate.Principal{Name: role, Role: role, Verifier: sato.Verifier})
+	}
+	s.open()
+	run := func(who string, statements ...string) {
+		t.Helper()
+		c := s.connect("postgres://" + who + ":open%20sesame@" + s.gate + "/crm?sslmode=disable&default_query_exec_mode=simple_protocol")
+		for _, sql := range statements {
+			s.ask(c, sql)
+		}
+		must(t, c.Close(t.Context()))
+	}
+	run("clean", "select name from crm.member where member_no = 1", "select name from crm.member where member_no = 2", "select name from crm.member where member_no in (3, 4, 5)",
+		"select code from crm.airport")
+	run("mixed", "select name from crm.member where member_no = 1", "explain select name from crm.member", "explain select name from crm.member",
+		`select name as "Herr Müller" from crm.member where member_no = 1`)
+	run("sato", "select name from crm.member where member_no = 7")
+	must(t, s.house.Settle(t.Context()))
+
+	report, err := Ready(t.Context(), s.config, "/", 0, sekisho.Time(math.MaxInt64), true) // beside the running house
+	must(t, err)
+	var got []string
+	by := map[string]int{}
+	for i, r := range report.Roles {
+		by[r.Role] = i
+		got = append(got, fmt.Sprintf("%s %s %s: %d runs of %d, any-row %d, refused %d of %d, cannot tell %d, keys %d compared %d", r.Role, r.Mode, r.Verdict,
+			r.Runs, r.Statements, r.AnyRow, r.StopRuns, len(r.Stops), r.Unsure, r.Keys, r.Compared))
+	}
+	if want := `clean observe ready: 3 runs of 2, any-row 3, refused 0 of 0, cannot tell 0, keys 2 compared 2
+idle observe unseen: 0 runs of 0, any-row 0, refused 0 of 0, cannot tell 0, keys 0 compared 0
+mixed observe not_ready: 4 runs of 3, any-row 4, refused 2 of 1, cannot tell 1, keys 1 compared 1
+staff enforce enforced: 1 runs of 1, any-row 0, refused 0 of 0, cannot tell 0, keys 1 compared 1`; strings.Join(got, "\n") != want {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), want)
+	}
+	if r := report.Roles[by["mixed"]]; len(r.Stops) == 0 || r.Stops[0].Reason != "explain" || r.Stops[0].Runs != 2 || r.Stops[0].Hint == "" || len(r.Tables) != 1 || r.Tables[0].Unsure != 1 {
+		t.Errorf("what would be refused: %+v", r)
+	}
+	if r := report.Roles[by["clean"]]; r.Worst < 1 || r.Worst > 1.5 || r.NoPlans != "" {
+		t.Errorf("the key of one row costs %v times as much (%s)", r.Worst, r.NoPlans)
+	}
+	later, err := Ready(t.Context(), s.config, "/", sekisho.At(s.now.AddDate(0, 0, 1)), sekisho.Time(math.MaxInt64), false)
+	must(t, err)
+	if later.First != "" || later.Roles[0].Verdict != "unseen" {
+		t.Errorf("nothing was done then: %+v", later)
+	}
+
+	must(t, s.house.TellReadiness(t.Context()))
+	if said := s.log.String(); !strings.Contains(said, "role=mixed verdict=not_ready") || strings.Contains(said, "role=staff verdict") || strings.Contains(said, "member_no") {
+		t.Errorf("the house said:\n%s", said)
+	}
+}
