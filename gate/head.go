@@ -93,6 +93,18 @@ func (sp *stmtPlan) runs(st *stmt.Statement) *stmtPlan {
 	return sp.tail
 }
 
+// orFree is what a name means that was given to sp, and now to a statement over
+// nothing protected. Which of them the server has, its description of the rows
+// says. All else, errors among it, counts as sp's.
+func (sp *stmtPlan) orFree() *stmtPlan {
+	if sp.tail != nil {
+		sp.tail.sent = sp.sent
+		sp = sp.tail
+	}
+	return &stmtPlan{kind: sp.kind, judgement: sp.judgement, statement: sp.statement, head: sp.head, asked: sp.asked, shapes: map[string]uint64{},
+		names: sp.names, sent: sp.sent, after: sp.after, read: sp.read, free: true}
+}
+
 // withHeads is the plan for the simple protocol: behind each DECLARE the gate
 // reads the head of the cursor.
 func (p *plan) withHeads(texts []string, rest string) {
@@ -135,6 +147,14 @@ type headAt struct {
 
 // tellDesc makes the description of a told statement's rows.
 func (g *Gate) tellDesc(d *desc, sp *stmtPlan, fields []origin, body []byte) {
+	if sp.free && !bytes.Contains(body, []byte(stmt.Hidden)) {
+		d.hidden, d.free = 0, true
+		cat := g.plans.catalog()
+		if slices.ContainsFunc(fields, func(f origin) bool { return cat.ProtectedOID(f.TableOID) }) {
+			d.refuse = originRefusal
+		}
+		return
+	}
 	d.hidden = sp.hiddenFields()
 	visible := len(fields) - d.hidden
 	if visible < 0 || len(sp.head) > 0 && !sp.isHead(body, visible) || len(sp.head) == 0 && bytes.Contains(body, []byte(stmt.Hidden)) {

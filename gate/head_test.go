@@ -198,6 +198,22 @@ func TestHeadsOfNamesThatChangeHands(t *testing.T) {
 	}
 }
 
+// The same name may be given to something about nobody afterwards.
+func TestNamesThatMeanNobodyAgain(t *testing.T) {
+	h := newHouse(t)
+	for _, script := range []string{
+		"Q prepare p as select count(*) from crm.member where member_no = 1042\nQ execute p\nQ deallocate p\nQ prepare p as select count(*) from crm.airport\nQ execute p\nP e execute p\nB \"\" e - -\nE \"\" 0\nS",
+		"Q begin; declare c cursor for select count(*) from crm.member where member_no = 1042\nQ fetch all from c\nQ commit\nQ begin; declare c cursor for select code from crm.airport order by 1\nQ fetch 2 from c\nE c 0\nS\nQ commit",
+	} {
+		if through, direct := h.raw("sato").run(script), h.rawDirect().run(script); through != direct {
+			t.Errorf("%s\nthrough the gate:\n%s\ndirectly:\n%s", script, through, direct)
+		}
+	}
+	if n := len(h.accounts()); n != 3 { // the cursor's head, and what was fetched
+		t.Errorf("%d accesses, want 3: %s", n, say(h.accounts()))
+	}
+}
+
 // A head that names more than may be named without a second person keeps all
 // rows back.
 func TestHeadsOverTheLimit(t *testing.T) {

@@ -373,6 +373,9 @@ func (o *oracle) matters(sql, key string) bool {
 				forget = append(forget, fmt.Sprintf("oracle.forget(%s, %v)", other, refresh))
 			}
 		}
+		if world == 12 { // nor rows of nobody
+			forget = append(forget, "oracle.change('delete from air.booking where member_no is null')")
+		}
 		changes = append(changes, strings.Join(append([]string{"select 1"}, forget...), ", "),
 			strings.Join(append([]string{"select 1", fmt.Sprintf("oracle.forget(%s, %v)", key, refresh)}, forget...), ", "))
 	}

@@ -91,6 +91,7 @@ type stmtPlan struct {
 	tail  *stmtPlan       // and what FETCH gives later
 	mine  bool            // the gate's own: the client gets nothing of its answer
 	read  *atomic.Bool    // of the gate's own and what FETCH gives: the head is in the ledger
+	free  bool            // rows without the columns of a head are of nobody; see orFree
 	after bool            // its rows have the columns of a head, which was read before
 
 	insertAt, insertLen int       // where and how much, for error positions
@@ -382,8 +383,12 @@ func (s *session) applied(p *plan) {
 		// stays so for this session, and one that a Parse gave stays that one's
 		// unless this is protected.
 		taken := kind == string(stmt.Prepare) && s.stmts[name] != nil || kind == string(stmt.Declare) && s.portals[name] != nil
-		if before := s.hiddenPlan(sp.names); sp.kind != planFree || !taken && (before == nil || before.kind == planFree) {
+		before := s.hiddenPlan(sp.names)
+		switch {
+		case sp.kind != planFree || !taken && (before == nil || before.kind == planFree):
 			s.hidden[sp.names] = &byName{p.original, p.cat, sp}
+		case !taken && before != nil && before.sent != "":
+			s.hidden[sp.names] = &byName{p.original, p.cat, before.orFree()}
 		}
 		s.names.Unlock()
 	}

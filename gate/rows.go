@@ -24,6 +24,7 @@ type desc struct {
 	keys   []keyAt
 	head   []headAt   // of a told statement: columns with keys in the first row
 	whole  bool       // all of a table is meant
+	free   bool       // nothing protected: see stmtPlan.orFree
 	shapes []shapeRef // one for each subject space, as keyAt.space counts
 	held   []bool     // for each visible field: holds protected values; nil when all do
 	refuse *refusal   // rows of this description must not go out
@@ -111,6 +112,9 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 		return r.cut(w, d.refuse)
 	case d.anyRow:
 		return r.anyRow(w, sp, d, from, to)
+	case d.free:
+		r.keep(from, to)
+		return nil
 	case d.head != nil:
 		return r.toldRow(w, sp, d, from, to)
 	}
