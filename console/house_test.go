@@ -311,7 +311,7 @@ func (h *house) furnish() map[string]string {
 			[]sekisho.Categories{sekisho.Identity | sekisho.Contact, sekisho.Identity | sekisho.Loyalty, sekisho.TravelDoc | sekisho.Identity}[i%3], int64(1000+i))
 	}
 	s := h.lookup("sato", "pc-0417", sekisho.Identity|sekisho.Contact|sekisho.Employment|sekisho.Loyalty, 5, 6, 7, 8, 9, 10, 11, 12)
-	h.append(&sekisho.Refused{Session: s, Number: 2, SQLState: "42501", Reason: "aggregate", Tables: []string{"crm.member", "crm.passport"},
+	h.append(&sekisho.Refused{Session: s, Number: 2, SQLState: "42501", Reason: "names", Tables: []string{"crm.member", "crm.passport"},
 		Statement: h.vault.Space("statement").OfText([]byte("SELECT count(*) FROM member"))})
 	refused := h.ledger.Last()
 	incident := h.breach()

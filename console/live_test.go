@@ -71,7 +71,7 @@ func TestLiveFollowsOneStatement(t *testing.T) {
 			h.append(&sekisho.AccessClosed{Session: session, Number: 2, Outcome: sekisho.ClientGone})
 		}, "2 lines; number 2: 3 customers, 5 rows, client gone"},
 		{func() {
-			h.append(&sekisho.Refused{Session: session, Number: 3, SQLState: "42501", Reason: "aggregate"})
+			h.append(&sekisho.Refused{Session: session, Number: 3, SQLState: "42501", Reason: "names"})
 		}, "3 lines; number 3: 0 customers, 0 rows, refused"},
 	} {
 		if step.do(); state() != step.want {
