@@ -26,6 +26,14 @@ type Use struct {
 // Uses lists what is used now: at is the time that it is. The holder with the
 // largest share comes first.
 func (b *Book) Uses(at sekisho.Time) []Use {
+	list := b.uses(at)
+	slices.SortFunc(list, func(a, b Use) int {
+		return cmp.Or(cmp.Compare(b.Used*a.Customers, a.Used*b.Customers), cmp.Compare(a.Budget, b.Budget), a.Holder.compare(b.Holder), cmp.Compare(a.Subject, b.Subject))
+	})
+	return list
+}
+
+func (b *Book) uses(at sekisho.Time) []Use {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.latest(at)
@@ -47,9 +55,6 @@ func (b *Book) Uses(at sekisho.Time) []Use {
 		}
 		list = append(list, u)
 	}
-	slices.SortFunc(list, func(a, b Use) int {
-		return cmp.Or(cmp.Compare(b.Used*a.Customers, a.Used*b.Customers), cmp.Compare(a.Budget, b.Budget), a.Holder.compare(b.Holder), cmp.Compare(a.Subject, b.Subject))
-	})
 	return list
 }
 

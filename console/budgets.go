@@ -2,6 +2,8 @@ package console
 
 import (
 	"net/http"
+	"sync"
+	"time"
 
 	"sekisho"
 	"sekisho/budget"
@@ -84,4 +86,24 @@ func (c *Console) budgetsNow() *BudgetsPage {
 		p.Uses = append(p.Uses, one)
 	}
 	return p
+}
+
+// lastTally is how many budgets were used a moment ago: strangers who ask often
+// must not keep those waiting who spend.
+type lastTally struct {
+	mu          sync.Mutex
+	at          time.Time
+	near, ended uint64
+}
+
+const tallyKept = 5 * time.Second
+
+func (t *lastTally) now(c *Console) (near, ended uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.at.IsZero() || time.Since(t.at) > tallyKept {
+		p := c.budgetsNow()
+		t.near, t.ended, t.at = uint64(p.Near), uint64(p.Ended), time.Now()
+	}
+	return t.near, t.ended
 }

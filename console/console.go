@@ -100,6 +100,7 @@ type Console struct {
 	presses  map[string]*press // by language
 	closing  chan struct{}     // closed by Close: streams hang up
 	well     lastHealth
+	tallied  lastTally
 	closed   sync.Once
 
 	deciding sync.Mutex // one export or user is decided on at a time

@@ -181,9 +181,9 @@ func (c *Console) metrics(v *visit) (page, error) {
 	gauge("alerts", "Alerts in the ledger.", p.Alerts)
 	gauge("any_row_accesses", "Accesses that could be every customer of their tables.", p.AnyRow)
 	if c.cfg.Budgets != nil {
-		b := c.budgetsNow()
-		gauge("budgets_near", "Holders of a budget of customers who have nearly used it.", uint64(b.Near))
-		gauge("budgets_ended", "Holders of a budget of customers who have used it up.", uint64(b.Ended))
+		near, ended := c.tallied.now(c)
+		gauge("budgets_near", "Holders of a budget of customers who have nearly used it.", near)
+		gauge("budgets_ended", "Holders of a budget of customers who have used it up.", ended)
 	}
 	if o := p.Outside; o != nil {
 		gauge("outside_looked_seconds", "Unix time of the last search for ways round the gate that succeeded.", uint64(max(0, o.At))/1e6)
