@@ -4,7 +4,7 @@ package sekisho
 // than its role may read without. What was sent, and why, are in the vault.
 type ExportAsked struct {
 	Refused   uint64   // sequence number of the Refused whose statement it is: the reference that the client read
-	Principal uint32   // ordinal in "staff": who sent it, and alone may send it again
+	Principal uint32   // ordinal in "staff": who sent it, or for whom a program did, and alone may have it again
 	Role      string   // of the principal
 	Statement uint32   // ordinal in "statement": the text without its literals
 	Exact     uint32   // ordinal in "export": the text and its parameters, byte for byte

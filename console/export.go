@@ -138,7 +138,7 @@ func (c *Console) exportsPage() *ExportsPage {
 	}
 	slices.SortStableFunc(p.Requests, func(a, b ExportLine) int { return rank(a.State) - rank(b.State) })
 	for _, t := range c.turned() {
-		p.Turned = append(p.Turned, TurnedLine{Reference: t.Number, Time: t.At, Principal: c.named("staff", t.Statement.Principal), Role: t.Statement.Role,
+		p.Turned = append(p.Turned, TurnedLine{Reference: t.Number, Time: t.At, Principal: c.named("staff", t.Statement.Whose()), Role: t.Statement.Role,
 			Statement: c.named("statement", t.Plain), Tables: t.Statement.Tables, Limit: t.Limit})
 	}
 	return p
@@ -298,7 +298,7 @@ func (c *Console) askExport(v *visit, ask ExportAsk) (uint64, error) {
 	if known && (same.State(now) == permit.Asked || same.State(now) == permit.Approved) {
 		return 0, fail(http.StatusConflict, "export_again", number(same.Number))
 	}
-	id, err := c.cfg.Ledger.Append(v.r.Context(), &sekisho.ExportAsked{Refused: t.Number, Principal: t.Statement.Principal, Role: t.Statement.Role,
+	id, err := c.cfg.Ledger.Append(v.r.Context(), &sekisho.ExportAsked{Refused: t.Number, Principal: t.Statement.Whose(), Role: t.Statement.Role,
 		Statement: t.Plain, Exact: exact, Tables: t.Statement.Tables, Most: ask.Most, Lasts: uint64(lasts / time.Second), Reason: reason, By: v.who.staff})
 	if err != nil {
 		return 0, notRecorded(err)

@@ -174,7 +174,7 @@ func (r *replies) spendApproval(w *want, u *run) (spent bool) {
 // approved says whether an approval of w's statement waits to be spent.
 func (s *session) approved(w *want, u *run) bool {
 	g := s.g
-	st, ok := s.exactly(w)
+	st, ok := s.exactly(w, u.by)
 	if !ok || g.conf.Permit == nil {
 		return false
 	}

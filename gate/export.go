@@ -152,7 +152,7 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 		limit, why = by.AskAbove, s.ruled("policy_second", act.Ask, sp, &by.asked, by.Decision)
 		defer func(hint string) { why.hint = hint + " " + why.hint }(why.hint)
 	}
-	st, ok := s.exactly(w)
+	st, ok := s.exactly(w, u.by)
 	if !ok {
 		why.hint = "It cannot be asked for in this form: send the statement itself, with less than 256 KiB of text and values."
 		return why
@@ -198,9 +198,12 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 
 // exactly is the statement that w's answer belongs to, as an approval is bound
 // to it. False: it is too long, or stands somewhere else than in this text.
-func (s *session) exactly(w *want) (st permit.Statement, ok bool) {
+func (s *session) exactly(w *want, by *said) (st permit.Statement, ok bool) {
 	sp := w.statement()
 	st = permit.Statement{Principal: s.principal, Role: s.roleName, Verb: sp.judgement.Verb, Tables: sp.judgement.Tables}
+	if by != nil && by.behalf != nil {
+		st.Person = by.behalf.Principal
+	}
 	p := w.plan
 	switch {
 	case w.portal != nil:

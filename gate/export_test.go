@@ -68,7 +68,7 @@ func reference(t *testing.T, said string) uint64 {
 	t.Helper()
 	m := requestNumber.FindStringSubmatch(said)
 	if m == nil {
-		t.Fatalf("no number to ask by in %q", said)
+		t.Fatalf("no number to ask by in %.300q", said)
 	}
 	n, _ := strconv.ParseUint(m[1], 10, 64)
 	return n
@@ -222,5 +222,28 @@ func TestExportCountsCustomersOnce(t *testing.T) {
 	}
 	if got := strings.Count(h.psql("watched", "select member_no from crm.member"), "\n"); got != 1000 {
 		t.Errorf("observed: %d rows", got)
+	}
+}
+
+// Where a program works for others, an approval is that person's, and nobody's
+// else behind the same program.
+func TestExportIsThePersonsBehindAProgram(t *testing.T) {
+	var h *house
+	h = newHouse(t, askAbove(10, &h), speaking)
+	as := func(person string) string {
+		return h.psql("web", "set sekisho.\"user\" = '"+person+"';\nselect name from crm.member order by member_no")
+	}
+	n := reference(t, as("ito"))
+	i := slices.IndexFunc(h.gate.Turned(), func(t permit.Turned) bool { return t.Number == n })
+	turned := h.gate.Turned()[i]
+	if who, _ := h.vault.Space("staff").Key(turned.Statement.Whose()); who != "ito" {
+		t.Errorf("the statement is %q's", who)
+	}
+	h.approve(n, 1000, time.Now().Add(time.Hour))
+	if other := reference(t, as("kato")); other == n {
+		t.Error("somebody else's statement has the same number")
+	}
+	if got := strings.Count(as("ito"), "\n"); got != 1000 {
+		t.Errorf("approved: %d rows", got)
 	}
 }

@@ -15,7 +15,8 @@ import (
 // and what the tables hold may be others when it runs. The tables are those
 // that the gate judged it by.
 type Statement struct {
-	Principal uint32       `json:"principal"` // ordinal in "staff"
+	Principal uint32       `json:"principal"`        // ordinal in "staff"
+	Person    uint32       `json:"person,omitempty"` // whom the principal, a program, worked for, as far as it said so
 	Role      string       `json:"role"`
 	Verb      sekisho.Verb `json:"verb"`
 	Tables    []string     `json:"tables"`          // the protected ones, sorted
@@ -38,6 +39,14 @@ func (s *Statement) Key() []byte {
 		panic(err) // strings, numbers and bytes only
 	}
 	return b
+}
+
+// Whose is the person whose statement it is: nobody may approve their own.
+func (s *Statement) Whose() uint32 {
+	if s.Person != 0 {
+		return s.Person
+	}
+	return s.Principal
 }
 
 // ParseStatement reads a key.
