@@ -80,36 +80,11 @@ type receipt struct {
 
 func TestKilledAtAnyInstant(t *testing.T) {
 	h := newHouse(t)
-	h.stop() // only its database and its config are needed
-	b, err := json.Marshal(h.gate.conf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(h.dir, "gate.json"), b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	h.lends()
 	rng := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
 	var receipts []receipt
 	for life := 1; life <= kills; life++ {
-		cmd := exec.Command(self)
-		cmd.Env = append(os.Environ(), crashDir+"="+h.dir)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		line, err := bufio.NewReader(out).ReadString('\n')
-		if err != nil || line[0] == 'f' {
-			t.Fatalf("life %d does not begin: %s%v", life, line, err)
-		}
-		h.addr = line[:len(line)-1]
+		cmd := h.begins(life)
 		var mu sync.Mutex
 		var clients sync.WaitGroup
 		reading := make(chan bool, 8)
@@ -177,6 +152,45 @@ func TestKilledAtAnyInstant(t *testing.T) {
 	if got < kills {
 		t.Errorf("only %d records were received in all", got)
 	}
+}
+
+// lends stops the house: only its database and its config are needed, by gates
+// that are processes of their own.
+func (h *house) lends() {
+	h.t.Helper()
+	h.stop()
+	b, err := json.Marshal(h.gate.conf)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(h.dir, "gate.json"), b, 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// begins starts such a gate.
+func (h *house) begins(life int) *exec.Cmd {
+	h.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), crashDir+"="+h.dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || line[0] == 'f' {
+		h.t.Fatalf("life %d does not begin: %s%v", life, line, err)
+	}
+	h.addr = line[:len(line)-1]
+	return cmd
 }
 
 // reads is one client's life: it reads members at random until the gate dies,
