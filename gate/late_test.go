@@ -2,10 +2,14 @@ package gate
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -125,12 +129,12 @@ func TestLateConnectionThatFails(t *testing.T) {
 	h := newHouse(t)
 	ctx := context.Background()
 	h.connect("sato")
-	conn, tls := h.connect("sato"), h.connect("sato", "sslmode=require")
+	conn, secure := h.connect("sato"), h.connect("sato", "sslmode=require")
 	if _, err := cluster.SQL(ctx, "postgres", "alter role staff nologin"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cluster.SQL(ctx, "postgres", "alter role staff login") })
-	for _, c := range []*pgx.Conn{conn, tls} {
+	for _, c := range []*pgx.Conn{conn, secure} {
 		var pe *pgconn.PgError
 		if _, err := c.Exec(ctx, "select name from crm.member"); !errors.As(err, &pe) || pe.Severity != "FATAL" || pe.Code != "28000" || strings.Contains(pe.Message, "staff") {
 			t.Errorf("the first statement: %v", err)
@@ -259,5 +263,89 @@ func TestProtocolVersions(t *testing.T) {
 			t.Fatalf("%s: it was not cancelled", c.more)
 		}
 		conn.Close(ctx)
+	}
+}
+
+// The gate's own CancelRequest is encrypted where its connection is: whoever
+// reads the key could cancel, too.
+func TestCancelGoesUpstreamEncrypted(t *testing.T) {
+	h := newHouse(t)
+	cert, key := h.ca.server(t, t.TempDir())
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	got := make(chan *hello, 1)
+	go func() { // a server that takes TLS only
+		first, err := l.Accept() // the session's own
+		if err != nil {
+			return
+		}
+		defer first.Close()
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		conn, said, err := greet(conn, &tls.Config{Certificates: []tls.Certificate{pair}}, true)
+		if _, secure := conn.(*tls.Conn); err != nil || !secure {
+			t.Errorf("%T, %v", conn, err)
+		}
+		got <- said
+	}()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	pool := x509.NewCertPool()
+	pool.AddCert(h.ca.cert)
+	up := &pgconn.HijackedConn{Conn: conn, PID: 77, SecretKey: []byte("a key of more than four bytes"), Config: &pgconn.Config{}}
+	up.Config.TLSConfig = &tls.Config{RootCAs: pool, ServerName: "localhost"}
+	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+	defer stop()
+	if err := h.gate.cancelServer(ctx, up); err != nil {
+		t.Error(err)
+	}
+	if said := <-got; said == nil || !said.cancel || said.pid != 77 || string(said.cancelKey) != string(up.SecretKey) {
+		t.Errorf("the server heard %+v", said)
+	}
+}
+
+// A gate whose reader's password is changed goes on: the next connection reads
+// the file again.
+func TestReadersPasswordTurnsOver(t *testing.T) {
+	ctx := context.Background()
+	sql := func(db, text string) string {
+		out, err := cluster.SQL(ctx, db, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(out)
+	}
+	file := filepath.Join(t.TempDir(), "password")
+	write := func(password string) {
+		if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("upstream")
+	h := newHouse(t, func(o *options) { o.gate.Upstream.Reader.PasswordFile = file })
+	sql("postgres", "alter role reader password 'another'")
+	t.Cleanup(func() { sql("postgres", "alter role reader password 'upstream'") })
+	// Its connection ends, as at a restart of the server.
+	for _, password := range []string{"upstream", "another"} {
+		write(password)
+		sql("postgres", "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'reader'")
+	}
+	eventually(t, "the reader is back", func() bool { return h.backendsOf("reader") == 1 })
+	sql(h.dbname, "create table crm.new (a int); grant select on crm.new to staff")
+	if got := h.psql("sato", "select count(*) from crm.new"); got != "0\n" {
+		t.Errorf("of a table that the reader had to look up: %q", got)
 	}
 }
