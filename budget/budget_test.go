@@ -547,3 +547,27 @@ func TestUses(t *testing.T) {
 		t.Errorf("hours later: %+v", list)
 	}
 }
+
+// Folding the entries of look-ups, as at a start, under four budgets.
+func BenchmarkFold(b *testing.B) {
+	book := four(b)
+	seq := uint64(0)
+	apply := func(at sekisho.Time, body sekisho.Body) uint64 {
+		seq++
+		book.Apply(&sekisho.Entry{ID: sekisho.ID{Gate: 1, Epoch: 1, Seq: seq}, Time: at, Body: body})
+		return seq
+	}
+	shape := apply(begin, &sekisho.Shape{Space: "member"})
+	var sessions []uint64
+	for p := range uint32(100) {
+		sessions = append(sessions, apply(begin, &sekisho.SessionOpened{Door: sekisho.DoorGate, Principal: p + 1, Role: "r", Endpoint: fmt.Sprint("pc-", p)}))
+	}
+	a, n := &sekisho.Access{Shape: shape, Class: sekisho.Exact, Subjects: []uint32{0}}, 0
+	at := begin
+	for b.Loop() {
+		n++
+		at += second / 20
+		a.Session, a.Subjects[0] = sessions[n%100], uint32(n)*1103515245%100_000+1
+		apply(at, a)
+	}
+}
