@@ -25,6 +25,7 @@ const (
 type Live struct {
 	mu       sync.Mutex
 	sessions map[uint64]*sekisho.SessionOpened
+	ruled    map[uint64]*sekisho.Ruled // the latest of each session
 	behind   *view.Behind
 	shapes   map[uint64]*sekisho.Shape
 	open     map[stmtKey]*liveRow
@@ -60,7 +61,8 @@ type liveRow struct {
 	reach     uint64
 	outcome   string // "" while it goes on
 	sqlState  string
-	reason    string // of a refusal
+	reason    string         // of a refusal
+	ruled     *sekisho.Ruled // what the policy said of it, where it is in the ledger
 	tables    []string
 	statement uint32
 	seen      []uint64 // while open: one bit for each customer
@@ -123,6 +125,7 @@ func NewLive() *Live {
 // and shapes with it.
 func (l *Live) forget() {
 	l.sessions = map[uint64]*sekisho.SessionOpened{}
+	l.ruled = map[uint64]*sekisho.Ruled{}
 	l.shapes = map[uint64]*sekisho.Shape{}
 	l.open = map[stmtKey]*liveRow{}
 }
@@ -161,6 +164,7 @@ func (l *Live) Apply(e *sekisho.Entry) {
 			f.gateOpen--
 		}
 		delete(l.sessions, b.Session)
+		delete(l.ruled, b.Session)
 	case *sekisho.Shape:
 		l.shapes[e.ID.Seq] = b
 	case *sekisho.Access:
@@ -184,9 +188,14 @@ func (l *Live) Apply(e *sekisho.Entry) {
 				}
 			})
 		}
+	case *sekisho.Ruled:
+		if l.sessions[b.Session] != nil {
+			l.ruled[b.Session] = b
+		}
 	case *sekisho.Refused:
 		row := &liveRow{key: stmtKey{b.Session, b.Number}, first: e.ID.Seq, at: e.Time,
 			outcome: "refused", sqlState: b.SQLState, reason: b.Reason, tables: b.Tables, statement: b.Statement}
+		row.ruled = l.rulingOf(row.key)
 		l.by(row)
 		l.push(row)
 		l.minute(e.Time).refused++
@@ -214,13 +223,22 @@ func (l *Live) Apply(e *sekisho.Entry) {
 	}
 }
 
+// rulingOf is what the policy said of a statement, if that was the latest of its
+// session.
+func (l *Live) rulingOf(key stmtKey) *sekisho.Ruled {
+	if r := l.ruled[key.session]; r != nil && r.Number == key.number {
+		return r
+	}
+	return nil
+}
+
 func (l *Live) access(e *sekisho.Entry, b *sekisho.Access) {
 	m := l.minute(e.Time)
 	key := stmtKey{b.Session, b.Number}
 	row := l.open[key]
 	if row == nil {
 		row = &liveRow{key: key, first: e.ID.Seq, at: e.Time,
-			shape: l.shapes[b.Shape], class: b.Class, purpose: b.Purpose}
+			shape: l.shapes[b.Shape], class: b.Class, purpose: b.Purpose, ruled: l.rulingOf(key)}
 		if row.shape != nil {
 			row.tables, row.statement = row.shape.Tables, row.shape.Statement
 		}

@@ -57,7 +57,17 @@ type liveAccess struct {
 	Outcome     string       `json:"outcome"`
 	SQLState    string       `json:"sqlstate,omitempty"`
 	Reason      string       `json:"reason,omitempty"`
+	Policy      *policySaid  `json:"policy,omitempty"`
 	Tables      []string     `json:"tables"`
+}
+
+// policySaid is what the policy said of a statement, in its own words.
+type policySaid struct {
+	Enforced bool     `json:"enforced"` // false: it is what would have come of it
+	Decision string   `json:"decision"`
+	Rules    []string `json:"rules"`
+	En       string   `json:"reason_en"`
+	Ja       string   `json:"reason_ja"`
 }
 
 type livePage struct {
@@ -157,6 +167,9 @@ func (c *Console) liveAccess(r *liveRow) liveAccess {
 	}
 	if r.class != 0 {
 		a.Class = r.class.String()
+	}
+	if p := r.ruled; p != nil {
+		a.Policy = &policySaid{p.Enforced, p.Decision, p.Rules, p.ReasonEn, p.ReasonJa}
 	}
 	if r.session != nil {
 		a.Principal = c.named("staff", r.session.Principal)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -187,5 +188,36 @@ func TestLiveForgets(t *testing.T) {
 	apply(100_001, 1e15, &sekisho.LedgerOpened{})
 	if row := l.ring[len(l.ring)-1]; row.outcome != "process ended" || len(l.open) != 0 {
 		t.Errorf("after a crash a statement is %q", row.outcome)
+	}
+}
+
+// What the policy refuses is shown with the policy's own words, in the reader's
+// language; what it would have said in observe mode, as that.
+func TestLiveShowsThePolicysWords(t *testing.T) {
+	h := newHouse(t)
+	session := h.lookup("sato", "pc-0417", sekisho.Identity, 1)
+	h.append(&sekisho.Ruled{Session: session, Number: 2, Enforced: true, Decision: "refuse", Rules: []string{"never-by-people"}, ReasonEn: "never shown to people", ReasonJa: "人には表示されません"})
+	h.append(&sekisho.Refused{Session: session, Number: 2, SQLState: "42501", Reason: "policy_refused"})
+	shape := h.append(&sekisho.Shape{Verb: sekisho.Read, Space: "member", Tables: []string{"crm.member"}})
+	h.append(&sekisho.Ruled{Session: session, Number: 3, Decision: "cap 500 rows", Rules: []string{"call-centre-500"}, ReasonEn: "at most 500", ReasonJa: "500 行まで"})
+	h.append(&sekisho.Access{Session: session, Shape: shape, Number: 3, Class: sekisho.Exact, Rows: 1, Subjects: []uint32{7}})
+	h.append(&sekisho.Access{Session: session, Shape: shape, Number: 4, Class: sekisho.Exact, Rows: 1, Subjects: []uint32{7}})
+	for lang, want := range map[string][]string{
+		"en": {"never shown to people", "never-by-people", "The policy would say: cap 500 rows"},
+		"ja": {"人には表示されません", "never-by-people", "ポリシーに従うなら： cap 500 rows"},
+	} {
+		b := h.signedIn(lang)
+		r := b.request("GET", "/", nil)
+		r.Header.Set("Accept-Language", lang)
+		res, err := b.Do(r)
+		must(t, err)
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		must(t, err)
+		for _, words := range want {
+			if strings.Count(string(body), words) != 1 {
+				t.Errorf("%s: %q stands there %d times", lang, words, strings.Count(string(body), words))
+			}
+		}
 	}
 }

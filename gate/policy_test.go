@@ -438,3 +438,23 @@ func TestPolicyObserved(t *testing.T) {
 		t.Errorf("refusals %v", got)
 	}
 }
+
+// Whatever stands in the file of postures, it is read as a whole or not at all,
+// and who is called bad is never good.
+func FuzzPostures(f *testing.F) {
+	f.Add("pc-0417 good\n# note\n\npc-0533\tbad # since Monday\n")
+	f.Add("pc-0417 bad\npc-0417 good")
+	f.Add("pc-0417")
+	f.Fuzz(func(t *testing.T, text string) {
+		by, err := parsePostures([]byte(text))
+		if err != nil {
+			return
+		}
+		for line := range strings.Lines(text) {
+			line, _, _ = strings.Cut(line, "#")
+			if words := strings.Fields(line); len(words) == 2 && words[1] == "bad" && by[words[0]] != act.PostureBad {
+				t.Errorf("%q is not bad", words[0])
+			}
+		}
+	})
+}
