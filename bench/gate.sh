@@ -1,7 +1,7 @@
 #!/bin/sh
 # The gate beside a direct connection, PgBouncer (session pooling) and, if it is
 # installed, pgaudit: point lookups by key, and one million rows by SELECT and by
-# COPY. Every record that leaves the gate is in a durable ledger first, so one
+# COPY, plain and with a masked column beside a view that masks it. Every record that leaves the gate is in a durable ledger first, so one
 # durable write of this disk is measured, too. All share one machine, whose speed
 # drifts: only ratios within a round mean something, and PgBouncer runs before
 # and after the gate. Like the gate it makes new connections to the server for
@@ -73,6 +73,8 @@ cat >"$work/lookup.sql" <<SQL
 select name, email from crm.bench where member_no = :i;
 SQL
 echo 'select * from crm.bench;' >"$work/all.sql"
+echo 'select * from crm.bench_masked;' >"$work/view.sql"
+veiled="host=$gate_host port=$gate_port user=veiled password='open sesame' dbname=$database sslmode=disable"
 
 tps() { # conninfo mode clients
 	"$pgbench" -n -M "$2" -c "$3" -j 2 -T "$seconds" -f "$work/lookup.sql" "$1" 2>"$work/err" |
@@ -116,6 +118,10 @@ for round in $(seq "$rounds"); do
 	done
 	round select passes select
 	round copy passes copy
+	# The same mask: in a view without the gate, before and after the gate's own.
+	for pass in "$direct|view" "$veiled|all" "$direct|view"; do
+		"$pgbench" -n -c 1 -t 2 -f "$work/${pass##*|}.sql" "${pass%|*}" 2>"$work/err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p' | grep . || { cat "$work/err" >&2; exit 1; }
+	done | paste -sd ' ' >>"$work/masked"
 done
 # Medians: of what each gave, and of each round's ratios.
 awk '
@@ -142,6 +148,9 @@ awk '
 		}
 		print "(prepared, simple: lookups a second, by so many clients; select, copy: passes of the whole table a second)"
 	}' "$work/figures"
+
+awk '{ print $2 / (($1 + $3) / 2), $1, $2 }' "$work/masked" | sort -n |
+	awk '{ line[NR] = $0 } END { split(line[int((NR + 1) / 2)], m); printf "masked: the same mask as a view, without the gate %.2f, by the gate %.2f passes a second: %.2f of the view\n", m[2], m[3], m[1] }'
 
 # Memory: what the gate holds before, and at most while so much passes.
 [ "$gigabytes" != 0 ] || exit 0

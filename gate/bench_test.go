@@ -22,16 +22,24 @@ func TestBenchServer(t *testing.T) {
 	}
 	Processors()
 	rows := os.Getenv("SEKISHO_BENCH_ROWS")
-	h := newHouse(t, func(o *options) {
+	_, policy := withPolicy(t, benchPolicy)
+	h := newHouse(t, policy, func(o *options) {
+		veiled := o.gate.Principals[0]
+		veiled.Name, veiled.Role = "veiled", "veiled"
+		o.gate.Principals, o.gate.Roles["veiled"] = append(o.gate.Principals, veiled), o.gate.Roles["staff"]
 		o.ledger.SegmentBytes = 0
 		o.log, o.gate.TLS = logToNobody{}, TLS{}
 		o.catalog.Subjects = append(o.catalog.Subjects, catalog.Subject{Name: "bench", Table: "crm.bench", Key: "member_no", Roster: catalog.Roster{Labels: map[string]string{"phone": "phone"}}})
-		o.catalog.Tables = append(o.catalog.Tables, catalog.Table{Name: "crm.bench", Subject: "bench", Key: "member_no", Columns: map[string]string{"member_no": "identity", "name": "identity", "email": "contact"}})
+		o.catalog.Tables = append(o.catalog.Tables, catalog.Table{Name: "crm.bench", Subject: "bench", Key: "member_no", Columns: map[string]string{"member_no": "identity", "name": "identity", "email": "contact"},
+			Masks: map[string]string{"email": "email"}})
 	}, func(o *options) {
 		_, err := cluster.SQL(context.Background(), o.gate.Upstream.Database, `
 create table crm.bench (member_no bigint primary key, name text, email text, address text, phone text);
 insert into crm.bench select i, 'name of '||i, 'mail'||i||'@example.jp', 'an address of some length, in a street of a town '||i, '0312345678' from generate_series(1,`+rows+`) i;
-grant select on crm.bench to staff, reader;
+create view crm.bench_masked as select member_no, name,
+	case when strpos(reverse(email), '@') > 0 and strpos(reverse(email), '@') < length(email)
+		then left(email, 1) || '***' || right(email, strpos(reverse(email), '@')) else repeat('*', length(email)) end::text as email, address, phone from crm.bench;
+grant select on crm.bench, crm.bench_masked to staff, reader;
 vacuum analyze crm.bench;`+audited())
 		if err != nil {
 			t.Fatal(err)
@@ -48,6 +56,18 @@ vacuum analyze crm.bench;`+audited())
 	}
 	bufio.NewReader(os.Stdin).ReadString('\n')
 }
+
+// benchPolicy is asked about each statement. It masks for one role only.
+const benchPolicy = `
+@id("all")
+permit (principal, action, resource);
+
+@id("veiled")
+@mask("partial")
+@reason_en("masked")
+@reason_ja("マスク")
+forbid (principal in Role::"veiled", action in [Action::"read", Action::"export"], resource == Category::"contact");
+`
 
 type logToNobody struct{}
 
