@@ -2,6 +2,7 @@ package console
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -92,6 +93,8 @@ type ledgerFacts struct {
 	alerts   uint64
 	anyRow   uint64
 	noName   uint64 // gate sessions without a proved endpoint
+	accesses uint64 // through the gate
+	nowhere  uint64 // those of them whose terminal is not known
 }
 
 type sensorFact struct {
@@ -245,6 +248,7 @@ func (l *Live) access(e *sekisho.Entry, b *sekisho.Access) {
 		l.by(row)
 		l.push(row)
 		m.statements++
+		l.facts.place(row)
 		if b.More && len(l.open) < liveOpen {
 			l.open[key] = row
 		}
@@ -289,6 +293,21 @@ func (l *Live) by(row *liveRow) {
 	row.session = l.sessions[row.key.session]
 	if c := l.behind.Of(row.key.session, row.key.number); c != nil {
 		row.session, row.through, row.lost = c.SessionOpened, c.Through, c.Lost
+	}
+}
+
+// place counts a new access by whether its terminal is known.
+func (f *ledgerFacts) place(row *liveRow) {
+	if row.session == nil || row.session.Door != sekisho.DoorGate {
+		return
+	}
+	f.accesses++
+	from := row.session
+	if row.through != nil {
+		from = row.through // who is not known himself is not believed either
+	}
+	if row.lost || strings.HasPrefix(from.Endpoint, "unverified@") {
+		f.nowhere++
 	}
 }
 

@@ -16,6 +16,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"sekisho/trace"
 )
 
 //go:embed templates/*.html static/*
@@ -103,7 +105,7 @@ type press struct {
 func newPress(t *tongue) (*press, error) {
 	p := &press{tongue: t, pages: map[string]*template.Template{}}
 	funcs := template.FuncMap{
-		"t": t.say, "code": t.code, "count": t.count, "num": number, "when": t.when,
+		"t": t.say, "code": t.code, "count": t.count, "num": number, "share": trace.Share, "when": t.when,
 		"day": t.day, "clock": t.clock, "iso": t.iso, "bytes": t.bytes,
 		"seg": url.PathEscape, "lang": func() string { return t.Lang }, "asset": assetPath, "join": strings.Join,
 

@@ -33,6 +33,8 @@ type statusPage struct {
 	Alerts   uint64       `json:"alerts"`
 	AnyRow   uint64       `json:"any_row_accesses"`
 	NoName   uint64       `json:"unverified_sessions"`
+	Accesses uint64       `json:"accesses"`                  // through the gate
+	Nowhere  uint64       `json:"accesses_terminal_unknown"` // those of them whose terminal is not known
 	Kinds    []kindCount  `json:"kinds"`
 	Sensors  []sensorLine `json:"sensors"`
 	Rosters  []rosterLine `json:"rosters"`
@@ -84,7 +86,7 @@ func (c *Console) facts() *statusPage {
 	f := &l.facts
 	p := &statusPage{Ledger: c.cfg.Name, Drill: c.cfg.Drill, Software: c.cfg.Software, Mode: c.cfg.Mode, Gate: f.gate,
 		Epoch: f.epoch, Entries: f.total, Last: c.cfg.Ledger.Last(), Applied: f.last, LastAt: f.lastAt, OpenedAt: f.openedAt,
-		Dropped: f.opened.Dropped, Sessions: f.gateOpen, Alerts: f.alerts, AnyRow: f.anyRow, NoName: f.noName, Outside: outside, Trouble: trouble}
+		Dropped: f.opened.Dropped, Sessions: f.gateOpen, Alerts: f.alerts, AnyRow: f.anyRow, NoName: f.noName, Accesses: f.accesses, Nowhere: f.nowhere, Outside: outside, Trouble: trouble}
 	for k, n := range f.kinds {
 		p.Kinds = append(p.Kinds, kindCount{kindName(k), n})
 	}

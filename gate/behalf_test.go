@@ -189,8 +189,7 @@ func TestOnBehalfIsWhatTheServerHolds(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, uint64(time.Now().UnixNano())))
 	pick := func(of ...string) string { return of[rng.IntN(len(of))] }
 	const read = "select coalesce(current_setting('sekisho.user', true), ''), coalesce(current_setting('sekisho.terminal', true), ''), member_no from crm.member where member_no=1001"
-	var step func() string
-	step = func() string {
+	step := func() string {
 		bare := pick("user", "user", "terminal")
 		name := strconv.Quote(bare)
 		switch rng.IntN(22) {
