@@ -201,6 +201,7 @@ func (g *Gate) keepFresh(ctx context.Context) {
 		}()
 		if err != nil && ctx.Err() == nil {
 			g.log.Warn("comparing the database's catalog", "error", err)
+			g.templates.clear() // who comes next shall hear while connecting that the database is away
 			if r != nil {
 				r.close()
 				r = nil

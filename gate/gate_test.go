@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	os.Chmod(dir, 0o711)
-	cluster, err = demo.StartCluster(context.Background(), demo.ClusterConfig{Dir: dir, Settings: benchSettings()})
+	cluster, err = demo.StartCluster(context.Background(), demo.ClusterConfig{Dir: dir, Bin: os.Getenv("SEKISHO_TEST_POSTGRES"), Settings: benchSettings()})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

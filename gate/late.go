@@ -188,7 +188,9 @@ func (s *session) wake(ctx context.Context, conn net.Conn) bool {
 		if failed == nil {
 			return s.tellDifferences(fresh)
 		}
-		reason, why = "upstream", failed
+		if reason, why = "upstream", failed; s.g.closing.Load() {
+			reason = "shutdown"
+		}
 		s.log.Warn("a client's connection upstream could not be made", "error", upstreamReason(failed))
 	}
 	var se *startupError
