@@ -10,8 +10,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"sekisho"
+	"sekisho/catalog"
 )
 
 // writing lets the staff write, and gives them something to write to.
@@ -133,4 +135,96 @@ func TestARoleThatMayNotWrite(t *testing.T) {
 	if got := h.refusals(); !slices.Equal(got, []string{"write"}) {
 		t.Errorf("refusals: %v", got)
 	}
+}
+
+// What a write tells besides is recorded besides.
+func TestWhatAWriteTells(t *testing.T) {
+	h := newWritingHouse(t, "alter table crm.member add unique (email); create table crm.office (code text primary key); create table crm.desk (office text references crm.office on delete cascade, member_no bigint); insert into crm.office values ('a'), ('b'); insert into crm.desk values ('a', 1001)", func(o *options) {
+		o.catalog.Tables = append(o.catalog.Tables, catalog.Table{Name: "crm.desk", Subject: "member", Key: "member_no"})
+	})
+	conn := h.connect("sato")
+	ctx := context.Background()
+	for _, c := range []struct {
+		sql, code string
+		tells     []string
+	}{
+		{"update crm.member set city = 'Nara' where member_no = 1007", "", []string{"update crm.member: 1007"}},
+		{"update crm.member set city = 'Nara' where email = 'm8@example.jp'", "", []string{"update crm.member: 1008", "read contributed crm.member: 1008"}},
+		{"update crm.member set city = 'Nara' where email = 'nobody'", "", []string{"update crm.member: ", "read contributed crm.member: "}},
+		{"update crm.member m set city = 'Nara' from crm.passport p where p.member_no = m.member_no and m.member_no = 1003", "", []string{"update crm.member,crm.passport: 1003", "read contributed crm.member,crm.passport: 1003 1003"}},
+		{"insert into crm.member (member_no, email) values (6001, 'm9@example.jp')", "23505", []string{"read any-row crm.member: "}},
+		{"insert into crm.member (member_no, email) values (6001, 'm9@example.jp') on conflict do nothing", "", []string{"insert crm.member: ", "read any-row crm.member: "}},
+		{"insert into crm.member (member_no, email) values (1001, 'new') on conflict (member_no) do nothing", "", []string{"insert crm.member: "}},
+		{"insert into crm.member (member_no, email) values (6002, 'm9@example.jp') on conflict (email) do update set city = 'Nara'", "", []string{"insert crm.member: 1009"}},
+		{"delete from crm.office where code = 'a'", "", []string{"delete any-row crm.desk: "}},
+		{"truncate crm.desk", "", []string{"delete any-row crm.desk: "}},
+		{"update crm.member set member_no = 1 where member_no = 1007", "0A000", nil},
+		{"update crm.member set city = 'Nara' where member_no in (select member_no from crm.passport)", "0A000", nil},
+		{"merge into crm.member m using crm.airport a on false when matched then delete", "0A000", nil},
+	} {
+		before := len(h.wrote())
+		if _, err := conn.Exec(ctx, c.sql); err != nil && sqlstate(err) != c.code || err == nil && c.code != "" {
+			t.Errorf("%s: %v", c.sql, err)
+		}
+		got, want := slices.Clone(h.wrote()[before:]), slices.Clone(c.tells)
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s tells\n  %s\nand not\n  %s", c.sql, strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+		}
+	}
+}
+
+// Drivers ask for one row of what has none (JDBC), or for some of many.
+func TestExecutesWithALimit(t *testing.T) {
+	h := newWritingHouse(t, "")
+	conn := h.connect("sato").PgConn()
+	ctx := context.Background()
+	if _, err := conn.Prepare(ctx, "quiet", "update crm.member set city = 'Nara' where member_no between 1001 and 1005", nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Prepare(ctx, "loud", "update crm.member set city = 'Kobe' where member_no between 1001 and 1005 returning name", nil); err != nil {
+		t.Fatal(err)
+	}
+	hijacked, err := conn.Hijack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hijacked.Conn.Close()
+	front := hijacked.Frontend
+	ask := func(name string) (got []string) {
+		front.Send(&pgproto3.Bind{PreparedStatement: name})
+		front.Send(&pgproto3.Execute{MaxRows: 1})
+		front.Send(&pgproto3.Sync{})
+		if err := front.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			m, err := front.Receive()
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch m := m.(type) {
+			case *pgproto3.CommandComplete:
+				got = append(got, string(m.CommandTag))
+			case *pgproto3.ErrorResponse:
+				got = append(got, m.Code)
+			case *pgproto3.ReadyForQuery:
+				return append(got, string(m.TxStatus))
+			case *pgproto3.BindComplete:
+			default:
+				got = append(got, fmt.Sprintf("%T", m))
+			}
+		}
+	}
+	if got := ask("quiet"); !slices.Equal(got, []string{"UPDATE 5", "I"}) {
+		t.Errorf("without RETURNING: %v", got)
+	}
+	if got := ask("loud"); !slices.Equal(got, []string{"0A000", "I"}) {
+		t.Errorf("with RETURNING: %v", got)
+	}
+	if out := h.direct("select count(*) from crm.member where city = 'Kobe'"); out != "0\n" {
+		t.Errorf("%s records were changed", out)
+	}
+	h.tellsOf("update crm.member: 1001 1002 1003 1004 1005")
 }
