@@ -9,6 +9,9 @@ func (j *Judgement) Asked() (all sekisho.Categories) {
 	switch {
 	case j.Kind == Plain:
 		_, shown := j.Static()
+		if j.Write != nil {
+			shown |= j.catalog.categories(j.Write.Columns)
+		}
 		return shown | j.catalog.categories(j.Tested)
 	case j.Kind == Told:
 		return j.catalog.categories(j.columns)

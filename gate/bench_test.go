@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"sekisho"
+	"sekisho/act"
 	"sekisho/catalog"
 )
 
@@ -93,4 +95,33 @@ create role audited login password 'upstream';
 alter role audited set pgaudit.log = 'read';
 grant usage on schema crm to audited;
 grant select on crm.bench to audited;`
+}
+
+// BenchmarkRuling is what a point lookup pays for being decided about, by the
+// shipped policy.
+func BenchmarkRuling(b *testing.B) {
+	policies, _, err := act.Default()
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, policy := withPolicy(b, "")
+	h := newHouse(b, policy, func(o *options) {
+		for _, f := range policies {
+			writeFile(b, filepath.Join(o.gate.Policy.Dir, filepath.Base(f.Name)), string(f.Text))
+		}
+		os.Remove(filepath.Join(o.gate.Policy.Dir, "rules.cedar"))
+		names := act.DefaultNames()
+		o.gate.Policy.Known = Words{Roles: names.Roles, Purposes: names.Purposes, Posts: names.Posts}
+		o.gate.Policy.Office = []string{"127.0.0.0/8"}
+	})
+	role := h.gate.conf.Roles["staff"]
+	s := &session{g: h.gate, role: &role, roleName: "staff", wants: wants{}, opened: &sekisho.SessionOpened{}}
+	s.asking = act.Request{Principal: "sato", Role: "call_centre", Verified: true, Endpoint: "pc-0417", Place: act.Office, Purpose: "support"}
+	p := h.gate.planFor(s, "select name from crm.member where member_no = $1", goroutine)
+	b.ReportAllocs()
+	for b.Loop() {
+		if q, _ := s.rule(p, false, goroutine); q.refuse != nil {
+			b.Fatal(q.refuse.text)
+		}
+	}
 }

@@ -101,7 +101,7 @@ func (sp *stmtPlan) orFree() *stmtPlan {
 		sp.tail.sent = sp.sent
 		sp = sp.tail
 	}
-	return &stmtPlan{kind: sp.kind, judgement: sp.judgement, statement: sp.statement, head: sp.head, asked: sp.asked, shapes: map[string]uint64{},
+	return &stmtPlan{kind: sp.kind, judgement: sp.judgement, statement: sp.statement, head: sp.head, asked: sp.asked, masks: sp.masks, shapes: map[string]uint64{},
 		names: sp.names, sent: sp.sent, after: sp.after, read: sp.read, free: true}
 }
 

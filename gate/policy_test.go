@@ -439,6 +439,40 @@ func TestPolicyObserved(t *testing.T) {
 	}
 }
 
+// A write is asked for the columns that it writes, also where it shows and tests
+// none of them.
+func TestPolicyOfWrites(t *testing.T) {
+	_, policy := withPolicy(t, `
+@id("correct")
+permit (principal in Role::"staff", action in [Action::"read", Action::"update", Action::"insert"], resource)
+when { resource in [Category::"identity", Category::"contact"] };
+`)
+	h := newHouse(t, policy, func(o *options) {
+		r := o.gate.Roles["staff"]
+		r.Writes = true
+		o.gate.Roles["staff"] = r
+		if _, err := cluster.SQL(context.Background(), o.gate.Upstream.Database, "grant insert, update on crm.member, crm.passport to staff"); err != nil {
+			panic(err)
+		}
+	})
+	conn := h.connect("sato")
+	for _, mode := range bothWays {
+		if tag, err := conn.Exec(context.Background(), "update crm.member set email = 'new@example.jp' where member_no = 1003", mode); err != nil || tag.RowsAffected() != 1 {
+			t.Errorf("%v, %v", tag, err)
+		}
+		for _, sql := range []string{
+			"update crm.passport set passport_no = 'TK0' where member_no = 1003",
+			"update crm.passport set passport_no = 'TK0'",
+			"insert into crm.passport values (1003, 'TK0', '2030-01-01')",
+			"insert into crm.passport (member_no, expires_on) values (1003, '2030-01-01')",
+		} {
+			if _, err := conn.Exec(context.Background(), sql, mode); err == nil || pgError(t, err).Code != "42501" {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
+	}
+}
+
 // Whatever stands in the file of postures, it is read as a whole or not at all,
 // and who is called bad is never good.
 func FuzzPostures(f *testing.F) {
