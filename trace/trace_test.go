@@ -110,6 +110,19 @@ func TestAnyRowReachesNoMoreThanThereAre(t *testing.T) {
 		read s m 1..4
 		any s m 9`)
 	q := trace.Question{Endpoints: []string{"pc-0417"}, Since: book.Now, Until: book.Now + 1}
+	// All of a table that was counted unread are as many, and no more beside it.
+	whole := script(t, `
+		shape m member members identity
+		session s 7 clerk pc-0417
+		read s m 1..4`)
+	for _, e := range whole.Entries {
+		if a, ok := e.Body.(*sekisho.Access); ok {
+			whole.Put(&sekisho.Access{Session: a.Session, Shape: a.Shape, Number: a.Number + 1, Class: sekisho.Contributed, Rows: 1, Least: 1, Reach: 9})
+		}
+	}
+	if a, err := fold(whole.Entries).Impact(trace.Question{Endpoints: []string{"pc-0417"}, Since: whole.Now, Until: whole.Now + 1}, nil); err != nil || a.WorstCase != 13 {
+		t.Errorf("all of a table: %d, %v", a.WorstCase, err)
+	}
 	tr := fold(book.Entries)
 	for _, c := range []struct {
 		roster *vault.Roster
