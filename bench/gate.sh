@@ -1,26 +1,29 @@
 #!/bin/sh
-# The gate beside a direct connection, PgBouncer (session pooling) and, if it is
-# installed, pgaudit: point lookups by key, and one million rows by SELECT and by
-# COPY, plain and with a masked column beside a view that masks it. Every record that leaves the gate is in a durable ledger first, so one
+# The gate, with a policy and budgets, beside a direct connection, PgBouncer
+# (session pooling) and, if it is installed, pgaudit: point lookups by key, a
+# hundred rows by key, lookups at a fixed rate, and one million rows by SELECT
+# and by COPY, as they are and masked (there the others read a view that masks
+# the same way). Every record that leaves the gate is in a durable ledger first, so one
 # durable write of this disk is measured, too. All share one machine, whose speed
 # drifts: only ratios within a round mean something, and PgBouncer runs before
 # and after the gate. Like the gate it makes new connections to the server for
-# each run. Then the gate's memory while many gigabytes pass. As root or
+# each run; from 256 clients on, where it would make them while the clock runs,
+# it keeps them. Then the gate's memory while many gigabytes pass. As root or
 # not; needs postgresql and pgbouncer.
 #
-#   ROUNDS=3 SECONDS_EACH=5 ROWS=1000000 CLIENTS="16 64" GIGABYTES=10 bench/gate.sh
+#   ROUNDS=3 SECONDS_EACH=5 ROWS=1000000 CLIENTS="16 64 256" RATE=3000 GIGABYTES=10 bench/gate.sh
 set -eu
 cd "$(dirname "$0")/.."
-rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-5} rows=${ROWS:-1000000} gigabytes=${GIGABYTES:-10} clients=${CLIENTS:-16 64}
+rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-5} rows=${ROWS:-1000000} gigabytes=${GIGABYTES:-10} clients=${CLIENTS:-16 64 256} rate=${RATE:-3000}
 [ -z "$(ls /usr/lib/postgresql/*/lib/pgaudit.so 2>/dev/null)" ] || export SEKISHO_BENCH_PGAUDIT=1
 pgbouncer=$(PATH="$PATH:/usr/sbin" command -v pgbouncer)
 pgbench=$(command -v pgbench || ls /usr/lib/postgresql/*/bin/pgbench | sort -V | tail -n 1)
 
 work=$(mktemp -d)
 chmod 711 "$work"
-server='' bouncer=''
+server='' bouncers=''
 finish() {
-	[ -z "$bouncer" ] || kill "$bouncer" 2>/dev/null || true
+	[ -z "$bouncers" ] || kill $bouncers 2>/dev/null || true
 	exec 9>&- || true
 	[ -z "$server" ] || wait "$server" || true
 	rm -rf "$work"
@@ -40,64 +43,92 @@ while [ ! -s "$work/settings" ]; do
 done
 . "$work/settings"
 
-# PgBouncer does not run as root.
+# PgBouncer does not run as root. One of them makes new connections to the server
+# for each client, the other keeps those that it has.
 port=$((20000 + $$ % 20000))
 echo '"staff" "upstream"' >"$work/users"
-cat >"$work/pgbouncer.ini" <<INI
-[databases]
-$database = host=$server_dir port=$server_port
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = $port
-unix_socket_dir =
-auth_type = plain
-auth_file = $work/users
-pool_mode = session
-server_lifetime = 0
-default_pool_size = 80
-ignore_startup_parameters = extra_float_digits
-INI
+chmod 644 "$work/users"
 as=''
 [ "$(id -u)" != 0 ] || as='-u postgres'
-chmod 644 "$work/users" "$work/pgbouncer.ini"
-"$pgbouncer" -q $as "$work/pgbouncer.ini" 9>&- 2>"$work/bouncer.log" &
-bouncer=$!
+pgbouncer() { # port lifetime
+	cat >"$work/pgbouncer.$1" <<-INI
+		[databases]
+		$database = host=$server_dir port=$server_port
+		[pgbouncer]
+		listen_addr = 127.0.0.1
+		listen_port = $1
+		unix_socket_dir =
+		auth_type = plain
+		auth_file = $work/users
+		pool_mode = session
+		server_lifetime = $2
+		default_pool_size = 300
+		max_client_conn = 600
+		ignore_startup_parameters = extra_float_digits
+	INI
+	chmod 644 "$work/pgbouncer.$1"
+	"$pgbouncer" -q $as "$work/pgbouncer.$1" 9>&- 2>>"$work/bouncer.log" &
+	bouncers="$bouncers $!"
+}
+pgbouncer "$port" 0
+pgbouncer "$((port + 1))" 3600
 
 direct="host=$server_dir port=$server_port user=staff password=upstream dbname=$database"
 bounced="host=127.0.0.1 port=$port user=staff password=upstream dbname=$database"
+kept="host=127.0.0.1 port=$((port + 1)) user=staff password=upstream dbname=$database"
 audited="host=$server_dir port=$server_port user=audited password=upstream dbname=$database"
 gate="host=$gate_host port=$gate_port user=sato password='open sesame' dbname=$database sslmode=disable"
+
+veiled="host=$gate_host port=$gate_port user=veiled password='open sesame' dbname=$database sslmode=disable" # for whom the gate masks
 
 cat >"$work/lookup.sql" <<SQL
 \set i random(1, $rows)
 select name, email from crm.bench where member_no = :i;
 SQL
+cat >"$work/range.sql" <<SQL
+\set i random(1, $rows - 99)
+select name, email from crm.bench where member_no between :i and :i + 99;
+SQL
 echo 'select * from crm.bench;' >"$work/all.sql"
 echo 'select * from crm.bench_masked;' >"$work/view.sql"
-veiled="host=$gate_host port=$gate_port user=veiled password='open sesame' dbname=$database sslmode=disable"
 
-tps() { # conninfo mode clients
-	"$pgbench" -n -M "$2" -c "$3" -j 2 -T "$seconds" -f "$work/lookup.sql" "$1" 2>"$work/err" |
+tps() { # conninfo mode clients script
+	"$pgbench" -n -M "$2" -c "$3" -j 2 -T "$seconds" -f "$work/$4.sql" "$1" 2>"$work/err" |
 		sed -n 's/^tps = \([0-9.]*\).*/\1/p' | grep . || { cat "$work/err" >&2; exit 1; }
 }
-whole() { # conninfo select|copy: passes of the whole table a second
-	if [ "$2" = select ]; then
-		"$pgbench" -n -c 1 -t 2 -f "$work/all.sql" "$1" 2>"$work/err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p'
-	else
+pace() { # conninfo: the median of the microseconds that a lookup takes, at a fixed rate
+	rm -f "$work"/log.*
+	(cd "$work" && "$pgbench" -n -M prepared -c 16 -j 2 -T "$seconds" -R "$rate" -l --log-prefix=log -f "$work/lookup.sql" "$1" >/dev/null 2>"$work/err") || { cat "$work/err" >&2; exit 1; }
+	cat "$work"/log.* | awk '{ print $3 }' | sort -n | awk '{ a[NR] = $1 } END { print a[int((NR + 1) / 2)] }'
+}
+whole() { # conninfo select|copy|masked: passes of the whole table a second
+	case $2 in
+	copy)
 		start=$(date +%s%N)
 		psql -Xq -d "$1" -c 'copy crm.bench to stdout' >/dev/null
 		echo "$start $(date +%s%N)" | awk '{ printf "%.4f\n", 1e9 / ($2 - $1) }'
-	fi
+		;;
+	masked)
+		case $1 in
+		"$gate") "$pgbench" -n -c 1 -t 2 -f "$work/all.sql" "$veiled" ;;
+		*) "$pgbench" -n -c 1 -t 2 -f "$work/view.sql" "$1" ;;
+		esac 2>"$work/err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p'
+		;;
+	*) "$pgbench" -n -c 1 -t 2 -f "$work/all.sql" "$1" 2>"$work/err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p' ;;
+	esac
 }
 
-while ! psql -Xqd "$bounced" -c 'select 1' >/dev/null 2>&1; do
-	kill -0 "$bouncer" || { cat "$work/bouncer.log" >&2; exit 1; }
-	sleep 0.1
+for there in "$bounced" "$kept"; do
+	while ! psql -Xqd "$there" -c 'select 1' >/dev/null 2>&1; do
+		kill -0 $bouncers || { cat "$work/bouncer.log" >&2; exit 1; }
+		sleep 0.1
+	done
 done
 psql -Xqd "$gate" -c 'select name from crm.bench where member_no = 1' >/dev/null
 dd if=/dev/zero of="$work/dsync" bs=512 count=2000 2>/dev/null # so that no block is new
 dd if=/dev/zero of="$work/dsync" bs=512 count=2000 oflag=dsync conv=notrunc 2>&1 |
-	awk -F, '/copied/ { printf "one durable write of 512 bytes on this disk: %.0f us\n", $(NF-1) / 2000 * 1e6 }'
+	awk -F, '/copied/ { printf "%.0f\n", $(NF-1) / 2000 * 1e6 }' >"$work/flush"
+echo "one durable write of 512 bytes on this disk: $(cat "$work/flush") us"
 
 : >"$work/figures"
 round() { # name command…: one line, with what each gave
@@ -105,23 +136,29 @@ round() { # name command…: one line, with what each gave
 	shift
 	d=$("$@" "$direct") a=0
 	[ -z "${SEKISHO_BENCH_PGAUDIT:-}" ] || a=$("$@" "$audited")
-	p=$("$@" "$bounced") g=$("$@" "$gate") q=$("$@" "$bounced")
+	p=$("$@" "$pooled") g=$("$@" "$gate") q=$("$@" "$pooled")
 	echo "$name $d $p $q $a $g" >>"$work/figures"
 }
-lookups() { tps "$3" "$1" "$2"; }
+lookups() { tps "$3" "$1" "$2" lookup; }
+ranges() { tps "$1" prepared 16 range; }
 passes() { whole "$2" "$1"; }
 for round in $(seq "$rounds"); do
 	for n in $clients; do
+		pooled=$bounced
+		if [ "$n" -ge 256 ]; then
+			pooled=$kept
+			[ "$round" != 1 ] || lookups prepared "$n" "$kept" >/dev/null # it opens them
+		fi
 		for mode in prepared simple; do
 			round "$mode/$n" lookups $mode "$n"
 		done
 	done
+	pooled=$bounced
+	round ranges ranges
 	round select passes select
 	round copy passes copy
-	# The same mask: in a view without the gate, before and after the gate's own.
-	for pass in "$direct|view" "$veiled|all" "$direct|view"; do
-		"$pgbench" -n -c 1 -t 2 -f "$work/${pass##*|}.sql" "${pass%|*}" 2>"$work/err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p' | grep . || { cat "$work/err" >&2; exit 1; }
-	done | paste -sd ' ' >>"$work/masked"
+	round masked passes masked
+	echo "$(pace "$bounced") $(pace "$gate") $(pace "$bounced")" >>"$work/paces"
 done
 # Medians: of what each gave, and of each round's ratios.
 awk '
@@ -146,11 +183,12 @@ awk '
 			w = names[i]
 			printf "%-12s %10.2f %10.2f %10.2f %10.2f %16s %14s %13s\n", w, median(w " d"), median(w " p"), median(w " a"), median(w " g"), ratio(w " gp"), ratio(w " ga"), ratio(w " gd")
 		}
-		print "(prepared, simple: lookups a second, by so many clients; select, copy: passes of the whole table a second)"
+		print "(prepared, simple: lookups a second, by so many clients; ranges: of 100 rows a second, 16 clients; select, copy, masked: passes of the whole table a second)"
 	}' "$work/figures"
-
-awk '{ print $2 / (($1 + $3) / 2), $1, $2 }' "$work/masked" | sort -n |
-	awk '{ line[NR] = $0 } END { split(line[int((NR + 1) / 2)], m); printf "masked: the same mask as a view, without the gate %.2f, by the gate %.2f passes a second: %.2f of the view\n", m[2], m[3], m[1] }'
+awk -v flush="$(cat "$work/flush")" -v rate="$rate" '
+	{ d[NR] = ($2 - ($1 + $3) / 2) / flush; p[NR] = ($1 + $3) / 2; g[NR] = $2 }
+	function median(a,   i, j, t) { for (i = 2; i <= NR; i++) for (j = i; j > 1 && a[j] < a[j-1]; j--) { t = a[j]; a[j] = a[j-1]; a[j-1] = t }; return a[int((NR + 1) / 2)] }
+	END { printf "at %d lookups a second half of them take less than %.0f us by PgBouncer and %.0f us by the gate: %.2f durable writes more\n", rate, median(p), median(g), median(d) }' "$work/paces"
 
 # Memory: what the gate holds before, and at most while so much passes.
 [ "$gigabytes" != 0 ] || exit 0

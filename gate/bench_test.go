@@ -8,9 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"sekisho"
 	"sekisho/act"
+	"sekisho/budget"
 	"sekisho/catalog"
 )
 
@@ -25,7 +27,9 @@ func TestBenchServer(t *testing.T) {
 	Processors()
 	rows := os.Getenv("SEKISHO_BENCH_ROWS")
 	_, policy := withPolicy(t, benchPolicy)
-	h := newHouse(t, policy, func(o *options) {
+	hour, month := budget.Span(time.Hour), budget.Span(30*24*time.Hour)
+	// So many that they never end: what is measured is the counting.
+	h := newHouse(t, policy, withBudgets(budget.Budget{Name: "hour", Customers: 1 << 30, Within: hour}, budget.Budget{Name: "month", Customers: 1 << 30, Within: month}), func(o *options) {
 		veiled := o.gate.Principals[0]
 		veiled.Name, veiled.Role = "veiled", "veiled"
 		o.gate.Principals, o.gate.Roles["veiled"] = append(o.gate.Principals, veiled), o.gate.Roles["staff"]
@@ -77,16 +81,20 @@ func (logToNobody) Write(b []byte) (int, error) { return len(b), nil }
 
 // benchSettings load pgaudit into the cluster when bench/gate.sh asks for it.
 func benchSettings() map[string]string {
-	if os.Getenv("SEKISHO_BENCH_PGAUDIT") == "" {
+	if os.Getenv("SEKISHO_BENCH_DIR") == "" {
 		return nil
 	}
-	return map[string]string{"shared_preload_libraries": "pgaudit"}
+	settings := map[string]string{"max_connections": "1200"}
+	if os.Getenv("SEKISHO_BENCH_PGAUDIT") != "" {
+		settings["shared_preload_libraries"] = "pgaudit"
+	}
+	return settings
 }
 
 // audited makes the login whose reads pgaudit logs: what people use who want to
 // know, and do without a gate.
 func audited() string {
-	if benchSettings() == nil {
+	if os.Getenv("SEKISHO_BENCH_PGAUDIT") == "" {
 		return ""
 	}
 	return `
