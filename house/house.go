@@ -175,7 +175,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	h.past.highest, h.past.told = map[string]uint32{}, newTold()
 	h.past.imported = newImported()
 	h.Views = view.New(view.Config{
-		Follow: h.Ledger.Follow, Last: h.Ledger.Last, Append: h.append, Log: h.Log,
+		Follow: h.Ledger.Follow, Hurry: h.Ledger.Hurry, Last: h.Ledger.Last, Append: h.append, Log: h.Log,
 		Views: views, Reactions: reactions,
 	})
 	following, stop := context.WithCancel(context.Background())

@@ -132,6 +132,7 @@ type Ledger struct {
 	stopped bool          // the committer has taken the queue for the last time
 	durable position      // up to where followers may read
 	news    chan struct{} // closed when durable grows; nil if nobody waits for that
+	hurry   chan struct{} // closed by Hurry; nil if nobody gathers
 
 	last    atomic.Uint64
 	pace    atomic.Int64  // about how long a commit takes, in nanoseconds

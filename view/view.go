@@ -49,6 +49,9 @@ type Config struct {
 	// Follow gives every durable entry from a sequence number on, then waits
 	// for more until ctx ends: ledger.Ledger.Follow.
 	Follow func(ctx context.Context, from uint64) iter.Seq2[sekisho.Entry, error]
+	// Hurry has Follow give at once what it would gather: ledger.Ledger.Hurry. May
+	// be nil.
+	Hurry func()
 	// Last is the sequence number of the last durable entry: ledger.Ledger.Last.
 	Last func() uint64
 	// Append makes bodies durable: ledger.Ledger.Append. Needed only with
@@ -266,6 +269,9 @@ func (s *Set) WaitFor(ctx context.Context, seq uint64) error {
 		s.waiting++
 		moved := s.moved
 		s.mu.Unlock()
+		if s.cfg.Hurry != nil {
+			s.cfg.Hurry()
+		}
 		select {
 		case <-moved:
 		case <-ctx.Done():
