@@ -74,7 +74,7 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 	must(t, err)
 	must(t, h.vault.Reconcile(map[string]uint32{}))
 	live, known, cases, permits := NewLive(), trace.New(), incident.New(), permit.New()
-	h.views = view.New(view.Config{Follow: h.ledger.Follow, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{known, live, permits},
+	h.views = view.New(view.Config{Follow: h.ledger.Follow, Hurry: h.ledger.Hurry, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{known, live, permits},
 		Reactions: []view.Reaction{cases.Reaction()}})
 	ctx, stop := context.WithCancel(context.Background())
 	running := make(chan struct{})

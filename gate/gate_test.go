@@ -213,7 +213,7 @@ func (h *house) open() {
 		for _, l := range o.limits {
 			h.book.Under(l)
 		}
-		views := view.New(view.Config{Follow: h.ledger.Follow, Last: h.ledger.Last, Views: []view.View{h.book}})
+		views := view.New(view.Config{Follow: h.ledger.Follow, Hurry: h.ledger.Hurry, Last: h.ledger.Last, Views: []view.View{h.book}})
 		h.followed = func() bool { return views.Applied() == h.ledger.Last() }
 		go views.Run(following)
 		must(views.WaitFor(ctx, h.ledger.Last()))

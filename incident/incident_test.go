@@ -177,7 +177,7 @@ func TestTheHouseAsItRuns(t *testing.T) {
 			}
 			cases := incident.New()
 			w := watch.New(watch.Config{Egress: watch.Egress{Hostile: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}}})
-			views := view.New(view.Config{Follow: l.Follow, Last: l.Last, Append: l.Append, Reactions: []view.Reaction{w.Reaction(), cases.Reaction()}})
+			views := view.New(view.Config{Follow: l.Follow, Hurry: l.Hurry, Last: l.Last, Append: l.Append, Reactions: []view.Reaction{w.Reaction(), cases.Reaction()}})
 			ctx, end := context.WithCancel(t.Context())
 			done := make(chan error, 1)
 			go func() { done <- views.Run(ctx) }()
