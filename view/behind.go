@@ -51,8 +51,6 @@ func NewBehind() *Behind { return &Behind{sessions: map[uint64]*told{}} }
 // Apply folds one entry.
 func (b *Behind) Apply(e *sekisho.Entry) {
 	switch body := e.Body.(type) {
-	case *sekisho.LedgerOpened: // sessions do not outlive their epoch
-		clear(b.sessions)
 	case *sekisho.SessionOpened:
 		b.sessions[e.ID.Seq] = &told{own: &Caller{SessionOpened: body, Session: e.ID.Seq}}
 	case *sekisho.OnBehalf:
