@@ -298,7 +298,12 @@ func (q *requests) does(e *effect, values [][]byte) {
 func (q *requests) saysOf(p *plan, t *tags) (by []*said, _ *plan) {
 	s := q.s
 	if !s.tracks && t == nil && !p.states {
-		return []*said{s.latest}, p
+		return s.listed(s.latest), p
+	}
+	if t == nil && len(p.stmts) == 1 && p.stmts[0].effect == nil { // nearly always
+		by, _ := s.says(&q.stating.now, nil)
+		s.serves(by)
+		return s.listed(by), p
 	}
 	for _, sp := range p.stmts {
 		if p.refuse == nil && sp.effect != nil && len(sp.effect.params()) == 0 {
@@ -352,6 +357,14 @@ func (q *requests) saysOf(p *plan, t *tags) (by []*said, _ *plan) {
 	}
 	s.serves(over)
 	return by, p
+}
+
+// listed is a list of one, the same as long as that is the same.
+func (s *session) listed(by *said) []*said {
+	if len(s.list) != 1 || s.list[0] != by {
+		s.list = []*said{by}
+	}
+	return s.list
 }
 
 // params lists the parameters that values are taken from.

@@ -52,6 +52,7 @@ type session struct {
 	settled     atomic.Pointer[stating] // as the server has them; immutable
 	latest      *said                   // of the client side alone, like the next one: what was stated last,
 	latestOf    [settings]value         // and by which settings
+	list        []*said                 // of the latest alone; of the client side alone
 	accounts    accounts                // of the client side alone: of the latest access that was foretold
 	asking      act.Request             // of the client side alone: what the policy is asked about this session and its purpose
 
