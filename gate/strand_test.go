@@ -41,6 +41,11 @@ func TestWithoutTheLoop(t *testing.T) {
 		TestOffsetSkipsNobodyUnseen,
 		TestForetold,
 		TestForetoldAndABrokenDisk,
+		TestWritesNameTheirCustomers,
+		TestWritesInTransactionsAndPipelines,
+		TestAWriteThatCannotBeRecordedIsRolledBack,
+		TestAWriteIsNotSeenBeforeItIsRecorded,
+		TestCopyFromNamesItsLines,
 	} {
 		name := runtime.FuncForPC(reflect.ValueOf(test).Pointer()).Name()
 		t.Run(strings.TrimPrefix(name[strings.LastIndexByte(name, '.')+1:], "Test"), test)
