@@ -14,6 +14,7 @@ import (
 // A copyIn reads the lines of one COPY.
 type copyIn struct {
 	w      *want
+	by     *said // who is behind it: from here on w is the server side's
 	sp     *stmtPlan
 	number uint64
 	key    keyAt
@@ -32,7 +33,7 @@ const mostCopied = 16 << 10
 // reads begins the reading of a COPY that is about to go upstream.
 func (q *requests) reads(w *want, sp *stmtPlan, number uint64) {
 	in, of := sp.judgement.Instances[0], sp.written.of
-	q.copies = &copyIn{w: w, sp: sp, number: number,
+	q.copies = &copyIn{w: w, by: w.by(), sp: sp, number: number,
 		key:   keyAt{of: q.s.g.vault.Space(in.Space), typ: keyTypes[in.TypeOID], null: in.KeyNullable},
 		lines: copyLines{csv: sp.csv, skip: sp.header, key: of.Copy.Field}}
 }
@@ -72,7 +73,7 @@ func (q *requests) copied(c *copyIn, field []byte, null bool) error {
 		if c.key.null && !c.nobody {
 			// The row may be anybody's.
 			c.nobody = true
-			if c.over = q.recordAnyRow([]*stmtPlan{{kind: planAnyRow, judgement: c.sp.judgement, statement: c.sp.statement, sets: c.sp.written.of.Columns, shapes: map[string]uint64{}}}, q.s.number.Add(1), []*said{c.w.by()}); c.over != nil {
+			if c.over = q.recordAnyRow([]*stmtPlan{{kind: planAnyRow, judgement: c.sp.judgement, statement: c.sp.statement, sets: c.sp.written.of.Columns, shapes: map[string]uint64{}}}, q.s.number.Add(1), []*said{c.by}); c.over != nil {
 				return errKey
 			}
 		}
@@ -125,10 +126,10 @@ func (q *requests) appendCopied(c *copyIn, more bool) (why *refusal) {
 			c.shape = d.shapes[0].seq
 		}
 		a.Session, a.Shape, a.Number = q.s.id.Load(), c.shape, c.number
-		a.Class, a.More, a.Purpose, a.Least = sekisho.Exact, more, c.w.by().purpose, 1
+		a.Class, a.More, a.Purpose, a.Least = sekisho.Exact, more, c.by.purpose, 1
 		entries := []sekisho.Body{a}
 		if !c.begun {
-			entries = q.s.explain(c.w.by(), c.number, a)
+			entries = q.s.explain(c.by, c.number, a)
 		}
 		if _, err := q.s.g.append(entries...); err != nil {
 			why = ledgerRefusal(err)
@@ -161,7 +162,7 @@ func (q *requests) copyEnds(typ byte) bool {
 	if c.over == nil {
 		return true
 	}
-	q.s.refused(c.over, c.number, c.sp.statement, c.w.by(), q.t)
+	q.s.refused(c.over, c.number, c.sp.statement, c.by, q.t)
 	c.w.spoiled.Store(c.over)
 	q.data = false
 	q.s.wants.push(&want{typ: 'c'})

@@ -92,6 +92,7 @@ func TestBreakGlass(t *testing.T) {
 	if out := r.must("impact", "--endpoint", demoEndpoint, "--since", "2020-01-01", "--until", "2100-01-01"); !strings.Contains(out, "worst case          2,000") {
 		t.Errorf("the worst case does not count it: %s", out)
 	}
+	r.stop()
 	if strings.Contains(r.said.String(), secret) {
 		t.Error("the log holds the password")
 	}
