@@ -19,7 +19,8 @@ const longestName = 60
 // mostNames is how many names of a session the gate remembers for good.
 const mostNames = 10_000
 
-// given notes that Parse or Bind gave this name. Called with names locked.
+// given notes that Parse or Bind gave this name, or that Close took it. Called
+// with names locked.
 func (s *session) given(kind, name string) {
 	if len(name) > 0 && len(name) <= longestName && len(s.ever) < mostNames {
 		if s.ever == nil {
@@ -78,13 +79,16 @@ func (s *session) judgeNamesAgain(t *strand) {
 }
 
 // statementNamed is the prepared statement of this name, whether a Parse or an
-// SQL PREPARE made it. Where both did and one of them is over protected data,
-// DEALLOCATE may have come between, so it counts as that one. Called with names
-// locked.
+// SQL PREPARE made it. Where both have, and SQL over protected data, the server
+// may have refused either, and what it runs could be a write: nothing is run by
+// that name. Called with names locked.
 func (s *session) statementNamed(name string) *prepared {
 	ps, sp := s.stmts[name], s.hiddenPlan("prepare "+name)
 	if sp == nil || ps != nil && sp.kind == planFree {
 		return ps
+	}
+	if sp.kind != planFree && !s.onlySQL("prepare ", name) {
+		sp = &stmtPlan{}
 	}
 	return &prepared{name: name, stmt: sp, sql: true, plan: &plan{cat: s.g.plans.catalog(), stmts: []*stmtPlan{sp}, protected: sp.kind != planFree, masks: sp.masks}}
 }
@@ -94,6 +98,9 @@ func (s *session) portalNamed(name string) *portal {
 	po, sp := s.portals[name], s.hiddenPlan("declare "+name)
 	if sp == nil || po != nil && sp.kind == planFree {
 		return po
+	}
+	if sp.kind != planFree && !s.onlySQL("declare ", name) {
+		sp = &stmtPlan{}
 	}
 	if sp.tail != nil {
 		sp = sp.tail

@@ -341,7 +341,7 @@ func (s *session) named(st *stmt.Statement) *stmtPlan {
 	s.names.Lock()
 	defer s.names.Unlock()
 	sp := s.hiddenPlan(string(kind) + " " + st.Object)
-	if sp == nil || sp.kind == 0 || sp.kind == planFree && !s.onlySQL(string(kind)+" ", st.Object) {
+	if sp == nil || sp.kind == 0 || !s.onlySQL(string(kind)+" ", st.Object) {
 		return nil
 	}
 	return sp.runs(st)
@@ -420,6 +420,9 @@ func (g *Gate) makeDesc(s *session, sp *stmtPlan, body []byte) *desc {
 	d := &desc{fields: len(fields), hidden: len(sp.hidden)}
 	cat := g.plans.catalog()
 	switch sp.kind {
+	case 0:
+		d.refuse = originRefusal // what has this name is not known
+		return d
 	case planFree:
 		if bytes.Contains(body, []byte(stmt.Hidden)) && !sp.observe {
 			d.refuse = originRefusal // a name has come to mean a statement with a head
