@@ -45,8 +45,8 @@ type Config struct {
 	noTraffic bool
 }
 
-// Played is a drill that was played: its house is open and its clock goes on
-// from the drill's last day, so that it can be looked at.
+// Played is a drill that was played: its house is open, its gate is shut, and
+// its clock goes on from the drill's last day, so that it can be looked at.
 type Played struct {
 	House  *house.House
 	Report *Report
@@ -59,10 +59,17 @@ type Played struct {
 
 // Close ends the house. What it recorded stays.
 func (p *Played) Close() error {
+	p.shut()
+	return p.House.Close()
+}
+
+// shut ends the gate, and waits for it.
+func (p *Played) shut() {
 	p.stop()
-	err := p.House.Close()
+	if p.House.Gate != nil {
+		p.House.Gate.Close()
+	}
 	p.serving.Wait()
-	return err
 }
 
 // Run plays a case to its end and closes the house.
@@ -105,6 +112,9 @@ func Play(ctx context.Context, c Config) (*Played, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("drill %s: %w", c.Scenario, err), p.Close())
 	}
+	// A gate left open would keep its reader in the database, where another
+	// house takes it for somebody who passed the gate by.
+	p.shut()
 	s.clock.run()
 	p.Report.Elapsed = time.Since(began).Seconds()
 	if len(p.Report.Violations) > 0 {

@@ -56,12 +56,25 @@ func TestDemoAnswers(t *testing.T) {
 		"select name_kanji, email, address from crm.member where member_no = " + member: "|",
 		"select passport_no from crm.passport limit 1":                                  "*",
 		"select password_hash from crm.credential limit 1":                              "passwords and payment data are never shown to, or changed by, people / パスワード",
-		"select member_no from crm.member order by member_no":                           "the call centre reads at most 500 rows in one statement",
+		"select member_no from crm.member order by member_no":                           "sekisho export request",
 	} {
 		said, err := exec.Command("sh", "-c", psql+" -XAtc '"+sql+"'").CombinedOutput()
 		if !strings.Contains(string(said), want) {
 			t.Errorf("%s: %v: %.300s", sql, err, said)
 		}
+	}
+
+	config := filepath.Join(dir, "var", "sekisho.yaml")
+	if said, err := r.sekisho("budget", "--config", config); err != nil || !strings.Contains(said, demoUser) {
+		t.Errorf("the budgets: %v: %s", err, said)
+	}
+	if said, err := r.sekisho("export", "list", "--config", config); err != nil || !strings.Contains(said, demoUser) {
+		t.Errorf("what can be asked for: %v: %s", err, said)
+	}
+
+	// The house that the drill leaves beside the live one is no intruder.
+	if strings.Contains(r.said.String(), "passed the gate by") {
+		t.Errorf("the demo raised an alert about itself: %s", r.said.String())
 	}
 
 	drill := filepath.Join(dir, "var", "drill-jal-2014")

@@ -64,7 +64,40 @@ Start with "sekisho demo", which brings a database of its own, or with
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	cmd.AddCommand(initCommand(), doctorCommand(), readinessCommand(), upCommand(), impactCommand(), drillCommand(), demoCommand(), ledgerCommand(), userCommand(), verifierCommand(), caCommand(), loginCommand(), budgetCommand(), policyCommand(), exportCommand(), breakglassCommand(), decoyCommand())
+	for _, c := range cmd.Commands() {
+		strict(c)
+	}
 	return cmd
+}
+
+// strict makes wrong arguments a usage error, here and below. A command that
+// only has others under it would else take a mistyped one for a cry for help,
+// and end well.
+func strict(cmd *cobra.Command) {
+	if args := cmd.Args; args != nil {
+		cmd.Args = func(c *cobra.Command, given []string) error {
+			if err := args(c, given); err != nil {
+				return usage{fmt.Errorf("%w; usage: %s", err, c.UseLine())}
+			}
+			return nil
+		}
+	}
+	if cmd.HasSubCommands() && !cmd.Runnable() {
+		cmd.DisableFlagsInUseLine, cmd.SuggestionsMinimumDistance = true, 2
+		cmd.RunE = func(c *cobra.Command, given []string) error {
+			if len(given) == 0 {
+				return c.Help()
+			}
+			said := fmt.Sprintf("there is no command %q under %q", given[0], c.CommandPath())
+			if near := c.SuggestionsFor(given[0]); len(near) > 0 {
+				said += fmt.Sprintf(": is it %q?", near[0])
+			}
+			return usage{errors.New(said)}
+		}
+	}
+	for _, c := range cmd.Commands() {
+		strict(c)
+	}
 }
 
 // logger writes what happens to standard error, from a level on that the
