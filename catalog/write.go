@@ -16,6 +16,7 @@ import (
 type Write struct {
 	Columns []string // protected columns that are set, or destroyed, sorted
 	Reads   []string // protected columns that decide which rows are written, but for the key that is asked for, sorted
+	Sources []string // protected columns of rows that are there, and that the values are made of, sorted
 	Quiet   bool     // the statement has no RETURNING of its own: nothing of the rows is the client's
 
 	// AnyRow: it cannot be told whose records are written: TRUNCATE, or what a
@@ -213,6 +214,13 @@ func (c *Catalog) written(s *stmt.Statement, target *relation, w *Write, j *Judg
 	if len(j.Instances) > 1 {
 		w.Reads = slices.Clone(j.Tested) // a join by the key tells who is in both
 	}
+	for _, col := range s.Write.Sources {
+		if f := col.Fields; s.Write.Conflicts && len(f) == 2 && f[0] == "excluded" && f[1] != "*" {
+			continue // what the client has given
+		}
+		w.Sources = append(w.Sources, j.resolve(col)...)
+	}
+	w.Sources = set(w.Sources)
 	columns := s.Write.Columns
 	for _, col := range target.columns {
 		if col.protected && (len(columns) == 0 || slices.Contains(columns, col.name)) {

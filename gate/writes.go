@@ -74,12 +74,21 @@ func (sp *stmtPlan) writes(role *Role, st *stmt.Statement, mode Mode) *refusal {
 }
 
 // mayTell asks the policy about what a write tells of its rows, by RETURNING or
-// by its condition: that is a read, and what is due of one must be due of it. It
-// can be neither masked nor held up, so it is let through or refused.
+// by its condition, or takes from them for its values, which could be read where
+// they are put: that is a read, and what is due of one must be due of it. It can
+// be neither masked nor held up, so it is let through or refused.
 func (s *session) mayTell(policy *act.Policy, sp *stmtPlan, r act.Request) *refusal {
-	if sp.written == nil || sp.written.of.Quiet && len(sp.written.of.Reads) == 0 {
+	if sp.written == nil {
 		return nil
 	}
+	of := sp.written.of
+	if of.Quiet && len(of.Reads) == 0 {
+		if len(of.Sources) == 0 {
+			return nil
+		}
+		r.Categories = 0 // not those of what is written
+	}
+	r.Categories |= sp.judgement.CategoriesOf(of.Sources)
 	r.Verb = sekisho.Read
 	d := sp.memo.Decide(policy, &r)
 	switch {

@@ -19,6 +19,7 @@ type Write struct {
 	Returning bool     // it has a RETURNING of its own, whose list are the statement's Targets
 	Columns   []string // that it gives values to; nil: all there are
 	Changes   []string // of these, the ones that it changes in rows that were there: by UPDATE, or ON CONFLICT DO UPDATE
+	Sources   []Column // of rows that are there, and that its values are made of
 	Rows      int      // how many it tries to insert; 0: the text does not say
 	Passes    bool     // by ON CONFLICT it may leave a row as it is: how many it says it wrote then tells of one that was there
 	Arbiter   []string // the columns of ON CONFLICT (a, b); nil: none, or more than columns
@@ -40,6 +41,7 @@ func (s *Statement) insert(n *pg.InsertStmt, w *walk) {
 		s.Write.Conflicts = true
 		s.Write.Passes = c.Action != pg.OnConflictAction_ONCONFLICT_UPDATE || c.WhereClause != nil
 		s.Write.Changes = assigned(c.TargetList)
+		s.Write.Sources = sources(c.TargetList)
 		s.Tested = append(s.Tested, references(c.WhereClause)...)
 		s.Write.Arbiter = arbiter(c.Infer)
 	}
@@ -65,7 +67,7 @@ func (s *Statement) update(n *pg.UpdateStmt, w *walk) {
 	s.Obstacle = ""
 	w.top = append(w.top, n.Relation)
 	columns := assigned(n.TargetList)
-	s.Write = &Write{Columns: columns, Changes: columns}
+	s.Write = &Write{Columns: columns, Changes: columns, Sources: sources(n.TargetList)}
 	s.joins(n.FromClause, n.WhereClause, w)
 	s.returns(n.ReturningList)
 }
@@ -132,6 +134,14 @@ func (s *Statement) beside(list []*pg.Node, inner bool, w *walk) string {
 func assigned(list []*pg.Node) (columns []string) {
 	for _, n := range list {
 		columns = append(columns, n.GetResTarget().GetName())
+	}
+	return columns
+}
+
+// sources are the columns that a list of assignments reads.
+func sources(list []*pg.Node) (columns []Column) {
+	for _, n := range list {
+		columns = append(columns, references(n)...)
 	}
 	return columns
 }

@@ -1,0 +1,65 @@
+package gate
+
+import (
+	"strings"
+	"testing"
+)
+
+// behindMasks is a policy under which staff write everything, read contact
+// masked, and travel documents not at all.
+const behindMasks = `
+@id("staff")
+permit (principal in Role::"staff", action, resource);
+
+@id("contact")
+@mask("partial")
+@reason_en("addresses are masked")
+@reason_ja("連絡先はマスクされます")
+forbid (principal, action == Action::"read", resource == Category::"contact");
+
+@id("documents")
+@reason_en("documents are not shown")
+@reason_ja("証明書は表示されません")
+@hint_en("Ask the counter.")
+@hint_ja("窓口に依頼してください。")
+forbid (principal, action == Action::"read", resource == Category::"travel_document");
+`
+
+// What may not be read may not be put where it may be read.
+func TestWritesDoNotCarryWhatIsMasked(t *testing.T) {
+	_, policy := withPolicy(t, behindMasks)
+	h := newHouse(t, writing, withPeople(t, false), policy)
+	h.asOwner("grant all on crm.person to staff")
+	for _, sql := range []string{
+		"update crm.person set memo = mail where id = 1",
+		"update crm.person set memo = passport where id = 1",
+		"update crm.person set mail = substr(mail, 2) where id = 1",
+		"update crm.person set (memo, tags) = (mail, tags) where id = 1",
+		"update crm.person p set (memo, tags) = (select p.mail, p.tags) where id = 1",
+		"update crm.person set memo = person::text where id = 1",
+		"update crm.person p set memo = (p).mail where id = 1",
+		"update crm.person set tags[length(mail)] = 'z' where id = 1",
+		"update crm.person p set memo = m.email from crm.member m where p.id = 1 and m.member_no = 1042",
+		"update crm.person p set memo = x.m from crm.person q, lateral (select q.mail as m) x where p.id = 1 and q.id = 2",
+		"insert into crm.person as p (id) values (1) on conflict (id) do update set memo = p.mail",
+		"insert into crm.person as p (id) values (1) on conflict (id) do update set memo = case when p.passport like 'TK%' then 'a' end",
+	} {
+		if got := h.raw("sato").run("Q " + sql); !strings.Contains(got, "are masked") && !strings.Contains(got, "are not shown") {
+			t.Errorf("%s:\n%s", sql, got)
+		}
+	}
+	if out := h.direct("select mail, memo from crm.person where id = 1"); out != "hanako@example.jp|x\n" {
+		t.Errorf("written: %q", out)
+	}
+	for _, sql := range []string{
+		"update crm.person set mail = 'new@example.jp', memo = memo || 'y' where id = 1",
+		"insert into crm.person (id, mail) values (1, 'b@example.jp') on conflict (id) do update set mail = excluded.mail",
+	} {
+		if got := h.raw("sato").run("Q " + sql); strings.Contains(got, "ERROR") {
+			t.Errorf("%s:\n%s", sql, got)
+		}
+	}
+	if out := h.direct("select mail, memo from crm.person where id = 1"); out != "b@example.jp|xy\n" {
+		t.Errorf("written: %q", out)
+	}
+}
