@@ -320,8 +320,8 @@ func uncoveredReason(r *Request, refused sekisho.Categories) Text {
 }
 
 var uncoveredHint = Text{
-	En: "Leave out columns of these categories, or state the purpose of your work with SET sekisho.purpose.",
-	Ja: "該当区分の列を除くか、SET sekisho.purpose で業務目的を指定してください。",
+	En: "Leave out columns of these categories, state the purpose of your work with SET sekisho.purpose, or come from a terminal with a certificate.",
+	Ja: "該当区分の列を除くか、SET sekisho.purpose で業務目的を指定するか、証明書のある端末から接続してください。",
 }
 
 func verbEn(v sekisho.Verb) string {

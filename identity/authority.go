@@ -184,6 +184,9 @@ func (a *Authority) newIssuer(name string, root crypto.Signer, kind Algorithm, f
 // others may read is refused.
 func Open(dir string) (*Authority, error) {
 	a, err := open(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("opening the authority in %s: %w: \"sekisho ca init\" makes one, and --ca names where it is", dir, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the authority in %s: %w", dir, err)
 	}

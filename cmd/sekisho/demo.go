@@ -117,8 +117,12 @@ Read a customer as a member of the call centre, and watch the console:
 
   select name_kanji, email, address from crm.member where member_no = %d;
 
+Ask about it, here as of any sekisho (budget, export, decoy, readiness, doctor, ...):
+
+  %s budget --config %s
+
 Ctrl-C ends everything.
-`, incident, played.dir, live.console, live.user, password, login.passfile, login.dsn(live.gate), demo.MemberNo(d.seed, d.members/2))
+`, incident, played.dir, live.console, live.user, password, login.passfile, login.dsn(live.gate), demo.MemberNo(d.seed, d.members/2), os.Args[0], filepath.Join(d.dir, "sekisho.yaml"))
 	select {
 	case err := <-live.failed:
 		return err

@@ -48,7 +48,7 @@ sequence number and the last hash with what was noted elsewhere.`,
 				return err
 			}
 			var names *nameReport
-			if vaultPath != "" && report.OK() {
+			if vaultPath != "" && report.OK() && report.Segments > 0 {
 				if names, err = verifyNames(dir, vaultPath, keyPath); err != nil {
 					return err
 				}
@@ -69,6 +69,10 @@ sequence number and the last hash with what was noted elsewhere.`,
 			}
 			if !report.OK() {
 				return fmt.Errorf("%w: %s in the ledger", errFound, counted(len(report.Problems)+report.More, "problem"))
+			}
+			if report.Segments == 0 {
+				// Of a ledger that was taken away nothing is left to be wrong.
+				return fmt.Errorf("%w: no entry of a ledger is in %s", errFound, args[0])
 			}
 			if names != nil && len(names.Problems) > 0 {
 				return fmt.Errorf("%w: %s in the vault", errFound, counted(len(names.Problems), "problem"))

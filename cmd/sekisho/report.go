@@ -88,7 +88,7 @@ func printReport(w io.Writer, r ledger.Report) {
 	if r.More > 0 {
 		fmt.Fprintf(w, "          and %d more\n", r.More)
 	}
-	if r.OK() {
+	if r.OK() && r.Segments > 0 {
 		fmt.Fprintln(w, "every entry is as it was written")
 	}
 }
