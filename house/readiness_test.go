@@ -17,11 +17,14 @@ func TestReadiness(t *testing.T) {
 	s.close()
 	seen := s.config.Gate.Roles["staff"]
 	seen.Mode = gate.Observe
-	s.config.Gate.Roles["clean"], s.config.Gate.Roles["mixed"], s.config.Gate.Roles["idle"] = seen, seen, seen
+	s.config.Gate.Roles["clean"], s.config.Gate.Roles["mixed"], s.config.Gate.Roles["idle"], s.config.Gate.Roles["clerk"] = seen, seen, seen, seen
+	seen.Writes = true
+	s.config.Gate.Roles["writer"] = seen
 	sato := s.config.Gate.Principals[0]
-	for _, role := range []string{"clean", "mixed"} {
+	for _, role := range []string{"clean", "mixed", "clerk", "writer"} {
 		s.config.Gate.Principals = append(s.config.Gate.Principals, gate.Principal{Name: role, Role: role, Verifier: sato.Verifier})
 	}
+	s.owner("grant update on crm.member to staff")
 	s.open()
 	run := func(who string, statements ...string) {
 		t.Helper()
@@ -35,6 +38,9 @@ func TestReadiness(t *testing.T) {
 		"select code from crm.airport")
 	run("mixed", "select name from crm.member where member_no = 1", "explain select name from crm.member", "explain select name from crm.member",
 		`select name as "Herr Müller" from crm.member where member_no = 1`)
+	for _, who := range []string{"clerk", "writer"} {
+		run(who, "update crm.member set name = 'Ito' where member_no = 1")
+	}
 	run("sato", "select name from crm.member where member_no = 7")
 	must(t, s.house.Settle(t.Context()))
 
@@ -48,9 +54,11 @@ func TestReadiness(t *testing.T) {
 			r.Runs, r.Statements, r.AnyRow, r.StopRuns, len(r.Stops), r.Unsure, r.Keys, r.Compared))
 	}
 	if want := `clean observe ready: 3 runs of 2, any-row 3, refused 0 of 0, cannot tell 0, keys 2 compared 2
+clerk observe not_ready: 1 runs of 1, any-row 1, refused 1 of 1, cannot tell 0, keys 0 compared 0
 idle observe unseen: 0 runs of 0, any-row 0, refused 0 of 0, cannot tell 0, keys 0 compared 0
 mixed observe not_ready: 4 runs of 3, any-row 4, refused 2 of 1, cannot tell 1, keys 1 compared 1
-staff enforce enforced: 1 runs of 1, any-row 0, refused 0 of 0, cannot tell 0, keys 1 compared 1`; strings.Join(got, "\n") != want {
+staff enforce enforced: 1 runs of 1, any-row 0, refused 0 of 0, cannot tell 0, keys 1 compared 1
+writer observe ready: 1 runs of 1, any-row 1, refused 0 of 0, cannot tell 0, keys 0 compared 0`; strings.Join(got, "\n") != want {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), want)
 	}
 	if r := report.Roles[by["mixed"]]; len(r.Stops) == 0 || r.Stops[0].Reason != "explain" || r.Stops[0].Runs != 2 || r.Stops[0].Hint == "" || len(r.Tables) != 1 || r.Tables[0].Unsure != 1 {

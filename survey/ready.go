@@ -109,6 +109,7 @@ func (r *Road) line(e *sekisho.Entry, session, number uint64, statement uint32, 
 type Traveller struct {
 	Name    string
 	Observe bool // its mode is observe, for all tables or some
+	Writes  bool // it may write to protected tables once it is enforced
 	Login   Login
 }
 
@@ -217,7 +218,7 @@ func (r *Road) judge(ctx context.Context, one *Readiness, who Traveller, cat *ca
 		one.Statements++
 		one.Runs += runs
 		one.Exact, one.Other, one.AnyRow, one.Refused = one.Exact+l.exact, one.Other+l.other, one.AnyRow+l.anyRow, one.Refused+refused
-		stop, rewritten, known := judgeText(cat, k.statement, text)
+		stop, rewritten, known := judgeText(cat, who, k.statement, text)
 		if known && stop == nil && refused > 0 && runs == refused {
 			// The literals decided, or the policy, or something else than the text.
 			for _, reason := range slices.Sorted(maps.Keys(l.refused)) {
@@ -286,10 +287,10 @@ func (r *Road) judge(ctx context.Context, one *Readiness, who Traveller, cat *ca
 // have become one and an ellipsis.
 func readable(text string) string { return strings.ReplaceAll(text, ", …", "") }
 
-// judgeText says what enforcement makes of a statement: nil if it passes, and
+// judgeText says what enforcement makes of a statement of a role: nil if it passes, and
 // then the text that goes to the server in its place, if that is another.
 // known is false where the text without its literals does not tell.
-func judgeText(cat *catalog.Catalog, statement uint32, text func(uint32) (string, bool)) (stop *Stop, rewritten string, known bool) {
+func judgeText(cat *catalog.Catalog, who Traveller, statement uint32, text func(uint32) (string, bool)) (stop *Stop, rewritten string, known bool) {
 	plain, ok := text(statement)
 	if statement == 0 || !ok || strings.Contains(plain, `"?"`) {
 		return nil, "", false
@@ -298,7 +299,10 @@ func judgeText(cat *catalog.Catalog, statement uint32, text func(uint32) (string
 	if err != nil || len(list) != 1 {
 		return nil, "", false
 	}
-	j := cat.Judge(&list[0])
+	j := cat.JudgeAs(&list[0], who.Login.User)
+	if j.Kind == catalog.Plain && j.Write != nil && !who.Writes {
+		j = catalog.Refused("write")
+	}
 	switch {
 	case j.Kind == catalog.Opaque || j.Kind == catalog.Denied:
 		return &Stop{Statement: plain, Reason: j.Reason, Hint: j.Hint}, "", true
