@@ -574,3 +574,22 @@ func BenchmarkCharge(b *testing.B) {
 		})
 	}
 }
+
+// What tells of anybody is told why it is refused where a budget has ended, and
+// all of a table is charged though no row comes.
+func TestBudgetOfAnswersWithoutRows(t *testing.T) {
+	h := newHouse(t, writing, withBudgets(hourly(1)))
+	h.asOwner("grant all on crm.member to staff")
+	r := h.raw("sato")
+	if got := r.run("Q select name from crm.member where member_no = 1001"); !strings.Contains(got, "name1") {
+		t.Fatal(got)
+	}
+	for _, sql := range []string{
+		"select count(*) from crm.member having count(*) > 5000",
+		"insert into crm.member (member_no) values (1042) on conflict do nothing",
+	} {
+		if got := r.run("Q " + sql); !strings.Contains(got, "C53400") || strings.Contains(got, "C \"SELECT 0") || strings.Contains(got, "C \"INSERT") {
+			t.Errorf("%s:\n%s", sql, got)
+		}
+	}
+}

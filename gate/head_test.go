@@ -223,9 +223,12 @@ func TestHeadsOverTheLimit(t *testing.T) {
 		o.gate.Roles["staff"] = r
 	})
 	for sql, passes := range map[string]bool{
-		"select count(*) from crm.member where member_no <= 1010": true,
-		"select count(*) from crm.member where member_no <= 1011": false,
-		"select count(*) from crm.member":                         false,
+		"select count(*) from crm.member where member_no <= 1010":           true,
+		"select count(*) from crm.member where member_no <= 1011":           false,
+		"select count(*) from crm.member":                                   false,
+		"select count(*) from crm.member having count(*) > 5000":            false, // that no row comes is an answer
+		"select count(*) from crm.member limit 0":                           false,
+		"copy (select 1 from crm.member having max(email) < 'a') to stdout": false,
 	} {
 		got := h.psql("sato", sql)
 		if strings.Contains(got, "second person") == passes || passes != (got == "10\n") {

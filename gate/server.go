@@ -481,9 +481,19 @@ func (r *replies) message(typ byte, from, to int) error {
 				if d := r.descOf(w); d != nil && d.head != nil && d.refuse == nil && sp.headed() && !r.began(w) {
 					return fmt.Errorf("%w: an answer without its head", errServerProtocol)
 				}
-				if sp.mine {
+				if d := r.descOf(w); d != nil && d.whole && d.refuse == nil && !r.began(w) {
+					// That there is no row is told of all of them, too.
+					if why := r.allWithin(w, sp, r.begin(w, d)); why != nil {
+						if err := r.cut(w, why); err != nil {
+							return err
+						}
+					}
+				}
+				switch {
+				case r.cutting:
+				case sp.mine:
 					r.forgetRun(w)
-				} else {
+				default:
 					r.accessEnds(w)
 				}
 			}
@@ -683,7 +693,7 @@ func (r *replies) errorReply(w *want, from, to int) error {
 		if r.wrote != nil && r.wrote.answers != nil && !r.cutting {
 			// A constraint that was put off speaks of rows that stood there before.
 			if err := r.recordAnyRow(r.wrote.answers, s.number.Add(1), w.by()); err != nil {
-				out = appendError(nil, "ERROR", ledgerRefusal(err))
+				out = appendError(nil, "ERROR", refusalFor(err))
 			}
 		}
 	}

@@ -288,7 +288,7 @@ func (r *replies) writeEnds(w *want, sp *stmtPlan, from, to int) error {
 			if n, ok := affected(r.c.buf[from+5 : to]); !ok || of.Rows == 0 || n < int64(of.Rows) {
 				// That somebody's record stood in the way is told now.
 				if err := r.recordAnyRow(sp.answers, r.s.number.Add(1), w.by()); err != nil {
-					if err := r.cut(w, ledgerRefusal(err)); err != nil {
+					if err := r.cut(w, refusalFor(err)); err != nil {
 						return err
 					}
 				}
