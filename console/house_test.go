@@ -315,7 +315,7 @@ func (h *house) furnish() map[string]string {
 		Statement: h.vault.Space("statement").OfText([]byte("SELECT count(*) FROM member"))})
 	refused := h.ledger.Last()
 	incident := h.breach()
-	return map[string]string{"live": "/", "status": "/status", "search": "/search", "endpoint": "/endpoints/pc-0417", "person": "/people/sato",
+	return map[string]string{"live": "/", "status": "/status", "search": "/search", "budgets": "/budgets", "exports": "/exports", "endpoint": "/endpoints/pc-0417", "person": "/people/sato",
 		"entry": fmt.Sprintf("/entries/%d", refused), "failure": "/endpoints/pc-0471", "incidents": "/incidents", "incident": fmt.Sprintf("/incidents/%d", incident)}
 }
 
