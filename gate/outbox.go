@@ -157,19 +157,10 @@ func (o *outbox) overWire(w *wire) {
 // put hands over a chunk: buf is what to release. It waits while too many
 // chunks are pending. With entries, the ledger is asked first.
 func (o *outbox) put(c *chunk, led func(*ledger.Request), t *strand) error {
-	crowded := func() bool {
-		return o.err == nil && (len(o.queue) >= maxPending || len(o.queue) > 0 && o.bytes+len(c.buf) > maxPendingBytes)
-	}
 	o.mu.Lock()
-	for crowded() {
+	for o.crowded(len(c.buf)) {
 		o.mu.Unlock()
-		t.wait(func() {
-			o.mu.Lock()
-			for crowded() {
-				o.space.Wait()
-			}
-			o.mu.Unlock()
-		})
+		o.untilRoom(len(c.buf), t)
 		o.mu.Lock()
 	}
 	if o.err != nil {
@@ -197,6 +188,22 @@ func (o *outbox) put(c *chunk, led func(*ledger.Request), t *strand) error {
 	}
 	led(&c.req)
 	return nil
+}
+
+// crowded: so many bytes more are too many. o.mu is held.
+func (o *outbox) crowded(more int) bool {
+	return o.err == nil && (len(o.queue) >= maxPending || len(o.queue) > 0 && o.bytes+more > maxPendingBytes)
+}
+
+// untilRoom waits for room for so many bytes.
+func (o *outbox) untilRoom(more int, t *strand) {
+	t.wait(func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		for o.crowded(more) {
+			o.space.Wait()
+		}
+	})
 }
 
 // done is called by the ledger's committer: the entries are durable, or will

@@ -401,6 +401,10 @@ func (s *session) describe(sp *stmtPlan, body []byte, t *strand) (d *desc, refus
 	if d := sp.last.Load(); d != nil && string(d.raw) == string(body) {
 		return d, d.refuse
 	}
+	return s.describeAnew(sp, body, t)
+}
+
+func (s *session) describeAnew(sp *stmtPlan, body []byte, t *strand) (d *desc, refused *refusal) {
 	t.wait(func() { d = s.g.makeDesc(s, sp, body) })
 	d.raw = append([]byte(nil), body...)
 	if d.refuse == nil {
