@@ -235,6 +235,9 @@ func (q *requests) handle(typ byte, msg []byte) error {
 		q.mayCommit()
 	}
 	s.judgeNamesAgain(q.t)
+	if ok, err := q.named(typ, body); !ok || err != nil {
+		return err
+	}
 	switch typ {
 	case 'Q':
 		text, rest, ok := cut0(body)
@@ -542,7 +545,7 @@ func (q *requests) bind(msg, body []byte) error {
 	ps := q.statement(stmtName)
 	w := &want{typ: 'B', name: portalName, from: stmtName, ps: ps}
 	if ps == nil {
-		// No such statement: the server says so.
+		q.unknown('S', stmtName)
 		w.undo = s.setPortal(portalName, nil)
 		q.send(w, msg)
 		return nil
@@ -649,8 +652,8 @@ func (q *requests) execute(msg, body []byte) error {
 	po := q.portal(name)
 	w := &want{typ: 'E', name: name, portal: po}
 	if po == nil {
-		q.mayCommit()
-		q.send(w, msg) // the server says that there is no such portal
+		q.unknown('P', name)
+		q.send(w, msg)
 		return nil
 	}
 	w.ps = po.ps

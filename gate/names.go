@@ -12,6 +12,45 @@ type byName struct {
 	plan *stmtPlan
 }
 
+// nameRefusal is of a name that may mean another than it says: the server cuts
+// it, or has it in other letters.
+var nameRefusal = &refusal{code: "42622", reason: "protocol_name", text: "the gate takes names of prepared statements and portals of at most 63 ASCII characters", hint: "Name them in a shorter way, or leave the names to the driver."}
+
+// named says whether the names in a message mean to the server what they say.
+// If not, the message is refused.
+func (q *requests) named(typ byte, body []byte) (ok bool, err error) {
+	names := 1
+	switch typ {
+	case 'D', 'C':
+		body = body[min(1, len(body)):]
+	case 'B':
+		names = 2
+	case 'P', 'E':
+	default:
+		return true, nil
+	}
+	for range names {
+		name, rest, ok := cut0(body)
+		if !ok {
+			return false, malformed(typ)
+		}
+		if len(name) > 63 || !ascii([]byte(name)) {
+			q.poison(&want{typ: 'P', plan: emptyPlan, refuse: nameRefusal})
+			return false, nil
+		}
+		body = rest
+	}
+	return true, nil
+}
+
+// unknown makes a name mean nothing to the server that means nothing to the
+// gate: else the server could still have the statement of a Query that the gate
+// ran in pieces and that failed. That there is none, the server then says
+// itself. kind is S or P, as in Close.
+func (q *requests) unknown(kind byte, name string) {
+	q.send(&want{typ: 'C', kind: kind, name: name, own: true}, appendMessage(nil, 'C', string(kind)+name+"\x00"))
+}
+
 // longestName is that of a name which is the same in SQL as in the protocol:
 // the server cuts longer ones, and differently.
 const longestName = 60
