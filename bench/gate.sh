@@ -110,12 +110,15 @@ whole() { # conninfo select|copy|masked: passes of the whole table a second
 		;;
 	masked)
 		case $1 in
-		"$gate") "$pgbench" -n -c 1 -t 2 -f "$work/all.sql" "$veiled" ;;
-		*) "$pgbench" -n -c 1 -t 2 -f "$work/view.sql" "$1" ;;
-		esac 2>"$work/err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p'
+		"$gate") twice "$veiled" all ;;
+		*) twice "$1" view ;;
+		esac
 		;;
-	*) "$pgbench" -n -c 1 -t 2 -f "$work/all.sql" "$1" 2>"$work/err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p' ;;
+	*) twice "$1" all ;;
 	esac
+}
+twice() { # conninfo script
+	"$pgbench" -n -c 1 -t 2 -f "$work/$2.sql" "$1" 2>"$work/err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p' | grep . || { cat "$work/err" >&2; exit 1; }
 }
 
 for there in "$bounced" "$kept"; do

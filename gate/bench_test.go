@@ -102,7 +102,7 @@ create extension pgaudit;
 create role audited login password 'upstream';
 alter role audited set pgaudit.log = 'read';
 grant usage on schema crm to audited;
-grant select on crm.bench to audited;`
+grant select on crm.bench, crm.bench_masked to audited;`
 }
 
 // BenchmarkRuling is what a point lookup pays for being decided about, by the
