@@ -120,13 +120,14 @@ func (s *session) judgeNamesAgain(t *strand) {
 // statementNamed is the prepared statement of this name, whether a Parse or an
 // SQL PREPARE made it. Where both have, and SQL over protected data, the server
 // may have refused either, and what it runs could be a write: nothing is run by
-// that name. Called with names locked.
+// that name, but in observe mode, where it is any-row before it runs. Called
+// with names locked.
 func (s *session) statementNamed(name string) *prepared {
 	ps, sp := s.stmts[name], s.hiddenPlan("prepare "+name)
 	if sp == nil || ps != nil && sp.kind == planFree {
 		return ps
 	}
-	if sp.kind != planFree && !s.onlySQL("prepare ", name) {
+	if sp.kind != planFree && !s.role.observes() && !s.onlySQL("prepare ", name) {
 		sp = &stmtPlan{}
 	}
 	return &prepared{name: name, stmt: sp, sql: true, plan: &plan{cat: s.g.plans.catalog(), stmts: []*stmtPlan{sp}, protected: sp.kind != planFree, masks: sp.masks}}
@@ -138,7 +139,7 @@ func (s *session) portalNamed(name string) *portal {
 	if sp == nil || po != nil && sp.kind == planFree {
 		return po
 	}
-	if sp.kind != planFree && !s.onlySQL("declare ", name) {
+	if sp.kind != planFree && !s.role.observes() && !s.onlySQL("declare ", name) {
 		sp = &stmtPlan{}
 	}
 	if sp.tail != nil {

@@ -341,7 +341,7 @@ func (s *session) named(st *stmt.Statement) *stmtPlan {
 	s.names.Lock()
 	defer s.names.Unlock()
 	sp := s.hiddenPlan(string(kind) + " " + st.Object)
-	if sp == nil || sp.kind == 0 || !s.onlySQL(string(kind)+" ", st.Object) {
+	if sp == nil || sp.kind == 0 || (sp.kind == planFree || !s.role.observes()) && !s.onlySQL(string(kind)+" ", st.Object) {
 		return nil
 	}
 	return sp.runs(st)
