@@ -412,10 +412,7 @@ func groups(g *pg.Node, t output, i int, sc *scope) bool {
 }
 
 func alike(a, b *pg.Node) bool {
-	a, b = proto.Clone(a).(*pg.Node), proto.Clone(b).(*pg.Node)
-	unplace(a.ProtoReflect())
-	unplace(b.ProtoReflect())
-	return proto.Equal(a, b)
+	return same(proto.Clone(a), proto.Clone(b))
 }
 
 // first is the number of rows from the beginning of J that decide the answer,

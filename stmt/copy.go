@@ -6,7 +6,6 @@ import (
 	"unicode/utf8"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
-	"google.golang.org/protobuf/proto"
 )
 
 // find notes where in the text of a COPY its relation with columns, or its
@@ -93,9 +92,7 @@ func (s *Statement) CopyWithKeys(schema, table string, columns, keys []string) (
 		return Rewrite{}, ErrRewrite
 	}
 	copied.Relation, copied.Attlist, copied.Query = nil, nil, query.Stmts[0].Stmt
-	unplace(want.ProtoReflect())
-	unplace(got.ProtoReflect())
-	if !proto.Equal(want, got) {
+	if !same(want, got) {
 		return Rewrite{}, ErrRewrite
 	}
 	return r, nil

@@ -166,9 +166,7 @@ func Head(s *Statement, names []Names) (Rewrite, error) {
 		return Rewrite{}, fmt.Errorf("%w: %w", ErrRewrite, err)
 	}
 	want = proto.Clone(want).(*pg.ParseResult)
-	unplace(want.ProtoReflect())
-	unplace(got.ProtoReflect())
-	if !proto.Equal(want, got) {
+	if !same(want, got) {
 		return Rewrite{}, ErrRewrite
 	}
 	return r, nil

@@ -84,22 +84,29 @@ func (r Rewrite) Apply(text, shapeKey string) (string, bool) {
 	return text[:r.At] + r.Insert + text[r.At:], true
 }
 
-// WithKeys adds the keys to a plain SELECT, or to COPY (plain SELECT) TO, in
-// which case Relation counts in Copy.Query.Relations. Every other byte of the
-// statement stays, but for what Skip says of LIMIT and OFFSET. The result is
-// parsed again, and proven to be the same tree with exactly these targets more.
-func (s *Statement) WithKeys(keys []KeyRef) (Rewrite, error) {
+// keyed finds where the keys go in: into which plain SELECT, and what topFrom
+// says of it.
+func (s *Statement) keyed(keys []KeyRef) (of *Statement, at, table int, err error) {
 	of, from, to := s, 0, len(s.Text)
 	if s.Copy != nil && s.Copy.Query != nil {
 		of, from, to = s.Copy.Query, s.Copy.targetAt, s.Copy.targetEnd
 	}
 	if of.Kind != Select || of.Obstacle != "" || len(keys) == 0 || from >= to {
-		return Rewrite{}, ErrRewrite
+		return nil, 0, 0, ErrRewrite
 	}
 	if strings.Contains(lower(s.Text), Hidden) {
-		return Rewrite{}, fmt.Errorf("%w: it uses a name that begins with %s", ErrRewrite, Hidden)
+		return nil, 0, 0, fmt.Errorf("%w: it uses a name that begins with %s", ErrRewrite, Hidden)
 	}
-	at, table, err := topFrom(s.Text, from, to)
+	at, table, err = topFrom(s.Text, from, to)
+	return of, at, table, err
+}
+
+// WithKeys adds the keys to a plain SELECT, or to COPY (plain SELECT) TO, in
+// which case Relation counts in Copy.Query.Relations. Every other byte of the
+// statement stays, but for what Skip says of LIMIT and OFFSET. The result is
+// parsed again, and proven to be the same tree with exactly these targets more.
+func (s *Statement) WithKeys(keys []KeyRef) (Rewrite, error) {
+	of, at, table, err := s.keyed(keys)
 	if err != nil {
 		return Rewrite{}, err
 	}
@@ -178,16 +185,7 @@ func (s *Statement) apply(of *Statement, r *Rewrite, keys []KeyRef) error {
 	if r.Text, err = edited(s.Text, edits); err != nil {
 		return err
 	}
-	got, err := parse(r.Text)
-	if err != nil || len(got.Stmts) != 1 {
-		return ErrRewrite
-	}
-	unplace(want.ProtoReflect())
-	unplace(got.ProtoReflect())
-	if !proto.Equal(want, got) {
-		return ErrRewrite
-	}
-	return nil
+	return proven(want, r.Text)
 }
 
 func columnRef(fields []string) *pg.Node {
@@ -196,6 +194,23 @@ func columnRef(fields []string) *pg.Node {
 		nodes = append(nodes, pg.MakeStrNode(f))
 	}
 	return pg.MakeColumnRefNode(nodes, 0)
+}
+
+// proven says whether text is one statement of the tree that is wanted. It clears
+// the positions in that tree.
+func proven(want *pg.ParseResult, text string) error {
+	got, err := parse(text)
+	if err != nil || len(got.Stmts) != 1 || !same(want, got) {
+		return ErrRewrite
+	}
+	return nil
+}
+
+// same compares two trees but for positions in the text, which it clears.
+func same(a, b proto.Message) bool {
+	unplace(a.ProtoReflect())
+	unplace(b.ProtoReflect())
+	return proto.Equal(a, b)
 }
 
 // unplace clears every position in the text from a tree.

@@ -55,17 +55,10 @@ var (
 // WithMasks is WithKeys for a statement of which some tables are masked. The
 // keys are those of the people themselves, masked or not.
 func (s *Statement) WithMasks(masked []MaskedTable, keys []KeyRef) (Rewrite, error) {
-	of, from, to := s, 0, len(s.Text)
-	if s.Copy != nil && s.Copy.Query != nil {
-		of, from, to = s.Copy.Query, s.Copy.targetAt, s.Copy.targetEnd
-	}
-	if of.Kind != Select || of.Obstacle != "" || len(keys) == 0 || len(masked) == 0 || from >= to {
+	if len(masked) == 0 {
 		return Rewrite{}, ErrRewrite
 	}
-	if strings.Contains(lower(s.Text), Hidden) {
-		return Rewrite{}, fmt.Errorf("%w: it uses a name that begins with %s", ErrRewrite, Hidden)
-	}
-	at, table, err := topFrom(s.Text, from, to)
+	of, at, table, err := s.keyed(keys)
 	if err != nil {
 		return Rewrite{}, err
 	}
@@ -111,14 +104,8 @@ func (s *Statement) WithMasks(masked []MaskedTable, keys []KeyRef) (Rewrite, err
 	if r.Text, err = edited(s.Text, m.edits); err != nil {
 		return Rewrite{}, err
 	}
-	got, err := parse(r.Text)
-	if err != nil || len(got.Stmts) != 1 {
-		return Rewrite{}, ErrRewrite
-	}
-	unplace(want.ProtoReflect())
-	unplace(got.ProtoReflect())
-	if !proto.Equal(want, got) {
-		return Rewrite{}, ErrRewrite
+	if err := proven(want, r.Text); err != nil {
+		return Rewrite{}, err
 	}
 	if key, literals, ok := shapeKey(s.Text); ok && s.Start == 0 && of.Skip == nil && len(of.Settings) == 0 && literals.behind(m.edits[len(m.edits)-1].end) {
 		r.shape, r.edits = key, m.edits
@@ -556,9 +543,7 @@ func (s *Statement) CopyWithMasks(schema, table string, columns []MaskedColumn, 
 	plain := proto.Clone(got).(*pg.ParseResult)
 	selectOf(plain).TargetList = selectOf(want).TargetList
 	selectOf(plain).FromClause[0].GetRangeVar().Alias = nil
-	unplace(want.ProtoReflect())
-	unplace(plain.ProtoReflect())
-	if !proto.Equal(want, plain) {
+	if !same(want, plain) {
 		return Rewrite{}, ErrRewrite
 	}
 	return Rewrite{Text: text, At: s.Copy.targetAt, Moved: true}, nil

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -41,14 +40,8 @@ func (s *Statement) MaskAll(of func(Name) *MaskedTable) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	got, err := parse(text)
-	if err != nil || len(got.Stmts) != 1 {
-		return "", ErrRewrite
-	}
-	unplace(want.ProtoReflect())
-	unplace(got.ProtoReflect())
-	if !proto.Equal(want, got) {
-		return "", ErrRewrite
+	if err := proven(want, text); err != nil {
+		return "", err
 	}
 	return text, nil
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
-	"google.golang.org/protobuf/proto"
 )
 
 // A write says whose records it has touched by RETURNING their keys: PostgreSQL
@@ -204,14 +203,8 @@ func (s *Statement) WithReturning(keys []KeyRef) (Rewrite, error) {
 	}
 	r := Rewrite{At: at, Insert: insert.String(), last: true}
 	r.Text = s.Text[:at] + r.Insert + s.Text[at:]
-	got, err := parse(r.Text)
-	if err != nil || len(got.Stmts) != 1 {
-		return Rewrite{}, ErrRewrite
-	}
-	unplace(want.ProtoReflect())
-	unplace(got.ProtoReflect())
-	if !proto.Equal(want, got) {
-		return Rewrite{}, ErrRewrite
+	if err := proven(want, r.Text); err != nil {
+		return Rewrite{}, err
 	}
 	if key, _, ok := shapeKey(s.Text); ok && s.Start == 0 && len(s.Settings) == 0 {
 		r.shape = key
