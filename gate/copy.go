@@ -116,16 +116,8 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 			return err
 		}
 	} else {
-		if u.left == 0 {
-			if why := r.beyond(w, sp, u); why != nil {
-				return r.cut(w, why)
-			}
-		}
-		u.left--
-		if d.whole && !u.told {
-			if why := r.allWithin(w, sp, u); why != nil {
-				return r.cut(w, why)
-			}
+		if why := r.comes(w, sp, u, d); why != nil {
+			return r.cut(w, why)
 		}
 		entries := r.entries(u)
 		named := uint64(0) // of d.keys
@@ -146,32 +138,15 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 			if err != nil {
 				return r.cut(w, keyRefusal)
 			}
-			if u.limit.on && !u.limit.allows(k.space, ord) {
-				if over := r.overLimit(w, u); over != nil {
-					d.takeBack(entries, i, named)
-					return r.cut(w, over)
-				}
-				u.limit.allows(k.space, ord)
+			if over := r.within(w, u, d, entries, i, named, ord); over != nil {
+				return r.cut(w, over)
 			}
 			named |= 1 << i
 			a.Subjects = append(a.Subjects, ord)
 		}
-		if u.limit.on && named == 0 && u.nobody && !u.limit.allowsNobody() {
-			if over := r.overLimit(w, u); over != nil {
-				return r.cut(w, over)
-			}
-			u.limit.allowsNobody()
-		}
-		if why := r.charge(w, sp, u, entries); why != nil {
-			return r.cut(w, why)
-		}
 		least := uint32(max(len(line)-(d.fields-d.hidden-1), 1))
-		for _, e := range entries {
-			a := e.(*sekisho.Access)
-			a.Rows++
-			if a.Least == 0 || least < a.Least {
-				a.Least = least
-			}
+		if why := r.counted(w, sp, u, entries, named, least); why != nil {
+			return r.cut(w, why)
 		}
 	}
 	end := 5 + len(line)

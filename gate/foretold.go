@@ -173,7 +173,18 @@ func binaryAt(formats []byte, i int) bool {
 	return false
 }
 
-// expectedText is the customer that a text asks for.
+// asksIn is the key that a text of this plan's shape asks for; empty if none
+// stands in it.
+func (p *plan) asksIn(text string, literals *stmt.Literals) (key string) {
+	if len(p.stmts) == 1 {
+		if e := p.stmts[0].expects; e != nil && e.param == 0 {
+			key, _ = literals.Value(text, e.literal)
+		}
+	}
+	return key
+}
+
+// expected is the customer that a text asks for.
 func (p *plan) expected() uint32 {
 	if p.asks == "" || len(p.stmts) != 1 {
 		return 0
@@ -268,13 +279,9 @@ func (r *replies) awaits(w *want) {
 // withdraw takes back what was foretold for w and has not come. What comes
 // instead has another number.
 func (r *replies) withdraw(w *want, outcome sekisho.Outcome, code string) {
-	f := w.foretold
-	if f == nil {
+	if !r.s.takeBack(w, outcome, code) {
 		return
 	}
-	w.foretold = nil
-	r.s.foretelling.Add(-1)
-	r.s.closeAccess(f.number, outcome, 0, code)
 	w.number = r.s.number.Add(1)
 	if u := r.runningFor(w); u != nil {
 		u.number = w.number
@@ -307,12 +314,20 @@ func (r *replies) toldFails(w *want, code string) error {
 // never answer.
 func (s *session) unanswered(dropped []*want, outcome sekisho.Outcome, code string) {
 	for _, w := range dropped {
-		if f := w.foretold; f != nil {
-			w.foretold = nil
-			s.foretelling.Add(-1)
-			s.closeAccess(f.number, outcome, 0, code)
-		}
+		s.takeBack(w, outcome, code)
 	}
+}
+
+// takeBack ends what was foretold for w. False: nothing was.
+func (s *session) takeBack(w *want, outcome sekisho.Outcome, code string) bool {
+	f := w.foretold
+	if f == nil {
+		return false
+	}
+	w.foretold = nil
+	s.foretelling.Add(-1)
+	s.closeAccess(f.number, outcome, 0, code)
+	return true
 }
 
 // release gives back what a chunk waited for. The ledger has answered for all

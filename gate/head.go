@@ -62,13 +62,8 @@ func (sp *stmtPlan) headed() bool { return len(sp.head) > 0 && !sp.after }
 
 // givenBefore is what an earlier statement of the same text gave this name.
 func (p *plan) givenBefore(st *stmt.Statement) *stmtPlan {
-	var kind stmt.Kind
-	switch st.Kind {
-	case stmt.Execute:
-		kind = stmt.Prepare
-	case stmt.Fetch:
-		kind = stmt.Declare
-	default:
+	kind := giverOf(st.Kind)
+	if kind == "" {
 		return nil
 	}
 	for _, sp := range slices.Backward(p.gives) {
@@ -288,12 +283,9 @@ func (r *replies) behindHead(w *want, sp *stmtPlan, u *run, hidden [][]byte, bin
 		w.skipped++
 		return true, r.takeHead(w, sp, u, hidden[1:], binary)
 	}
-	if u.left == 0 {
-		if why := r.beyond(w, sp, u); why != nil {
-			return true, r.cut(w, why)
-		}
+	if why := r.oneMore(w, sp, u); why != nil {
+		return true, r.cut(w, why)
 	}
-	u.left--
 	entries := r.entries(u)
 	a := entries[0].(*sekisho.Access) // one of them counts the rows
 	a.Rows++

@@ -76,19 +76,11 @@ func withPeople(t testing.TB, token bool) option {
 	}
 }
 
-// seenAs is what psql prints through the gate, and the names and types that the
-// server gives the columns.
+// seenAs is the names and types that the server gives the columns, through the
+// gate.
 func (h *house) seenAs(t *testing.T, sql string) (types string) {
 	t.Helper()
-	conn := h.connect("sato")
-	sd, err := conn.Prepare(context.Background(), "s", sql)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range sd.Fields {
-		types += fmt.Sprintf("%s:%d:%d:%d ", f.Name, f.DataTypeOID, f.TypeModifier, f.DataTypeSize)
-	}
-	return types
+	return typesOf(t, h.connect("sato"), sql)
 }
 
 func (h *house) directTypes(t *testing.T, sql string) (types string) {
@@ -98,6 +90,11 @@ func (h *house) directTypes(t *testing.T, sql string) (types string) {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
+	return typesOf(t, conn, sql)
+}
+
+func typesOf(t *testing.T, conn *pgx.Conn, sql string) (types string) {
+	t.Helper()
 	sd, err := conn.Prepare(context.Background(), "s", sql)
 	if err != nil {
 		t.Fatal(err)

@@ -319,23 +319,31 @@ func (g *Gate) statementOrdinal(text string) uint32 {
 	return g.vault.Space("statement").OfText([]byte(plain))
 }
 
+// giverOf is the kind of statement that gives a name to what one of this kind
+// runs; empty for all others.
+func giverOf(kind stmt.Kind) stmt.Kind {
+	switch kind {
+	case stmt.Execute:
+		return stmt.Prepare
+	case stmt.Fetch:
+		return stmt.Declare
+	}
+	return ""
+}
+
 // named is what an EXECUTE or FETCH does, if the session's own PREPARE or
 // DECLARE passed the gate.
 func (s *session) named(st *stmt.Statement) *stmtPlan {
-	var kind stmt.Kind
-	switch st.Kind {
-	case stmt.Execute:
-		kind = stmt.Prepare
-	case stmt.Fetch:
-		kind = stmt.Declare
-	case stmt.Explain:
+	if st.Kind == stmt.Explain {
 		if st.Inner != nil && st.Inner.Kind == stmt.Execute {
 			if sp := s.named(st.Inner); sp != nil && sp.kind == planFree {
 				return sp // how it would be run tells nothing of anybody
 			}
 		}
 		return nil
-	default:
+	}
+	kind := giverOf(st.Kind)
+	if kind == "" {
 		return nil
 	}
 	s.names.Lock()

@@ -125,10 +125,8 @@ func (g *Gate) planMasked(s *session, text string, masks act.Masks, t *strand) *
 			p.statement = g.statementOrdinal(text)
 		}
 	})
-	if shaped && len(p.stmts) == 1 {
-		if e := p.stmts[0].expects; e != nil && e.param == 0 {
-			p.asks, _ = literals.Value(text, e.literal)
-		}
+	if shaped {
+		p.asks = p.asksIn(text, &literals)
 	}
 	if keep && len(text) <= longestKept {
 		if shaped && p.forText(text, shape, &literals) != nil {
@@ -153,10 +151,7 @@ func (p *plan) forText(text, shape string, literals *stmt.Literals) *plan {
 		return p
 	}
 	q := *p
-	q.original, q.text, q.asks = text, text, ""
-	if e := p.stmts[0].expects; e != nil && e.param == 0 {
-		q.asks, _ = literals.Value(text, e.literal)
-	}
+	q.original, q.text, q.asks = text, text, p.asksIn(text, literals)
 	if sp := p.stmts[0]; len(sp.hidden) > 0 {
 		var ok bool
 		// The rewriting knows the statement without its semicolon.

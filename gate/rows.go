@@ -119,16 +119,8 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 		return r.toldRow(w, sp, d, from, to)
 	}
 	u := r.begin(w, d)
-	if u.left == 0 {
-		if why := r.beyond(w, sp, u); why != nil {
-			return r.cut(w, why)
-		}
-	}
-	u.left--
-	if d.whole && !u.told {
-		if why := r.allWithin(w, sp, u); why != nil {
-			return r.cut(w, why)
-		}
+	if why := r.comes(w, sp, u, d); why != nil {
+		return r.cut(w, why)
 	}
 	f := r.pending(w, d)
 	var entries []sekisho.Body
@@ -166,12 +158,8 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 				if err != nil {
 					return r.cut(w, keyRefusal)
 				}
-				if u.limit.on && !k.written && !u.limit.allows(k.space, ord) {
-					if over := r.overLimit(w, u); over != nil {
-						d.takeBack(entries, next-1, named)
-						return r.cut(w, over)
-					}
-					u.limit.allows(k.space, ord)
+				if over := r.within(w, u, d, entries, next-1, named, ord); over != nil {
+					return r.cut(w, over)
 				}
 				named |= 1 << (next - 1)
 				a.Subjects = append(a.Subjects, ord)
@@ -188,22 +176,9 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 			end = pos
 		}
 	}
-	if u.limit.on && named == 0 && u.nobody && !u.limit.allowsNobody() {
-		if over := r.overLimit(w, u); over != nil {
-			return r.cut(w, over)
-		}
-		u.limit.allowsNobody()
-	}
-	if why := r.charge(w, sp, u, entries); why != nil {
-		return r.cut(w, why)
-	}
 	least := uint32(max(held, 1))
-	for _, e := range entries {
-		a := e.(*sekisho.Access)
-		a.Rows++
-		if a.Least == 0 || least < a.Least {
-			a.Least = least
-		}
+	if why := r.counted(w, sp, u, entries, named, least); why != nil {
+		return r.cut(w, why)
 	}
 	if sp.expects != nil {
 		if before := d.least.Load(); before == 0 || least < before {

@@ -78,6 +78,67 @@ func (r *replies) entries(u *run) []sekisho.Body {
 	return c.bodies[at:]
 }
 
+// oneMore takes one of the rows that an access may still have, or says why it may
+// have no more.
+func (r *replies) oneMore(w *want, sp *stmtPlan, u *run) *refusal {
+	if u.left == 0 {
+		if why := r.beyond(w, sp, u); why != nil {
+			return why
+		}
+	}
+	u.left--
+	return nil
+}
+
+// comes says why a row, or a line of COPY, must not go, before it is read.
+func (r *replies) comes(w *want, sp *stmtPlan, u *run, d *desc) *refusal {
+	if why := r.oneMore(w, sp, u); why != nil {
+		return why
+	}
+	if d.whole && !u.told {
+		return r.allWithin(w, sp, u)
+	}
+	return nil
+}
+
+// within says why a row that names ord by key i of d must not go: it is one more
+// than the access may name. What the row has named before, the keys in named, is
+// then taken back.
+func (r *replies) within(w *want, u *run, d *desc, entries []sekisho.Body, i int, named uint64, ord uint32) *refusal {
+	k := &d.keys[i]
+	if !u.limit.on || k.written || u.limit.allows(k.space, ord) {
+		return nil
+	}
+	if over := r.overLimit(w, u); over != nil {
+		d.takeBack(entries, i, named)
+		return over
+	}
+	u.limit.allows(k.space, ord)
+	return nil
+}
+
+// counted counts a row of which the keys in named were read, or says why it must
+// not go after all.
+func (r *replies) counted(w *want, sp *stmtPlan, u *run, entries []sekisho.Body, named uint64, least uint32) *refusal {
+	if u.limit.on && named == 0 && u.nobody && !u.limit.allowsNobody() {
+		if over := r.overLimit(w, u); over != nil {
+			return over
+		}
+		u.limit.allowsNobody()
+	}
+	if why := r.charge(w, sp, u, entries); why != nil {
+		return why
+	}
+	for _, e := range entries {
+		a := e.(*sekisho.Access)
+		a.Rows++
+		if a.Least == 0 || least < a.Least {
+			a.Least = least
+		}
+	}
+	return nil
+}
+
 // accessEnds writes the last word of the access: its last entry says that
 // nothing follows.
 func (r *replies) accessEnds(w *want) {
