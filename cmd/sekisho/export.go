@@ -66,13 +66,7 @@ func exportRequest() *cobra.Command {
 			if ask.Reference, err = numberOf("statement", args[0]); err != nil {
 				return err
 			}
-			return atHouse(cmd, path, data, func(ctx context.Context, c *house.Caller) error {
-				p, err := c.AskExport(ctx, ask)
-				if err == nil {
-					printExport(cmd.OutOrStdout(), &p, c.Zone)
-				}
-				return err
-			})
+			return oneExport(cmd, path, data, func(ctx context.Context, c *house.Caller) (console.ExportPage, error) { return c.AskExport(ctx, ask) })
 		},
 	}
 	where(cmd, &path, &data)
@@ -131,13 +125,7 @@ func exportShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return atHouse(cmd, path, data, func(ctx context.Context, c *house.Caller) error {
-				p, err := c.Export(ctx, n)
-				if err == nil {
-					printExport(cmd.OutOrStdout(), &p, c.Zone)
-				}
-				return err
-			})
+			return oneExport(cmd, path, data, func(ctx context.Context, c *house.Caller) (console.ExportPage, error) { return c.Export(ctx, n) })
 		},
 	}
 	where(cmd, &path, &data)
@@ -156,12 +144,8 @@ func exportAnswer(verb, action, short string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return atHouse(cmd, path, data, func(ctx context.Context, c *house.Caller) error {
-				p, err := c.DecideExport(ctx, n, answer)
-				if err == nil {
-					printExport(cmd.OutOrStdout(), &p, c.Zone)
-				}
-				return err
+			return oneExport(cmd, path, data, func(ctx context.Context, c *house.Caller) (console.ExportPage, error) {
+				return c.DecideExport(ctx, n, answer)
 			})
 		},
 	}
@@ -171,6 +155,18 @@ func exportAnswer(verb, action, short string) *cobra.Command {
 		cmd.Flags().Uint64Var(&answer.Most, "most", 0, "fewer customers than were asked for")
 	}
 	return cmd
+}
+
+// oneExport asks the running house something that it answers with one request,
+// and prints that.
+func oneExport(cmd *cobra.Command, path, data string, ask func(context.Context, *house.Caller) (console.ExportPage, error)) error {
+	return atHouse(cmd, path, data, func(ctx context.Context, c *house.Caller) error {
+		p, err := ask(ctx, c)
+		if err == nil {
+			printExport(cmd.OutOrStdout(), &p, c.Zone)
+		}
+		return err
+	})
 }
 
 func moment(t sekisho.Time, zone *time.Location) string {
