@@ -1,16 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
-	"github.com/goccy/go-yaml"
-
 	"sekisho/catalog"
 	"sekisho/house"
+	"sekisho/sheet"
 )
 
 // readConfig reads the one config file, strictly: a key that nobody knows, or
@@ -24,7 +22,7 @@ func readConfig(path string) (c house.Config, base string, err error) {
 	if err != nil {
 		return c, "", fmt.Errorf("reading the config: %w", err)
 	}
-	if err := unmarshal(b, &c); err != nil {
+	if err := sheet.Read(b, &c); err != nil {
 		return c, "", fmt.Errorf("config %s: %w", path, err)
 	}
 	abs, err := filepath.Abs(path)
@@ -34,16 +32,8 @@ func readConfig(path string) (c house.Config, base string, err error) {
 	return c, filepath.Dir(abs), nil
 }
 
-func unmarshal(b []byte, into any) error {
-	err := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(into)
-	if err != nil {
-		return errors.New(yaml.FormatError(err, false, true))
-	}
-	return nil
-}
-
 func unmarshalCatalog(text string) (catalog.Config, error) {
 	var c catalog.Config
-	err := unmarshal([]byte(text), &c)
+	err := sheet.Read([]byte(text), &c)
 	return c, err
 }
