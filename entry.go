@@ -66,6 +66,17 @@ const (
 	KindExportDecided   Kind = 26
 	KindExportUsed      Kind = 27
 	KindDecoyPlaced     Kind = 28
+
+	KindTextWritten    Kind = 65
+	KindTextDecided    Kind = 66
+	KindMailingAsked   Kind = 67
+	KindMailingListed  Kind = 68
+	KindMailingDecided Kind = 69
+	KindMailStarted    Kind = 70
+	KindMailEnded      Kind = 71
+	KindMailUnsent     Kind = 72
+	KindMailBounced    Kind = 73
+	KindMailSettled    Kind = 74
 )
 
 // Body is what an entry says. The set of kinds is closed: only this package
@@ -135,6 +146,26 @@ func newBody(k Kind) Body {
 		return new(ExportUsed)
 	case KindDecoyPlaced:
 		return new(DecoyPlaced)
+	case KindTextWritten:
+		return new(TextWritten)
+	case KindTextDecided:
+		return new(TextDecided)
+	case KindMailingAsked:
+		return new(MailingAsked)
+	case KindMailingListed:
+		return new(MailingListed)
+	case KindMailingDecided:
+		return new(MailingDecided)
+	case KindMailStarted:
+		return new(MailStarted)
+	case KindMailEnded:
+		return new(MailEnded)
+	case KindMailUnsent:
+		return new(MailUnsent)
+	case KindMailBounced:
+		return new(MailBounced)
+	case KindMailSettled:
+		return new(MailSettled)
 	}
 	return nil
 }

@@ -63,6 +63,16 @@ func specimens() []Entry {
 		&ExportDecided{Request: 319, Action: "approved", Most: 50_000, Until: 1_411_171_323_000_000, Reason: 6, By: 1},
 		&ExportUsed{Request: 319, Session: 4, Number: 13},
 		&DecoyPlaced{Action: "placed", Space: "member", Subject: 4100, Tables: []string{"member"}, Group: "front-office", Mailbox: 1, Request: 319, By: 5},
+		&TextWritten{Incident: 313, Form: "partner", About: "partner-a", Language: "ja", Before: 340, Revision: 314, Through: 350, Document: 7, SHA256: hash(160), By: 5},
+		&TextDecided{Text: 363, Action: "proposed", Reason: 8, By: 5},
+		&MailingAsked{Incident: 313, Revision: 314, List: "suspected", Again: true, Texts: []uint64{361, 363}, Space: "member", Listed: 190_000, People: 189_999, Reason: 8, By: 5},
+		&MailingListed{Mailing: 365, More: true, Subjects: []uint32{3, 4, 5, 900}},
+		&MailingDecided{Mailing: 365, Action: "approved", Reason: 9, By: 1},
+		&MailStarted{Mailing: 365, Subjects: []uint32{3, 4, 5}},
+		&MailEnded{Started: 368, Taken: []uint32{3}, Denied: []uint32{4}, Later: []uint32{5}, Unclear: []uint32{900}},
+		&MailUnsent{Mailing: 365, Why: "no_address", Subjects: []uint32{901}},
+		&MailBounced{Mailing: 365, Status: "5.1.1", Final: true, Subjects: []uint32{3}},
+		&MailSettled{Mailing: 365, As: "sent", Subjects: []uint32{900}, Reason: 10, By: 1},
 	}
 	var entries []Entry
 	for _, b := range bodies { // by its kind, so that a new one in a gap moves no other

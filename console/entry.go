@@ -62,6 +62,17 @@ var kindNames = map[sekisho.Kind]string{
 	sekisho.KindOnBehalf: "OnBehalf", sekisho.KindExportAsked: "ExportAsked", sekisho.KindExportDecided: "ExportDecided", sekisho.KindExportUsed: "ExportUsed",
 	sekisho.KindBudgetReached: "BudgetReached",
 	sekisho.KindDecoyPlaced:   "DecoyPlaced",
+
+	sekisho.KindTextWritten:    "TextWritten",
+	sekisho.KindTextDecided:    "TextDecided",
+	sekisho.KindMailingAsked:   "MailingAsked",
+	sekisho.KindMailingListed:  "MailingListed",
+	sekisho.KindMailingDecided: "MailingDecided",
+	sekisho.KindMailStarted:    "MailStarted",
+	sekisho.KindMailEnded:      "MailEnded",
+	sekisho.KindMailUnsent:     "MailUnsent",
+	sekisho.KindMailBounced:    "MailBounced",
+	sekisho.KindMailSettled:    "MailSettled",
 }
 
 func (c *Console) entry(v *visit) (page, error) {

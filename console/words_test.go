@@ -178,7 +178,8 @@ func oneOfEach() []sekisho.Body {
 		&sekisho.SessionClosed{}, &sekisho.SessionRefused{}, &sekisho.Shape{}, &sekisho.Access{}, &sekisho.AccessClosed{},
 		&sekisho.Refused{}, &sekisho.RosterRead{}, &sekisho.SensorRead{}, &sekisho.Egress{}, &sekisho.Alert{},
 		&sekisho.IncidentOpened{}, &sekisho.IncidentRevised{}, &sekisho.FileMatched{}, &sekisho.UserChanged{}, &sekisho.SignedIn{}, &sekisho.Certified{}, &sekisho.PolicyRead{}, &sekisho.Ruled{}, &sekisho.OnBehalf{}, &sekisho.BudgetReached{},
-		&sekisho.ExportAsked{}, &sekisho.ExportDecided{}, &sekisho.ExportUsed{}, &sekisho.DecoyPlaced{}}
+		&sekisho.ExportAsked{}, &sekisho.ExportDecided{}, &sekisho.ExportUsed{}, &sekisho.DecoyPlaced{},
+		&sekisho.TextWritten{}, &sekisho.TextDecided{}, &sekisho.MailingAsked{}, &sekisho.MailingListed{}, &sekisho.MailingDecided{}, &sekisho.MailStarted{}, &sekisho.MailEnded{}, &sekisho.MailUnsent{}, &sekisho.MailBounced{}, &sekisho.MailSettled{}}
 }
 
 // No template holds a word of its own: text between tags, and attributes that
