@@ -29,8 +29,14 @@ type Book struct {
 
 	// Of the fold.
 	sessions map[uint64]*folded
-	shapes   map[uint64]string                                                 // the subject that a shape is about
+	shapes   map[uint64]shape
 	accessed func(of *folded, a *Account, e *sekisho.Entry, b *sekisho.Access) // instead of charging it; nil: charge it
+}
+
+// A shape is what accesses have in common, as far as budgets ask.
+type shape struct {
+	space  string // the subject that it is about
+	writes bool   // what is created, changed or destroyed is not read, and costs nothing, if it is known whose it is
 }
 
 // A rule is a budget, ready for counting.
@@ -97,7 +103,7 @@ type foldedAccount struct {
 // New makes an empty book. conf was checked. name gives the name of an ordinal
 // of the vault, "" if it has none; it must neither wait nor fail.
 func New(conf Config, name func(space string, ordinal uint32) string) *Book {
-	b := &Book{name: name, holders: map[key]*holder{}, limits: map[Limit]*rule{}, sessions: map[uint64]*folded{}, shapes: map[uint64]string{}}
+	b := &Book{name: name, holders: map[key]*holder{}, limits: map[Limit]*rule{}, sessions: map[uint64]*folded{}, shapes: map[uint64]shape{}}
 	for _, one := range conf {
 		b.rules = append(b.rules, newRule(one))
 	}
@@ -181,7 +187,7 @@ func (b *Book) Apply(e *sekisho.Entry) {
 	case *sekisho.SessionClosed:
 		delete(b.sessions, body.Session)
 	case *sekisho.Shape:
-		b.shapes[e.ID.Seq] = body.Space
+		b.shapes[e.ID.Seq] = shape{body.Space, body.Verb == sekisho.Insert || body.Verb == sekisho.Update || body.Verb == sekisho.Delete}
 	case *sekisho.OnBehalf:
 		if s := b.sessions[body.Session]; s != nil && body.Number != 0 {
 			s.note(body.Number, func(o *oddOne) { o.principal, o.endpoint = body.Principal, body.Endpoint })
@@ -191,15 +197,15 @@ func (b *Book) Apply(e *sekisho.Entry) {
 			s.note(body.Number, func(o *oddOne) { o.exempt = true })
 		}
 	case *sekisho.Access:
-		s, space := b.sessions[body.Session], b.shapes[body.Shape]
-		if s == nil || space == "" {
+		s, of := b.sessions[body.Session], b.shapes[body.Shape]
+		if s == nil || of.space == "" || of.writes && body.Class != sekisho.AnyRow {
 			break
 		}
 		odd := s.odd[body.Number]
 		if odd.exempt {
 			break
 		}
-		switch a := s.account(b, space, odd, body.Purpose); {
+		switch a := s.account(b, of.space, odd, body.Purpose); {
 		case a == nil:
 		case b.accessed != nil:
 			b.accessed(s, a, e, body)

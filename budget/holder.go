@@ -1,10 +1,5 @@
 package budget
 
-import (
-	"math/bits"
-	"slices"
-)
-
 // A holder is what one holder of one budget has used: each customer of the
 // window once, with the step in which it was last seen.
 //
@@ -14,11 +9,7 @@ type holder struct {
 	rule *rule
 	key  key
 
-	// table is open-addressed: ordinal<<32 | step. 0 is empty. Customers that have
-	// left the window stay until it is built anew.
-	table  []uint64
-	shift  uint8
-	filled int
+	last lasts // when each customer was seen last; those who have left the window stay for a while
 
 	now  uint32 // the latest step that anything happened in
 	n    int    // customers within the window
@@ -50,6 +41,7 @@ func (h *holder) advance(step uint32) {
 	before := h.used()
 	if step-h.now >= width {
 		h.seen, h.anys, h.n, h.any = ring{}, nil, 0, 0
+		h.last = lasts{}
 	} else {
 		for s := h.now + 1; s != step+1; s++ {
 			gone := h.seen.at(s - width)
@@ -62,10 +54,11 @@ func (h *holder) advance(step uint32) {
 			}
 		}
 	}
-	h.now = step
-	if h.n == 0 && len(h.table) > 0 {
-		h.table, h.filled = nil, 0
+	if h.n == 0 {
+		h.last = lasts{}
 	}
+	h.last.advance(h.now, step)
+	h.now = step
 	// What is told may stand in the ledger before the access that it is about.
 	if h.told && h.used() < h.rule.warnAt && (before >= h.rule.warnAt || !h.live(h.toldIn)) {
 		h.told, h.over = false, false
@@ -74,51 +67,24 @@ func (h *holder) advance(step uint32) {
 
 func (h *holder) live(step uint32) bool { return h.now-step < width }
 
-// slot is where a customer stands, or would stand. The table is not empty.
-func (h *holder) slot(ord uint32) int {
-	mask := len(h.table) - 1
-	i := int(ord * 0x9e3779b1 >> h.shift)
-	for {
-		v := h.table[i]
-		if v == 0 || uint32(v>>32) == ord {
-			return i
-		}
-		i = (i + 1) & mask
-	}
-}
-
 // has says whether a customer counts already.
 func (h *holder) has(ord uint32) bool {
-	if len(h.table) == 0 {
-		return false
-	}
-	v := h.table[h.slot(ord)]
-	return v != 0 && h.live(uint32(v))
+	_, live := h.last.seen(ord, h.now)
+	return live
 }
 
 // touch charges a customer who was seen in a step of the window.
 func (h *holder) touch(ord, step uint32) {
-	if len(h.table) == 0 {
-		h.build(16)
-	}
-	i := h.slot(ord)
-	switch v := h.table[i]; {
-	case v == 0:
-		if 4*(h.filled+1) > 3*len(h.table) {
-			h.rebuild()
-			i = h.slot(ord)
-		}
-		h.filled++
+	before, live := h.last.see(ord, step, h.now)
+	switch {
+	case !live:
 		h.n++
-	case !h.live(uint32(v)):
-		h.n++
-	case uint32(v) >= step:
+	case before >= step:
 		return
 	default:
-		*h.seen.at(uint32(v))--
+		*h.seen.at(before)--
 	}
 	*h.seen.at(step)++
-	h.table[i] = uint64(ord)<<32 | uint64(step)
 	if h.n > h.rule.most {
 		h.forget()
 	}
@@ -131,28 +97,6 @@ func (h *holder) touchAny(step uint32) {
 	}
 	*h.anys.at(step)++
 	h.any++
-}
-
-// build makes an empty table; size is a power of two.
-func (h *holder) build(size int) {
-	h.table, h.filled = make([]uint64, size), 0
-	h.shift = uint8(32 - bits.Len(uint(size-1)))
-}
-
-// rebuild makes a table of those who count, with room for more.
-func (h *holder) rebuild() {
-	size := 16
-	for 5*size < 8*(h.n+1) {
-		size *= 2
-	}
-	old := h.table
-	h.build(size)
-	for _, v := range old {
-		if v != 0 && h.live(uint32(v)) {
-			h.table[h.slot(uint32(v>>32))] = v
-			h.filled++
-		}
-	}
 }
 
 // forget drops those who were seen longest ago, and keeps as many as the limit
@@ -168,12 +112,10 @@ func (h *holder) forget() {
 		}
 		left -= int(*h.seen.at(s))
 	}
-	old := slices.Clone(h.table)
-	clear(h.table)
-	h.filled, h.n, h.seen = 0, 0, ring{}
-	for _, v := range old {
-		step := uint32(v)
-		if v == 0 || !h.live(step) || h.now-step > h.now-oldest {
+	kept := make([]uint64, 0, keep) // as in a table
+	h.n, h.seen = 0, ring{}
+	for ord, step := range h.last.all(h.now) {
+		if h.now-step > h.now-oldest {
 			continue
 		}
 		if step == oldest {
@@ -182,14 +124,11 @@ func (h *holder) forget() {
 			}
 			left--
 		}
-		h.table[h.slot(uint32(v>>32))] = v
-		h.filled++
+		kept = append(kept, uint64(ord)<<32|uint64(step))
 		h.n++
 		*h.seen.at(step)++
 	}
-	if 16*h.n < len(h.table) {
-		h.rebuild()
-	}
+	h.last.become(seenIn(kept, h.now), h.now, h.rule.most)
 }
 
 // tell notes that it has been told that the budget is nearly used.
