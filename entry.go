@@ -66,6 +66,19 @@ const (
 	KindExportDecided   Kind = 26
 	KindExportUsed      Kind = 27
 	KindDecoyPlaced     Kind = 28
+	KindFactStated      Kind = 32
+	KindRoleChanged     Kind = 33
+	KindPlaybookChosen  Kind = 34
+	KindTaskChanged     Kind = 35
+	KindDecisionMade    Kind = 36
+	KindAnswered        Kind = 37
+	KindEvidenceAdded   Kind = 38
+	KindCustodyMoved    Kind = 39
+	KindRaised          Kind = 40
+	KindLessonNoted     Kind = 41
+	KindAcknowledged    Kind = 42
+	KindEscalated       Kind = 43
+	KindIncidentEnding  Kind = 44
 
 	KindTextWritten    Kind = 65
 	KindTextDecided    Kind = 66
@@ -146,6 +159,32 @@ func newBody(k Kind) Body {
 		return new(ExportUsed)
 	case KindDecoyPlaced:
 		return new(DecoyPlaced)
+	case KindFactStated:
+		return new(FactStated)
+	case KindRoleChanged:
+		return new(RoleChanged)
+	case KindPlaybookChosen:
+		return new(PlaybookChosen)
+	case KindTaskChanged:
+		return new(TaskChanged)
+	case KindDecisionMade:
+		return new(DecisionMade)
+	case KindAnswered:
+		return new(Answered)
+	case KindEvidenceAdded:
+		return new(EvidenceAdded)
+	case KindCustodyMoved:
+		return new(CustodyMoved)
+	case KindRaised:
+		return new(Raised)
+	case KindLessonNoted:
+		return new(LessonNoted)
+	case KindAcknowledged:
+		return new(Acknowledged)
+	case KindEscalated:
+		return new(Escalated)
+	case KindIncidentEnding:
+		return new(IncidentEnding)
 	case KindTextWritten:
 		return new(TextWritten)
 	case KindTextDecided:

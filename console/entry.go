@@ -60,8 +60,21 @@ var kindNames = map[sekisho.Kind]string{
 	sekisho.KindUserChanged: "UserChanged", sekisho.KindSignedIn: "SignedIn",
 	sekisho.KindCertified: "Certified", sekisho.KindPolicyRead: "PolicyRead", sekisho.KindRuled: "Ruled",
 	sekisho.KindOnBehalf: "OnBehalf", sekisho.KindExportAsked: "ExportAsked", sekisho.KindExportDecided: "ExportDecided", sekisho.KindExportUsed: "ExportUsed",
-	sekisho.KindBudgetReached: "BudgetReached",
-	sekisho.KindDecoyPlaced:   "DecoyPlaced",
+	sekisho.KindBudgetReached:  "BudgetReached",
+	sekisho.KindDecoyPlaced:    "DecoyPlaced",
+	sekisho.KindFactStated:     "FactStated",
+	sekisho.KindRoleChanged:    "RoleChanged",
+	sekisho.KindPlaybookChosen: "PlaybookChosen",
+	sekisho.KindTaskChanged:    "TaskChanged",
+	sekisho.KindDecisionMade:   "DecisionMade",
+	sekisho.KindAnswered:       "Answered",
+	sekisho.KindEvidenceAdded:  "EvidenceAdded",
+	sekisho.KindCustodyMoved:   "CustodyMoved",
+	sekisho.KindRaised:         "Raised",
+	sekisho.KindLessonNoted:    "LessonNoted",
+	sekisho.KindAcknowledged:   "Acknowledged",
+	sekisho.KindEscalated:      "Escalated",
+	sekisho.KindIncidentEnding: "IncidentEnding",
 
 	sekisho.KindTextWritten:    "TextWritten",
 	sekisho.KindTextDecided:    "TextDecided",
@@ -147,7 +160,7 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 		}
 	case uint64:
 		switch name {
-		case "Session", "Shape", "Released", "Incident", "Through", "Alert", "Refused", "Request":
+		case "Session", "Shape", "Released", "Incident", "Through", "Alert", "Refused", "Request", "About", "Corrects", "Evidence", "Lesson":
 			f.Entry = x
 		}
 	case []uint32:
@@ -183,4 +196,5 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 
 // ordinalSpaces says which fields are ordinals, and where.
 var ordinalSpaces = map[string]string{"Principal": "staff", "User": "staff", "By": "staff",
-	"Application": "application", "Purpose": "purpose", "Statement": "statement", "Reason": "reason"}
+	"Application": "application", "Purpose": "purpose", "Statement": "statement", "Reason": "reason",
+	"Person": "staff", "Said": "said", "Title": "said", "Kept": "said"}

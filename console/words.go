@@ -3,6 +3,7 @@ package console
 import (
 	"embed"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"slices"
 	"strconv"
@@ -27,27 +28,34 @@ type tongue struct {
 	zone  *time.Location
 }
 
-// readTongue reads the catalogue of one language: lines of "key = text", where
-// the text is a format of package fmt.
+// readTongue reads the catalogue of one language, which is LANG.txt and every
+// NOUN.LANG.txt beside it: lines of "key = text", where the text is a format of
+// package fmt.
 func readTongue(lang string, zone *time.Location) (*tongue, error) {
-	raw, err := wordFiles.ReadFile("words/" + lang + ".txt")
-	if err != nil {
-		return nil, fmt.Errorf("reading the words of language %q: %w", lang, err)
-	}
 	t := &tongue{Lang: lang, words: map[string]string{}, zone: zone}
-	for i, line := range strings.Split(string(raw), "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
+	files, err := fs.Glob(wordFiles, "words/*"+lang+".txt")
+	if err != nil || len(files) == 0 {
+		return nil, fmt.Errorf("reading the words of language %q: there are none (%v)", lang, err)
+	}
+	for _, file := range files {
+		raw, err := wordFiles.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading the words of language %q: %w", lang, err)
 		}
-		key, text, ok := strings.Cut(line, " = ")
-		if key = strings.TrimSpace(key); !ok || key == "" {
-			return nil, fmt.Errorf("words/%s.txt line %d: want \"key = text\"", lang, i+1)
+		for i, line := range strings.Split(string(raw), "\n") {
+			line = strings.TrimSpace(line)
+			if line == "" || line[0] == '#' {
+				continue
+			}
+			key, text, ok := strings.Cut(line, " = ")
+			if key = strings.TrimSpace(key); !ok || key == "" {
+				return nil, fmt.Errorf("%s line %d: want \"key = text\"", file, i+1)
+			}
+			if _, twice := t.words[key]; twice {
+				return nil, fmt.Errorf("%s line %d: %q stands there twice", file, i+1, key)
+			}
+			t.words[key] = strings.TrimSpace(text)
 		}
-		if _, twice := t.words[key]; twice {
-			return nil, fmt.Errorf("words/%s.txt line %d: %q stands there twice", lang, i+1, key)
-		}
-		t.words[key] = strings.TrimSpace(text)
 	}
 	return t, nil
 }

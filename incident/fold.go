@@ -32,6 +32,8 @@ func (b *Book) React(e *sekisho.Entry) []sekisho.Body {
 			i.Files = append(i.Files, f)
 			i.tell(f)
 		}
+	default:
+		b.room(e)
 	}
 	return nil
 }
@@ -53,13 +55,22 @@ func (b *Book) find(number uint64) *Incident {
 // how fast it was written; for the same reason only the times that alerts speak
 // of count, not those at which they were recorded.
 func (b *Book) alert(e *sekisho.Entry, body *sekisho.Alert) []sekisho.Body {
+	follows := uint64(0)
 	for _, i := range b.list {
 		if body.From-i.Latest <= joinWithin && i.Earliest-body.Until <= joinWithin && i.linked(body) {
+			// Whether it has ended stands before the alert in the ledger, so every
+			// replay decides the same. Somebody may reopen it; until then an alert
+			// needs a case that somebody answers for.
+			if _, closed := i.Closed(); closed {
+				follows = i.Number
+				continue
+			}
 			i.join(e, body)
 			return nil
 		}
 	}
 	i := &Incident{opener: e.ID.Seq, Opened: e.Time, Earliest: body.From, Latest: body.Until}
+	i.Room.Follows = follows
 	b.list = append(b.list, i)
 	i.join(e, body)
 	return []sekisho.Body{&sekisho.IncidentOpened{Alert: e.ID.Seq, Endpoints: []string{body.Endpoint}}}

@@ -37,6 +37,7 @@ type Incident struct {
 	Revisions  []Revision   `json:"revisions"`  // the latest last
 	Files      []Fact       `json:"files"`
 	Timeline   []Fact       `json:"timeline"`
+	Room       Room         `json:"room"`
 
 	opener uint64 // sequence number of the alert that opened it, or 0
 }
@@ -161,14 +162,18 @@ func (i *Incident) clone() *Incident {
 	c.Alerts, c.Endpoints, c.Principals = slices.Clone(i.Alerts), slices.Clone(i.Endpoints), slices.Clone(i.Principals)
 	c.Targets, c.Revisions = slices.Clone(i.Targets), slices.Clone(i.Revisions)
 	c.Files, c.Timeline = slices.Clone(i.Files), slices.Clone(i.Timeline)
+	c.Room = i.Room.clone()
 	return &c
 }
 
 // Question is what the incident's numbers answer. The latest revision settles
 // it; alerts that came since widen it. Without one it begins 30 days before
 // the first alert. Where no person has said when it ends, it ends with now,
-// the time of the last entry.
+// the time of the last entry, or with the closing of the incident.
 func (i *Incident) Question(space string, now sekisho.Time) trace.Question {
+	if end, closed := i.Closed(); closed {
+		now = min(now, end.Answer.At)
+	}
 	q := trace.Question{Space: space, Incident: i.Number, Endpoints: slices.Clone(i.Endpoints)}
 	var since, until sekisho.Time = i.Opened, 0
 	for _, a := range i.Alerts {
