@@ -90,6 +90,14 @@ const (
 	KindMailUnsent     Kind = 72
 	KindMailBounced    Kind = 73
 	KindMailSettled    Kind = 74
+	KindEnquiryReceived Kind = 75
+	KindEnquiryMatched  Kind = 76
+	KindEnquiryMailed   Kind = 77
+	KindIdentityChecked Kind = 78
+	KindEnquiryRouted   Kind = 79
+	KindEnquiryAnswered Kind = 80
+	KindEnquiryClosed   Kind = 81
+	KindAnswersAllowed  Kind = 82
 )
 
 // Body is what an entry says. The set of kinds is closed: only this package
@@ -205,6 +213,22 @@ func newBody(k Kind) Body {
 		return new(MailBounced)
 	case KindMailSettled:
 		return new(MailSettled)
+	case KindEnquiryReceived:
+		return new(EnquiryReceived)
+	case KindEnquiryMatched:
+		return new(EnquiryMatched)
+	case KindEnquiryMailed:
+		return new(EnquiryMailed)
+	case KindIdentityChecked:
+		return new(IdentityChecked)
+	case KindEnquiryRouted:
+		return new(EnquiryRouted)
+	case KindEnquiryAnswered:
+		return new(EnquiryAnswered)
+	case KindEnquiryClosed:
+		return new(EnquiryClosed)
+	case KindAnswersAllowed:
+		return new(AnswersAllowed)
 	}
 	return nil
 }

@@ -86,6 +86,14 @@ func specimens() []Entry {
 		&MailUnsent{Mailing: 365, Why: "no_address", Subjects: []uint32{901}},
 		&MailBounced{Mailing: 365, Status: "5.1.1", Final: true, Subjects: []uint32{3}},
 		&MailSettled{Mailing: 365, As: "sent", Subjects: []uint32{900}, Reason: 10, By: 1},
+		&EnquiryReceived{Asked: "affected", Language: "ja", Asker: 4, Said: 7, Receipt: hash(3), By: 5},
+		&EnquiryMatched{Enquiry: 373, Space: "member", Subject: 4100, Code: hash(5)},
+		&EnquiryMailed{Enquiry: 373, Letter: "code", Basis: 374, Outcome: "taken"},
+		&IdentityChecked{Enquiry: 373, Space: "member", Subject: 4100, Means: "licence", Result: "confirmed", By: 5},
+		&EnquiryRouted{Enquiry: 373, Action: "assigned", To: 5, Incident: 15, By: 1},
+		&EnquiryAnswered{Enquiry: 373, Template: "affected 2026-11-01", Document: 3, SHA256: hash(9), Result: "extended", Through: 376, Until: 1_411_171_323_000_000, By: 5},
+		&EnquiryClosed{Enquiry: 373, Reason: "answered", By: 5},
+		&AnswersAllowed{Incident: 15, Action: "asked", Request: 379, TextEn: 4, TextJa: 5, Reason: 8, By: 1},
 	}
 	var entries []Entry
 	for _, b := range bodies { // by its kind, so that a new one in a gap moves no other

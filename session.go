@@ -10,6 +10,7 @@ const (
 	DoorConsole Door = 2 // a person at the console
 	DoorCommand Door = 3 // a person at the command line of the sekisho machine
 	DoorLog     Door = 4 // the database's own log, read afterwards: a login that stood behind glass
+	DoorDesk    Door = 5 // a customer at the contact point, who is told about themselves
 )
 
 func (d Door) String() string {
@@ -22,6 +23,8 @@ func (d Door) String() string {
 		return "command"
 	case DoorLog:
 		return "log"
+	case DoorDesk:
+		return "desk"
 	}
 	return "unknown"
 }
@@ -32,7 +35,7 @@ type SessionOpened struct {
 	Door        Door
 	Principal   uint32 // ordinal in the space "staff"
 	Role        string // the role of the config that the principal acts in
-	Endpoint    string // the name in the client certificate; at the gate without one "unverified@" + address; at the console "console@" + address; at the command line "sekisho"
+	Endpoint    string // the name in the client certificate; at the gate without one "unverified@" + address; at the console "console@" + address; at the command line and the contact point "sekisho"
 	Verified    bool   // a client certificate proved the endpoint
 	Address     netip.Addr
 	Application uint32 // ordinal in the space "application"; 0 for none
