@@ -80,16 +80,16 @@ const (
 	KindEscalated       Kind = 43
 	KindIncidentEnding  Kind = 44
 
-	KindTextWritten    Kind = 65
-	KindTextDecided    Kind = 66
-	KindMailingAsked   Kind = 67
-	KindMailingListed  Kind = 68
-	KindMailingDecided Kind = 69
-	KindMailStarted    Kind = 70
-	KindMailEnded      Kind = 71
-	KindMailUnsent     Kind = 72
-	KindMailBounced    Kind = 73
-	KindMailSettled    Kind = 74
+	KindTextWritten     Kind = 65
+	KindTextDecided     Kind = 66
+	KindMailingAsked    Kind = 67
+	KindMailingListed   Kind = 68
+	KindMailingDecided  Kind = 69
+	KindMailStarted     Kind = 70
+	KindMailEnded       Kind = 71
+	KindMailUnsent      Kind = 72
+	KindMailBounced     Kind = 73
+	KindMailSettled     Kind = 74
 	KindEnquiryReceived Kind = 75
 	KindEnquiryMatched  Kind = 76
 	KindEnquiryMailed   Kind = 77

@@ -86,6 +86,15 @@ var kindNames = map[sekisho.Kind]string{
 	sekisho.KindMailUnsent:     "MailUnsent",
 	sekisho.KindMailBounced:    "MailBounced",
 	sekisho.KindMailSettled:    "MailSettled",
+
+	sekisho.KindEnquiryReceived: "EnquiryReceived",
+	sekisho.KindEnquiryMatched:  "EnquiryMatched",
+	sekisho.KindEnquiryMailed:   "EnquiryMailed",
+	sekisho.KindIdentityChecked: "IdentityChecked",
+	sekisho.KindEnquiryRouted:   "EnquiryRouted",
+	sekisho.KindEnquiryAnswered: "EnquiryAnswered",
+	sekisho.KindEnquiryClosed:   "EnquiryClosed",
+	sekisho.KindAnswersAllowed:  "AnswersAllowed",
 }
 
 func (c *Console) entry(v *visit) (page, error) {
@@ -160,7 +169,7 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 		}
 	case uint64:
 		switch name {
-		case "Session", "Shape", "Released", "Incident", "Through", "Alert", "Refused", "Request", "About", "Corrects", "Evidence", "Lesson":
+		case "Session", "Shape", "Released", "Incident", "Through", "Alert", "Refused", "Request", "About", "Corrects", "Evidence", "Lesson", "Enquiry":
 			f.Entry = x
 		}
 	case []uint32:

@@ -135,7 +135,7 @@ func TestEveryWordOfTheLedgerHasAText(t *testing.T) {
 	for s := sekisho.SourceNone; s <= sekisho.SourceTag; s++ {
 		need("stated." + s.String())
 	}
-	for d := sekisho.DoorGate; d <= sekisho.DoorLog; d++ {
+	for d := sekisho.DoorGate; d <= sekisho.DoorDesk; d++ {
 		need("door." + d.String())
 	}
 }
@@ -180,7 +180,8 @@ func oneOfEach() []sekisho.Body {
 		&sekisho.IncidentOpened{}, &sekisho.IncidentRevised{}, &sekisho.FileMatched{}, &sekisho.UserChanged{}, &sekisho.SignedIn{}, &sekisho.Certified{}, &sekisho.PolicyRead{}, &sekisho.Ruled{}, &sekisho.OnBehalf{}, &sekisho.BudgetReached{},
 		&sekisho.ExportAsked{}, &sekisho.ExportDecided{}, &sekisho.ExportUsed{}, &sekisho.DecoyPlaced{},
 		&sekisho.FactStated{}, &sekisho.RoleChanged{}, &sekisho.PlaybookChosen{}, &sekisho.TaskChanged{}, &sekisho.DecisionMade{}, &sekisho.Answered{}, &sekisho.EvidenceAdded{}, &sekisho.CustodyMoved{}, &sekisho.Raised{}, &sekisho.LessonNoted{}, &sekisho.Acknowledged{}, &sekisho.Escalated{}, &sekisho.IncidentEnding{},
-		&sekisho.TextWritten{}, &sekisho.TextDecided{}, &sekisho.MailingAsked{}, &sekisho.MailingListed{}, &sekisho.MailingDecided{}, &sekisho.MailStarted{}, &sekisho.MailEnded{}, &sekisho.MailUnsent{}, &sekisho.MailBounced{}, &sekisho.MailSettled{}}
+		&sekisho.TextWritten{}, &sekisho.TextDecided{}, &sekisho.MailingAsked{}, &sekisho.MailingListed{}, &sekisho.MailingDecided{}, &sekisho.MailStarted{}, &sekisho.MailEnded{}, &sekisho.MailUnsent{}, &sekisho.MailBounced{}, &sekisho.MailSettled{},
+		&sekisho.EnquiryReceived{}, &sekisho.EnquiryMatched{}, &sekisho.EnquiryMailed{}, &sekisho.IdentityChecked{}, &sekisho.EnquiryRouted{}, &sekisho.EnquiryAnswered{}, &sekisho.EnquiryClosed{}, &sekisho.AnswersAllowed{}}
 }
 
 // No template holds a word of its own: text between tags, and attributes that
