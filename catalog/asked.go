@@ -2,6 +2,24 @@ package catalog
 
 import "sekisho"
 
+// AskedColumns are the columns that Asked's categories are of, sorted; of a
+// statement that is not understood, all of its tables'.
+func (j *Judgement) AskedColumns() []string {
+	switch {
+	case j.catalog == nil:
+		return nil
+	case j.Kind == Plain:
+		shown, _ := j.Static()
+		if j.Write != nil {
+			shown = append(shown, j.Write.Columns...)
+		}
+		return set(append(shown, j.Tested...))
+	case j.Kind == Told:
+		return j.columns
+	}
+	return j.catalog.destroyed(j)
+}
+
 // Asked are the categories of all columns that a statement may show, test or
 // write, for the policy to decide by. Of a statement that is not understood it
 // is every category there is.

@@ -66,6 +66,8 @@ type Judgement struct {
 	// for metrics; Message and Hint are for the client, and hold no values.
 	SQLState, Reason, Message, Hint string
 
+	culprit string // a function or operator in the statement that is the reason, as written
+
 	Verb       sekisho.Verb
 	Spaces     []string // subjects concerned, sorted
 	Tables     []string // protected tables concerned, sorted
@@ -393,6 +395,9 @@ func (j *Judgement) refuse(kind Kind, reason string) {
 		text = refusals["not_understood"]
 	}
 	j.Message, j.Hint = text[0], text[1]
+	if j.culprit != "" {
+		j.Message, j.Hint = j.Message+": "+j.culprit, j.advice()
+	}
 	if j.Message == "" {
 		j.Message = fmt.Sprintf("the gate cannot tell whose data this statement shows (%s)", reason)
 	}

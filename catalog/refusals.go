@@ -42,7 +42,7 @@ var refusals = map[string][2]string{
 	"define":              {"protected tables are not changed through the gate", "Ask a database administrator."},
 	"maintain":            {"protected tables are not maintained through the gate", "Ask a database administrator."},
 	"code":                {"functions, triggers, rules, types, roles and the like are not changed through the gate", "Ask a database administrator."},
-	"do":                  {"the gate cannot see what a DO block reads", "Run its statements one by one."},
+	"do":                  {"the gate cannot see what a DO block reads", "Run its statements one by one, outside of DO; or make them a function, have it reviewed and listed under catalog: functions: reviewed, and SELECT it."},
 	"call":                {"the gate cannot see what a procedure reads", "Run its statements one by one."},
 	"setting":             {"the gate cannot see what this setting becomes", "Use SET with a constant."},
 	"statistics":          {"this system table holds values of protected tables or others' statements", "Ask a database administrator."},

@@ -34,6 +34,7 @@ func (c *Catalog) trouble(s *stmt.Statement, over bool, j *Judgement) string {
 		}
 		if why := c.functionTrouble(f, over); why != "" {
 			j.Unknown = j.Unknown || why == "unknown_function"
+			j.culprit = f.Name.String()
 			return why
 		}
 	}
@@ -72,6 +73,29 @@ func (c *Catalog) trouble(s *stmt.Statement, over bool, j *Judgement) string {
 		}
 	}
 	return ""
+}
+
+// advice is the hint of a refusal that has a culprit. It names what to add to
+// the config, if something there would help.
+func (j *Judgement) advice() string {
+	if j.Reason != "function" {
+		return j.Hint
+	}
+	_, name, qualified := strings.Cut(j.culprit, ".")
+	if !qualified {
+		name = j.culprit
+	}
+	var own []string
+	for _, f := range j.catalog.functions[name] {
+		if full := f.schema + "." + name; (!qualified || full == j.culprit) && !slices.Contains(own, full) {
+			own = append(own, full)
+		}
+	}
+	if len(own) == 0 {
+		return "It is one of PostgreSQL's own that reads or does more than its arguments show. Leave it out, or run it in a statement without protected tables."
+	}
+	slices.Sort(own)
+	return "Have it reviewed: whose data it reads must show in its arguments. Then add it to the gate's config, under catalog: functions: reviewed: [" + strings.Join(own, ", ") + "]."
 }
 
 // coerces says whether a statement may turn values into a type with code that

@@ -44,6 +44,9 @@ type Config struct {
 	// Now is the clock that decisions go by; nil is time.Now. Only drills and
 	// tests replace it.
 	Now func() time.Time `yaml:"-" json:"-"`
+	// File is the config's own path, for hints that name a command; "" if there
+	// is none.
+	File string `yaml:"-" json:"-"`
 
 	// Permit gives what is known of a text that was asked for, by its ordinal in
 	// the vault's space "export": an approval that can be used now, if there is

@@ -175,7 +175,7 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 				u.limit.most, u.limit.request = r.Decided.Most, r.Number
 				return nil
 			case permit.Asked:
-				why.hint = fmt.Sprintf("The first %d were sent. Request %d for this statement waits for an answer: sekisho export show %d.", limit, r.Number, r.Number)
+				why.hint = fmt.Sprintf("The first %d were sent. Request %d for this statement waits for an answer: sekisho export show %d%s.", limit, r.Number, r.Number, g.configFlag())
 				return why
 			}
 		}
@@ -192,8 +192,20 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 		n, why.recorded = id.Seq+uint64(len(bodies)-1), true
 		g.exports.keep(string(key), permit.Turned{Number: n, At: sekisho.At(g.conf.Now()), Plain: sp.statement, Limit: limit, Statement: st})
 	}
-	why.hint = fmt.Sprintf("The first %d were sent. To ask for all of it: sekisho export request %d --most N --reason '…', or the console's page Exports. Once it is approved, send the same statement again.", limit, n)
+	why.hint = fmt.Sprintf("The first %d were sent. To ask for all of it: sekisho export request %d%s --most N --reason '…', or the console's page Exports. Once it is approved, send the same statement again.", limit, n, g.configFlag())
 	return why
+}
+
+// configFlag names this house's config in a command, as a shell reads it.
+func (g *Gate) configFlag() string {
+	switch f := g.conf.File; {
+	case f == "":
+		return ""
+	case strings.Trim(f, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-") == "":
+		return " --config " + f
+	default:
+		return " --config '" + strings.ReplaceAll(f, "'", `'\''`) + "'"
+	}
 }
 
 // exactly is the statement that w's answer belongs to, as an approval is bound

@@ -68,10 +68,7 @@ func (p *plan) givenBefore(st *stmt.Statement) *stmtPlan {
 	}
 	for _, sp := range slices.Backward(p.gives) {
 		if sp.names == string(kind)+" "+st.Object {
-			if sp.kind == planFree {
-				return nil
-			}
-			return sp.runs(st)
+			return sp.runs(st) // an error before would have ended the text
 		}
 	}
 	return nil

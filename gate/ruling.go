@@ -1,8 +1,10 @@
 package gate
 
 import (
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -142,8 +144,38 @@ func (s *session) ruled(code string, by act.Effect, sp *stmtPlan, r *act.Request
 	}
 	entry := s.entryOf(sp, r, d)
 	entry.ReasonEn, entry.ReasonJa = reason.En, reason.Ja
-	return &refusal{code: "42501", reason: code, tables: r.Tables, text: inLanguage(lang, reason), hint: inLanguage(lang, hint), ruled: entry}
+	return &refusal{code: "42501", reason: code, tables: r.Tables, text: inLanguage(lang, reason), hint: strings.TrimSpace(inLanguage(lang, hint) + because(sp, r, d, by)), ruled: entry}
 }
+
+// because names the columns that a decision is about, with their categories,
+// in no language: " (crm.member.email: contact)".
+func because(sp *stmtPlan, r *act.Request, d *act.Decision, by act.Effect) string {
+	of := r.Categories
+	switch {
+	case by == act.Refuse && d.Refused != 0:
+		of = d.Refused
+	case by == act.Cap: // of rows or customers, whatever they show
+		return ""
+	case by == act.Mask:
+		of = d.Masks.Partial | d.Masks.Token | d.Masks.Blank
+	}
+	var names []string
+	for _, col := range sp.judgement.AskedColumns() {
+		if c := sp.judgement.CategoriesOf([]string{col}) & of; c != 0 {
+			names = append(names, col+": "+c.String())
+		}
+	}
+	if more := len(names) - mostBecause; more > 0 {
+		names = append(names[:mostBecause], fmt.Sprintf("+%d", more))
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(names, "; ") + ")"
+}
+
+// mostBecause is how many columns a hint names.
+const mostBecause = 6
 
 // entryOf is what the ledger says of a decision, without the session.
 func (s *session) entryOf(sp *stmtPlan, r *act.Request, d *act.Decision) *sekisho.Ruled {

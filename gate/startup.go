@@ -215,6 +215,10 @@ var startupSettings = map[string]bool{
 	"sekisho.purpose": true, "sekisho.user": true, "sekisho.terminal": true,
 }
 
+// ownSettings are the gate's own: what they are set to says what a session
+// states.
+var ownSettings = map[string]bool{"sekisho.purpose": true, "sekisho.user": true, "sekisho.terminal": true}
+
 // newest is the latest minor version of protocol 3 that the gate speaks.
 const newest = 2
 

@@ -34,6 +34,11 @@ func (g *Gate) connect(ctx context.Context, login Login, settings map[string]str
 		if conf.RuntimeParams["client_encoding"] == "" {
 			conf.RuntimeParams["client_encoding"] = "UTF8"
 		}
+		for name := range ownSettings {
+			if _, stated := conf.RuntimeParams[name]; !stated {
+				conf.RuntimeParams[name] = "" // so that SHOW says that nothing is stated, instead of failing
+			}
+		}
 	}
 	var first opening
 	conf.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {

@@ -165,7 +165,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 			os.Chmod(name, 0o644)
 			p.Reader.PasswordFile = name
 		}, "secret_mode", "failure", "password"},
-		{"no password file", func(p *survey.Patient) { p.Reader.PasswordFile = p.Data + "/none" }, "secret", "failure", "none"},
+		{"no password file", func(p *survey.Patient) { p.Reader.PasswordFile = p.Data + "/none" }, "password_file", "failure", "none"},
 		{"a wrong password", func(p *survey.Patient) { p.Reader.PasswordFile = filepath.Join(passwords, demo.Batch) }, "reader", "failure", demo.Reader},
 		{"a role's wrong password", func(p *survey.Patient) {
 			p.Roles["clerk"] = survey.Login{User: demo.Batch, PasswordFile: filepath.Join(passwords, demo.Analyst)}

@@ -140,11 +140,12 @@ func (d *doctor) secrets() {
 	type file struct {
 		path   string
 		needed bool
+		login  string // whose password it is to hold
 	}
-	files := []file{{filepath.Join(d.p.Data, "vault.key"), false}, {filepath.Join(d.p.Users, "users.json"), false},
-		{d.p.Gate.Key, true}, {d.p.Console.Key, true}, {d.p.Reader.PasswordFile, true}}
+	files := []file{{filepath.Join(d.p.Data, "vault.key"), false, ""}, {filepath.Join(d.p.Users, "users.json"), false, ""},
+		{d.p.Gate.Key, true, ""}, {d.p.Console.Key, true, ""}, {d.p.Reader.PasswordFile, true, d.p.Reader.User}}
 	for _, name := range sortedKeys(d.p.Roles) {
-		files = append(files, file{d.p.Roles[name].PasswordFile, true})
+		files = append(files, file{d.p.Roles[name].PasswordFile, true, d.p.Roles[name].User})
 	}
 	good := 0
 	seen := map[string]bool{}
@@ -157,6 +158,9 @@ func (d *doctor) secrets() {
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && !f.needed:
 			continue // made at the first start
+		case errors.Is(err, fs.ErrNotExist) && f.login != "":
+			d.note(Failure, "password_file", f.path, f.login)
+			continue
 		case err != nil:
 			d.note(Failure, "secret", f.path, err)
 			continue

@@ -88,6 +88,7 @@ func (p *Plan) writeGate(y *yamlWriter, from Where, w *Words) {
 		y.line(3, "user: %s", scalar(l))
 		y.line(3, "password_file: secrets/%s", fileName(l))
 		y.line(3, "mode: observe")
+		y.comment(3, "writes: true  # "+w.Say("file.writes"))
 	}
 	for _, line := range strings.Split(w.Say("file.principals"), "|") {
 		y.comment(1, line)

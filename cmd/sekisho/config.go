@@ -29,6 +29,7 @@ func readConfig(path string) (c house.Config, base string, err error) {
 	if err != nil {
 		return c, "", err
 	}
+	c.Gate.File = abs
 	return c, filepath.Dir(abs), nil
 }
 
