@@ -80,6 +80,13 @@ const (
 	KindEscalated       Kind = 43
 	KindIncidentEnding  Kind = 44
 
+	KindContainmentProposed  Kind = 45
+	KindContainmentDecided   Kind = 46
+	KindContainmentReported  Kind = 47
+	KindContainmentLifted    Kind = 48
+	KindContainmentReviewed  Kind = 49
+	KindContainmentProlonged Kind = 50
+
 	KindTextWritten     Kind = 65
 	KindTextDecided     Kind = 66
 	KindMailingAsked    Kind = 67
@@ -193,6 +200,18 @@ func newBody(k Kind) Body {
 		return new(Escalated)
 	case KindIncidentEnding:
 		return new(IncidentEnding)
+	case KindContainmentProposed:
+		return new(ContainmentProposed)
+	case KindContainmentDecided:
+		return new(ContainmentDecided)
+	case KindContainmentReported:
+		return new(ContainmentReported)
+	case KindContainmentLifted:
+		return new(ContainmentLifted)
+	case KindContainmentReviewed:
+		return new(ContainmentReviewed)
+	case KindContainmentProlonged:
+		return new(ContainmentProlonged)
 	case KindTextWritten:
 		return new(TextWritten)
 	case KindTextDecided:

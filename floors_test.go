@@ -51,8 +51,10 @@ var only = map[string]string{
 
 const (
 	module  = "sekisho"
-	testKit = "sekishotest" // imported by tests only, and beside the floors
+	testKit = "sekishotest" // with what stands under it: imported by tests only, and beside the floors
 )
+
+func inTestKit(pkg string) bool { return pkg == testKit || strings.HasPrefix(pkg, testKit+"/") }
 
 // The building rules hold for every Go file that is not a test.
 func TestFloors(t *testing.T) {
@@ -78,7 +80,7 @@ func brokenRules(t *testing.T, house fs.FS) (broken []string) {
 			return nil
 		}
 		pkg := path.Dir(name)
-		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || pkg == testKit {
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || inTestKit(pkg) {
 			return nil
 		}
 		floor, ok := floors[pkg]
@@ -140,7 +142,7 @@ func checkImport(wrong func(string, ...any), name, pkg string, floor int, import
 	}
 	its, ok := floors[below]
 	switch {
-	case below == testKit:
+	case inTestKit(below):
 		wrong("%s imports %s, which is for tests only", name, imported)
 	case !ok:
 		wrong("%s imports %s, which stands on no floor", name, imported)

@@ -76,6 +76,13 @@ var kindNames = map[sekisho.Kind]string{
 	sekisho.KindEscalated:      "Escalated",
 	sekisho.KindIncidentEnding: "IncidentEnding",
 
+	sekisho.KindContainmentProposed:  "ContainmentProposed",
+	sekisho.KindContainmentDecided:   "ContainmentDecided",
+	sekisho.KindContainmentReported:  "ContainmentReported",
+	sekisho.KindContainmentLifted:    "ContainmentLifted",
+	sekisho.KindContainmentReviewed:  "ContainmentReviewed",
+	sekisho.KindContainmentProlonged: "ContainmentProlonged",
+
 	sekisho.KindTextWritten:    "TextWritten",
 	sekisho.KindTextDecided:    "TextDecided",
 	sekisho.KindMailingAsked:   "MailingAsked",
@@ -164,12 +171,16 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 			}
 		}
 	case uint32:
-		if space := ordinalSpaces[name]; space != "" {
+		space := ordinalSpaces[name]
+		if isContainment(body) && name == "Reason" {
+			space = "said"
+		}
+		if space != "" {
 			f.Text = c.named(space, x)
 		}
 	case uint64:
 		switch name {
-		case "Session", "Shape", "Released", "Incident", "Through", "Alert", "Refused", "Request", "About", "Corrects", "Evidence", "Lesson", "Enquiry":
+		case "Session", "Shape", "Released", "Incident", "Through", "Alert", "Refused", "Request", "About", "Corrects", "Evidence", "Lesson", "Enquiry", "Order":
 			f.Entry = x
 		}
 	case []uint32:
@@ -206,4 +217,4 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 // ordinalSpaces says which fields are ordinals, and where.
 var ordinalSpaces = map[string]string{"Principal": "staff", "User": "staff", "By": "staff",
 	"Application": "application", "Purpose": "purpose", "Statement": "statement", "Reason": "reason",
-	"Person": "staff", "Said": "said", "Title": "said", "Kept": "said"}
+	"Person": "staff", "Owner": "staff", "Executive": "staff", "Said": "said", "Title": "said", "Kept": "said"}

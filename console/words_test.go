@@ -179,9 +179,11 @@ func oneOfEach() []sekisho.Body {
 		&sekisho.Refused{}, &sekisho.RosterRead{}, &sekisho.SensorRead{}, &sekisho.Egress{}, &sekisho.Alert{},
 		&sekisho.IncidentOpened{}, &sekisho.IncidentRevised{}, &sekisho.FileMatched{}, &sekisho.UserChanged{}, &sekisho.SignedIn{}, &sekisho.Certified{}, &sekisho.PolicyRead{}, &sekisho.Ruled{}, &sekisho.OnBehalf{}, &sekisho.BudgetReached{},
 		&sekisho.ExportAsked{}, &sekisho.ExportDecided{}, &sekisho.ExportUsed{}, &sekisho.DecoyPlaced{},
+		&sekisho.ContainmentProposed{}, &sekisho.ContainmentDecided{}, &sekisho.ContainmentReported{}, &sekisho.ContainmentLifted{}, &sekisho.ContainmentReviewed{}, &sekisho.ContainmentProlonged{},
 		&sekisho.FactStated{}, &sekisho.RoleChanged{}, &sekisho.PlaybookChosen{}, &sekisho.TaskChanged{}, &sekisho.DecisionMade{}, &sekisho.Answered{}, &sekisho.EvidenceAdded{}, &sekisho.CustodyMoved{}, &sekisho.Raised{}, &sekisho.LessonNoted{}, &sekisho.Acknowledged{}, &sekisho.Escalated{}, &sekisho.IncidentEnding{},
 		&sekisho.TextWritten{}, &sekisho.TextDecided{}, &sekisho.MailingAsked{}, &sekisho.MailingListed{}, &sekisho.MailingDecided{}, &sekisho.MailStarted{}, &sekisho.MailEnded{}, &sekisho.MailUnsent{}, &sekisho.MailBounced{}, &sekisho.MailSettled{},
-		&sekisho.EnquiryReceived{}, &sekisho.EnquiryMatched{}, &sekisho.EnquiryMailed{}, &sekisho.IdentityChecked{}, &sekisho.EnquiryRouted{}, &sekisho.EnquiryAnswered{}, &sekisho.EnquiryClosed{}, &sekisho.AnswersAllowed{}}
+		&sekisho.EnquiryReceived{}, &sekisho.EnquiryMatched{}, &sekisho.EnquiryMailed{}, &sekisho.IdentityChecked{}, &sekisho.EnquiryRouted{}, &sekisho.EnquiryAnswered{}, &sekisho.EnquiryClosed{}, &sekisho.AnswersAllowed{},
+	}
 }
 
 // No template holds a word of its own: text between tags, and attributes that

@@ -17,8 +17,12 @@ func (b *Book) Apply(e *sekisho.Entry) { b.React(e) }
 
 // React folds one entry, and opens an incident for an alert that fits none.
 func (b *Book) React(e *sekisho.Entry) []sekisho.Body {
+	b.contained(e)
 	switch body := e.Body.(type) {
 	case *sekisho.Alert:
+		if b.aboutOrder(e, body) {
+			return nil
+		}
 		return b.alert(e, body)
 	case *sekisho.IncidentOpened:
 		b.opened(e, body)

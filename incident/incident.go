@@ -70,12 +70,13 @@ type Move struct {
 type Fact struct {
 	Seq       uint64       `json:"seq"`
 	At        sekisho.Time `json:"at"`   // of the event; the entry may be later
-	Code      string       `json:"code"` // "sweep", "egress", "budget", "outside", "decoy", "decoy_mail", "alert", "opened", "opened_by", "revised", "file"
+	Code      string       `json:"code"` // "sweep", "egress", "budget", "outside", "decoy", "decoy_mail", "alert", "opened", "opened_by", "revised", "file", "contain_…" (of an order)
 	Endpoint  string       `json:"endpoint,omitempty"`
 	Principal uint32       `json:"principal,omitempty"` // ordinal in "staff"
 	Target    netip.Addr   `json:"target,omitzero"`
 	Count     uint64       `json:"count,omitempty"` // customers, bytes or rows
 	Limit     uint64       `json:"limit,omitempty"`
+	Order     uint64       `json:"order,omitempty"` // of a containment
 	Reason    string       `json:"reason,omitempty"`
 }
 
@@ -112,16 +113,20 @@ func (f Fact) English(person func(uint32) string) string {
 	case "file":
 		return fmt.Sprintf("A file was compared with the roster: %d customers were recognised.", f.Count)
 	}
+	if f.Order != 0 {
+		return f.ofOrder(person)
+	}
 	return f.Code
 }
 
 // Book is the fold of all incidents.
 type Book struct {
-	list []*Incident // in the order in which they were opened
+	list   []*Incident // in the order in which they were opened
+	orders *Orders
 }
 
 // New is an empty book.
-func New() *Book { return &Book{} }
+func New() *Book { return &Book{orders: newOrders()} }
 
 // Reaction is how a view.Set folds the book and lets it open incidents. The
 // book must not be among the set's views as well.

@@ -1,0 +1,375 @@
+package incident
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"sekisho"
+)
+
+// An Order is one containment, from its proposal to its end. What Orders.Get
+// and List return is a copy, to keep.
+type Order struct {
+	Number   uint64 // sequence number of its ContainmentProposed
+	At       sekisho.Time
+	Proposed *sekisho.ContainmentProposed
+
+	Decided  *sekisho.ContainmentDecided // nil: nobody has answered
+	Entry    uint64                      // of Decided
+	When     sekisho.Time                // of Decided
+	Until    sekisho.Time                // when it ends; as prolonged
+	Owner    uint32                      // ordinal in "staff"
+	Reviewed *sekisho.ContainmentReviewed
+	ReviewAt sekisho.Time
+	Lifts    []Lift
+	Over     sekisho.Time   // when all of it was lifted; 0: it was not
+	Hands    []HandState    // in the order of their names
+	History  []HandState    // every report, the latest last
+	Leaks    []Leak         // what a sensor saw leave although it was cut
+	Learned  []netip.Prefix // hostile destinations that became known later, where the order follows its incident
+	Sees     []netip.Prefix // every hostile destination of the incident that is known
+
+	left map[string]sekisho.Cut // endpoints of which something is still cut
+	was  []netip.Prefix         // what it learned, when it ended
+}
+
+// A Lift is what was given back at one time.
+type Lift struct {
+	Entry uint64
+	At    sekisho.Time
+	Body  *sekisho.ContainmentLifted
+}
+
+// A HandState is what a hand was last found to have in force.
+type HandState struct {
+	Entry uint64
+	At    sekisho.Time
+	Body  *sekisho.ContainmentReported
+}
+
+// A Leak is traffic that left an endpoint after its way out was cut.
+type Leak struct {
+	Entry    uint64
+	At       sekisho.Time // when it began
+	Endpoint string
+	Target   netip.Addr
+	Bytes    uint64
+}
+
+// mostKept bounds what an order keeps of reports and leaks, the latest ones.
+const mostKept = 200
+
+// An OrderState is how far an order has come.
+type OrderState string
+
+const (
+	OrderProposed  OrderState = "proposed"
+	OrderInForce   OrderState = "in_force"
+	OrderOverdue   OrderState = "overdue" // its time is over, and it is kept until a person lifts it
+	OrderRejected  OrderState = "rejected"
+	OrderWithdrawn OrderState = "withdrawn"
+	OrderLifted    OrderState = "lifted"
+)
+
+// State says how far the order has come at a time. An order whose time is over
+// is in force until the lift is recorded: nothing is given back by a clock
+// alone.
+func (o *Order) State(now sekisho.Time) OrderState {
+	switch {
+	case o.Over != 0:
+		return OrderLifted
+	case o.Decided == nil:
+		return OrderProposed
+	case o.Decided.Action == "rejected":
+		return OrderRejected
+	case o.Decided.Action == "withdrawn":
+		return OrderWithdrawn
+	case o.Proposed.Keep && now >= o.Until:
+		return OrderOverdue
+	}
+	return OrderInForce
+}
+
+// InForce says that hands must see to the order.
+func (o *Order) InForce() bool {
+	return o.Over == 0 && o.Decided != nil && (o.Decided.Action == "approved" || o.Decided.Action == "broken_glass")
+}
+
+// ToReview: it was given alone, and nobody else has judged it yet.
+func (o *Order) ToReview() bool {
+	return o.Decided != nil && o.Decided.Action == "broken_glass" && o.Reviewed == nil
+}
+
+// Left is what is still cut of an endpoint.
+func (o *Order) Left(endpoint string) sekisho.Cut {
+	if !o.InForce() {
+		return 0
+	}
+	return o.left[endpoint]
+}
+
+// Destinations are those that nobody may reach, by this order.
+func (o *Order) Destinations() []netip.Prefix {
+	list := slices.Concat(o.Proposed.Destinations, o.Learned)
+	slices.SortFunc(list, netip.Prefix.Compare)
+	return slices.Compact(list)
+}
+
+// Orders is the fold of all containments. It is inside the Book, whose alerts
+// and revisions tell it which destinations are hostile.
+type Orders struct {
+	list     []*Order
+	byNumber map[uint64]*Order
+	cut      map[string][]*Order // by endpoint: of the orders that cut its way out and are in force
+}
+
+func newOrders() *Orders {
+	return &Orders{byNumber: map[uint64]*Order{}, cut: map[string][]*Order{}}
+}
+
+// Orders gives every order, the latest first.
+func (b *Book) Orders() []*Order {
+	list := make([]*Order, 0, len(b.orders.list))
+	for _, o := range b.orders.list {
+		list = append(list, b.copyOf(o))
+	}
+	slices.SortFunc(list, func(x, y *Order) int { return cmp.Compare(y.Number, x.Number) })
+	return list
+}
+
+// Order gives one order, or nil.
+func (b *Book) Order(number uint64) *Order {
+	if o := b.orders.byNumber[number]; o != nil {
+		return b.copyOf(o)
+	}
+	return nil
+}
+
+// InForce gives the orders that hands must see to, the earliest first.
+func (b *Book) InForce() (list []*Order) {
+	for _, o := range b.orders.list {
+		if o.InForce() {
+			list = append(list, b.copyOf(o))
+		}
+	}
+	return list
+}
+
+func (b *Book) copyOf(o *Order) *Order {
+	c := *o
+	c.Lifts, c.Hands, c.History, c.Leaks = slices.Clone(o.Lifts), slices.Clone(o.Hands), slices.Clone(o.History), slices.Clone(o.Leaks)
+	c.left = o.left // replaced whole when it changes
+	if i := b.find(o.Proposed.Incident); i != nil {
+		c.Sees = i.hostile()
+	}
+	c.Learned = nil
+	switch {
+	case !o.Proposed.Follow:
+	case o.Over != 0:
+		c.Learned = o.was
+	default:
+		c.Learned = without(c.Sees, o.Proposed.Destinations)
+	}
+	return &c
+}
+
+// hostile are the destinations that are known: of its alerts, and those named
+// when its question was last asked.
+func (i *Incident) hostile() (list []netip.Prefix) {
+	for _, t := range i.Targets {
+		list = append(list, netip.PrefixFrom(t, t.BitLen()))
+	}
+	if n := len(i.Revisions); n > 0 {
+		list = append(list, i.Revisions[n-1].Body.Hostile...)
+	}
+	slices.SortFunc(list, netip.Prefix.Compare)
+	return slices.Compact(list)
+}
+
+func without(list, other []netip.Prefix) (out []netip.Prefix) {
+	for _, p := range list {
+		if !slices.Contains(other, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// contained folds what entries say of containments.
+func (b *Book) contained(e *sekisho.Entry) {
+	of := b.orders
+	switch body := e.Body.(type) {
+	case *sekisho.ContainmentProposed:
+		o := &Order{Number: e.ID.Seq, At: e.Time, Proposed: body, Owner: body.Owner}
+		of.list = append(of.list, o)
+		of.byNumber[o.Number] = o
+		b.tellOrder(o, e, Fact{Code: "contain_proposed", Principal: body.By, Count: uint64(len(body.Endpoints))})
+	case *sekisho.ContainmentDecided:
+		o := of.byNumber[body.Order]
+		if o == nil || o.Decided != nil {
+			return
+		}
+		o.Decided, o.Entry, o.When, o.Until = body, e.ID.Seq, e.Time, body.Until
+		if o.InForce() {
+			o.left = map[string]sekisho.Cut{}
+			for _, p := range o.Proposed.Endpoints {
+				if o.left[p.Name] = o.Proposed.Cuts; o.Proposed.Cuts&sekisho.CutEgress != 0 {
+					of.cut[p.Name] = append(of.cut[p.Name], o)
+				}
+			}
+		}
+		b.tellOrder(o, e, Fact{Code: "contain_" + body.Action, Principal: body.By, Count: uint64(len(o.Proposed.Endpoints))})
+	case *sekisho.ContainmentReported:
+		for _, n := range body.Orders {
+			if o := of.byNumber[n]; o != nil {
+				o.report(HandState{e.ID.Seq, e.Time, body})
+				b.tellOrder(o, e, Fact{Code: "contain_hand_" + body.State, Reason: body.Hand, Count: body.Enforced, Limit: body.Intended})
+			}
+		}
+	case *sekisho.ContainmentLifted:
+		if o := of.byNumber[body.Order]; o != nil && o.InForce() {
+			b.lift(o, e, body)
+		}
+	case *sekisho.ContainmentReviewed:
+		if o := of.byNumber[body.Order]; o != nil && o.ToReview() {
+			o.Reviewed, o.ReviewAt = body, e.Time
+			b.tellOrder(o, e, Fact{Code: "contain_" + body.Verdict, Principal: body.By})
+		}
+	case *sekisho.ContainmentProlonged:
+		if o := of.byNumber[body.Order]; o != nil && o.InForce() {
+			o.Until, o.Owner = body.Until, body.Owner
+			b.tellOrder(o, e, Fact{Code: "contain_prolonged", Principal: body.By})
+		}
+	case *sekisho.Egress:
+		b.leak(e, body)
+	}
+}
+
+func (o *Order) report(s HandState) {
+	at, found := slices.BinarySearchFunc(o.Hands, s, func(a, b HandState) int { return cmp.Compare(a.Body.Hand, b.Body.Hand) })
+	if found {
+		o.Hands[at] = s
+	} else {
+		o.Hands = slices.Insert(o.Hands, at, s)
+	}
+	if o.History = append(o.History, s); len(o.History) > 2*mostKept {
+		o.History = slices.Clone(o.History[mostKept:])
+	}
+}
+
+func (b *Book) lift(o *Order, e *sekisho.Entry, body *sekisho.ContainmentLifted) {
+	o.Lifts = append(o.Lifts, Lift{e.ID.Seq, e.Time, body})
+	left := map[string]sekisho.Cut{}
+	for name, cut := range o.left {
+		if !body.All && len(body.Endpoints) > 0 && !slices.Contains(body.Endpoints, name) {
+			left[name] = cut
+			continue
+		}
+		if rest := cut &^ body.Cuts; !body.All && rest != 0 {
+			left[name] = rest
+		}
+	}
+	for name, cut := range o.left {
+		if cut&sekisho.CutEgress != 0 && left[name]&sekisho.CutEgress == 0 {
+			if b.orders.cut[name] = slices.DeleteFunc(slices.Clone(b.orders.cut[name]), func(x *Order) bool { return x == o }); len(b.orders.cut[name]) == 0 {
+				delete(b.orders.cut, name)
+			}
+		}
+	}
+	// Nothing else is ordered, and the last endpoint has everything back.
+	p := o.Proposed
+	empty := len(left) == 0 && len(p.Principals) == 0 && len(p.Roles) == 0 && len(p.Tables) == 0 && len(p.Destinations) == 0 && !p.Follow
+	if body.All || empty {
+		o.was = b.copyOf(o).Learned
+		o.Over = e.Time
+	}
+	o.left = left
+	code := "contain_lifted"
+	if o.Over == 0 {
+		code = "contain_lifted_part"
+	} else if body.Cause == "expired" {
+		code = "contain_expired"
+	}
+	b.tellOrder(o, e, Fact{Code: code, Principal: body.By, Count: uint64(len(left))})
+}
+
+// settles is how long after an order's approval its hands may take to cut what
+// was open: traffic that began later should not have left.
+const settles = 10 * sekisho.Time(1e6)
+
+// leak notes traffic of an endpoint whose way out is cut. A sensor is the other
+// side: it knows nothing of what hands say. Whether the target is outside is
+// for the sensor to say: it tells of nothing else.
+func (b *Book) leak(e *sekisho.Entry, body *sekisho.Egress) {
+	for _, o := range b.orders.cut[body.Endpoint] {
+		if body.Start <= o.When+settles || body.Out == 0 {
+			continue
+		}
+		if o.Leaks = append(o.Leaks, Leak{e.ID.Seq, body.Start, body.Endpoint, body.Target, body.Out}); len(o.Leaks) > 2*mostKept {
+			o.Leaks = slices.Clone(o.Leaks[mostKept:])
+		}
+	}
+}
+
+// aboutOrder is an alert of the containment's own. It joins its order's
+// incident, and changes nothing of what the incident asks: the endpoints of an
+// order are not those held to be compromised.
+func (b *Book) aboutOrder(e *sekisho.Entry, body *sekisho.Alert) bool {
+	if body.Detector != "containment" {
+		return false
+	}
+	if len(body.Basis) > 0 {
+		if o := b.orders.byNumber[body.Basis[0]]; o != nil {
+			b.tellOrder(o, e, Fact{Code: "contain_alarm", Endpoint: body.Endpoint, Target: body.Target, Count: body.Observed, Limit: body.Limit})
+		}
+	}
+	return true
+}
+
+func (b *Book) tellOrder(o *Order, e *sekisho.Entry, f Fact) {
+	if i := b.find(o.Proposed.Incident); i != nil {
+		f.Seq, f.At, f.Order = e.ID.Seq, e.Time, o.Number
+		i.tell(f)
+	}
+}
+
+// ofOrder tells a fact of a containment in English.
+func (f Fact) ofOrder(person func(uint32) string) string {
+	who := "sekisho"
+	if f.Principal != 0 {
+		who = person(f.Principal)
+	}
+	switch f.Code {
+	case "contain_proposed":
+		return fmt.Sprintf("%s proposed to contain %d terminals (order %d).", who, f.Count, f.Order)
+	case "contain_approved":
+		return fmt.Sprintf("%s approved order %d.", who, f.Order)
+	case "contain_broken_glass":
+		return fmt.Sprintf("%s gave order %d alone; it is to be reviewed.", who, f.Order)
+	case "contain_rejected":
+		return fmt.Sprintf("%s rejected order %d.", who, f.Order)
+	case "contain_withdrawn":
+		return fmt.Sprintf("%s withdrew order %d.", who, f.Order)
+	case "contain_upheld":
+		return fmt.Sprintf("%s reviewed order %d and upheld it.", who, f.Order)
+	case "contain_objected":
+		return fmt.Sprintf("%s reviewed order %d and objected.", who, f.Order)
+	case "contain_prolonged":
+		return fmt.Sprintf("%s prolonged order %d.", who, f.Order)
+	case "contain_lifted":
+		return fmt.Sprintf("%s lifted order %d.", who, f.Order)
+	case "contain_lifted_part":
+		return fmt.Sprintf("%s lifted a part of order %d; %d terminals are still cut.", who, f.Order, f.Count)
+	case "contain_expired":
+		return fmt.Sprintf("The time of order %d is over; it was lifted.", f.Order)
+	case "contain_alarm":
+		return fmt.Sprintf("Order %d: %d of %d cuts are in force.", f.Order, f.Count, f.Limit)
+	}
+	if state, ok := strings.CutPrefix(f.Code, "contain_hand_"); ok {
+		return fmt.Sprintf("Order %d at hand %s: %s, %d of %d cuts are in force.", f.Order, f.Reason, state, f.Count, f.Limit)
+	}
+	return f.Code
+}
