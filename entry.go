@@ -86,6 +86,11 @@ const (
 	KindContainmentLifted    Kind = 48
 	KindContainmentReviewed  Kind = 49
 	KindContainmentProlonged Kind = 50
+	KindNoticeReceived       Kind = 60
+	KindAwareJudged          Kind = 61
+	KindClockMoved           Kind = 62
+	KindDutyReported         Kind = 63
+	KindLegalFactStated      Kind = 64
 
 	KindTextWritten     Kind = 65
 	KindTextDecided     Kind = 66
@@ -212,6 +217,16 @@ func newBody(k Kind) Body {
 		return new(ContainmentReviewed)
 	case KindContainmentProlonged:
 		return new(ContainmentProlonged)
+	case KindNoticeReceived:
+		return new(NoticeReceived)
+	case KindAwareJudged:
+		return new(AwareJudged)
+	case KindClockMoved:
+		return new(ClockMoved)
+	case KindDutyReported:
+		return new(DutyReported)
+	case KindLegalFactStated:
+		return new(LegalFactStated)
 	case KindTextWritten:
 		return new(TextWritten)
 	case KindTextDecided:

@@ -82,6 +82,11 @@ var kindNames = map[sekisho.Kind]string{
 	sekisho.KindContainmentLifted:    "ContainmentLifted",
 	sekisho.KindContainmentReviewed:  "ContainmentReviewed",
 	sekisho.KindContainmentProlonged: "ContainmentProlonged",
+	sekisho.KindNoticeReceived:       "NoticeReceived",
+	sekisho.KindAwareJudged:          "AwareJudged",
+	sekisho.KindClockMoved:           "ClockMoved",
+	sekisho.KindDutyReported:         "DutyReported",
+	sekisho.KindLegalFactStated:      "LegalFactStated",
 
 	sekisho.KindTextWritten:    "TextWritten",
 	sekisho.KindTextDecided:    "TextDecided",

@@ -181,6 +181,7 @@ func oneOfEach() []sekisho.Body {
 		&sekisho.ExportAsked{}, &sekisho.ExportDecided{}, &sekisho.ExportUsed{}, &sekisho.DecoyPlaced{},
 		&sekisho.ContainmentProposed{}, &sekisho.ContainmentDecided{}, &sekisho.ContainmentReported{}, &sekisho.ContainmentLifted{}, &sekisho.ContainmentReviewed{}, &sekisho.ContainmentProlonged{},
 		&sekisho.FactStated{}, &sekisho.RoleChanged{}, &sekisho.PlaybookChosen{}, &sekisho.TaskChanged{}, &sekisho.DecisionMade{}, &sekisho.Answered{}, &sekisho.EvidenceAdded{}, &sekisho.CustodyMoved{}, &sekisho.Raised{}, &sekisho.LessonNoted{}, &sekisho.Acknowledged{}, &sekisho.Escalated{}, &sekisho.IncidentEnding{},
+		&sekisho.NoticeReceived{}, &sekisho.AwareJudged{}, &sekisho.ClockMoved{}, &sekisho.DutyReported{}, &sekisho.LegalFactStated{},
 		&sekisho.TextWritten{}, &sekisho.TextDecided{}, &sekisho.MailingAsked{}, &sekisho.MailingListed{}, &sekisho.MailingDecided{}, &sekisho.MailStarted{}, &sekisho.MailEnded{}, &sekisho.MailUnsent{}, &sekisho.MailBounced{}, &sekisho.MailSettled{},
 		&sekisho.EnquiryReceived{}, &sekisho.EnquiryMatched{}, &sekisho.EnquiryMailed{}, &sekisho.IdentityChecked{}, &sekisho.EnquiryRouted{}, &sekisho.EnquiryAnswered{}, &sekisho.EnquiryClosed{}, &sekisho.AnswersAllowed{},
 	}
