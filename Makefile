@@ -8,7 +8,8 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # server to stand in front of, a browser that the console's tests drive.
 BUILD_PACKAGES = gcc libc6-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) postgresql
-TEST_PACKAGES = $(RUN_PACKAGES) chromium
+# A firewall and a proxy for the hands of containment to work at.
+TEST_PACKAGES = $(RUN_PACKAGES) chromium nftables iproute2 squid
 BENCH_PACKAGES = $(RUN_PACKAGES) pgbouncer
 REGRESS_PACKAGES = $(RUN_PACKAGES) perl make bzip2
 
