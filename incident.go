@@ -5,7 +5,7 @@ import "net/netip"
 // IncidentOpened starts an incident. Its number is this entry's sequence
 // number.
 type IncidentOpened struct {
-	Alert     uint64 // sequence number of the alert that opened it; 0 if a person did
+	Alert     uint64 // sequence number of the alert that opened it, or of the NoticeReceived; 0 if a person did
 	By        uint32 // ordinal in "staff"; 0 for sekisho itself
 	Endpoints []string
 }

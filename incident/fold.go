@@ -36,8 +36,12 @@ func (b *Book) React(e *sekisho.Entry) []sekisho.Body {
 			i.Files = append(i.Files, f)
 			i.tell(f)
 		}
+	case *sekisho.NoticeReceived:
+		return b.notice(e, body)
 	default:
-		b.room(e)
+		if !b.room(e) {
+			b.clock(e)
+		}
 	}
 	return nil
 }

@@ -38,8 +38,9 @@ type Incident struct {
 	Files      []Fact       `json:"files"`
 	Timeline   []Fact       `json:"timeline"`
 	Room       Room         `json:"room"`
+	Legal      Legal        `json:"legal"` // what starts, moves and meets the clocks of the law
 
-	opener uint64 // sequence number of the alert that opened it, or 0
+	opener uint64 // sequence number of the alert or notice that opened it, or 0
 }
 
 // Alert is one alert of an incident.
@@ -70,7 +71,7 @@ type Move struct {
 type Fact struct {
 	Seq       uint64       `json:"seq"`
 	At        sekisho.Time `json:"at"`   // of the event; the entry may be later
-	Code      string       `json:"code"` // "sweep", "egress", "budget", "outside", "decoy", "decoy_mail", "alert", "opened", "opened_by", "revised", "file", "contain_…" (of an order)
+	Code      string       `json:"code"` // "sweep", "egress", "budget", "outside", "decoy", "decoy_mail", "alert", "opened", "opened_by", "revised", "file", "notice", "contain_…" (of an order)
 	Endpoint  string       `json:"endpoint,omitempty"`
 	Principal uint32       `json:"principal,omitempty"` // ordinal in "staff"
 	Target    netip.Addr   `json:"target,omitzero"`
@@ -102,6 +103,8 @@ func (f Fact) English(person func(uint32) string) string {
 		return fmt.Sprintf("%s touched %d decoys at %s: records of nobody, which no work needs.", person(f.Principal), f.Count, f.Endpoint)
 	case "decoy_mail":
 		return "Somebody wrote to the mailbox of a decoy, whose address stands in the database alone."
+	case "notice":
+		return fmt.Sprintf("A notice was received (%s).", f.Reason)
 	case "alert":
 		return fmt.Sprintf("%s: alert %q.", f.Endpoint, f.Reason)
 	case "opened":
@@ -134,7 +137,7 @@ func (b *Book) Reaction() view.Reaction {
 	return view.Reaction{Name: "incident", React: b.React, Key: Key}
 }
 
-// Key names what an IncidentOpened answers: its alert.
+// Key names what an IncidentOpened answers: its alert, or the notice that opened it.
 func Key(body sekisho.Body) string {
 	if o, ok := body.(*sekisho.IncidentOpened); ok && o.Alert != 0 {
 		return fmt.Sprint(o.Alert)
@@ -167,7 +170,7 @@ func (i *Incident) clone() *Incident {
 	c.Alerts, c.Endpoints, c.Principals = slices.Clone(i.Alerts), slices.Clone(i.Endpoints), slices.Clone(i.Principals)
 	c.Targets, c.Revisions = slices.Clone(i.Targets), slices.Clone(i.Revisions)
 	c.Files, c.Timeline = slices.Clone(i.Files), slices.Clone(i.Timeline)
-	c.Room = i.Room.clone()
+	c.Room, c.Legal = i.Room.clone(), i.Legal.clone()
 	return &c
 }
 

@@ -213,7 +213,8 @@ func (j *judge) finding(aware, inForce, replay bool) Finding {
 		}
 	}
 	_, confirmed := j.facts.certain()
-	switch reached := and(place, and(holds, exempt.not())); {
+	// An exemption has to be known: until then the duty stands.
+	switch reached := and(place, and(holds, answer(exempt != Yes))); {
 	case !inForce && !replay:
 		f.Verdict = NotInForce
 		because("This edition is in force from "+or2(r.From, "a day that is not known")+until(r.To)+"; the clock would have started on another day.",
@@ -226,7 +227,7 @@ func (j *judge) finding(aware, inForce, replay bool) Finding {
 		if place != No && holds == No {
 			because("No trigger holds.", "該当する要件がない。")
 		}
-	case reached == Unknown || exempt == Unknown && holds != Yes:
+	case reached == Unknown:
 		f.Verdict = Undecided
 		because("Facts that it hangs on are under investigation.", "判断に必要な事実が調査中である。")
 	case confirmed:

@@ -192,6 +192,13 @@ type Report struct {
 	Entry  uint64    `json:"entry,omitempty" yaml:"entry"` // where the ledger says so
 }
 
+// Company is what a company knows of itself, whatever happens.
+type Company struct {
+	Industry    string
+	Established []string
+	Facts       map[string]Answer
+}
+
 // N is a number that is known.
 func N(n uint64) *uint64 { return &n }
 
