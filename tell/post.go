@@ -108,6 +108,7 @@ type Letter struct {
 type Refusal struct {
 	Code     int // of RFC 5321
 	Enhanced [3]int
+	OfSender bool // it refused who sends, not this letter: every other would fare the same
 }
 
 func (r *Refusal) Error() string {
@@ -226,13 +227,17 @@ func readPassword(name string) ([]byte, error) {
 	return bytes.TrimRight(b, "\r\n"), err
 }
 
+// ErrNotTaken: the relay cannot have taken the letter, because it was not given
+// the end of it.
+var ErrNotTaken = errors.New("the relay was not given the whole letter")
+
 // Send gives one letter to the relay, which has taken it on return. After an
-// error that is no Refusal the line is of no more use, and whether the relay
-// took the letter is not known.
+// error that is no Refusal the line is of no more use; unless it is ErrNotTaken,
+// whether the relay took the letter is then not known (RFC 1047).
 func (l *Line) Send(ctx context.Context, m Letter) error {
 	text, err := m.bytes()
 	if err != nil {
-		return fmt.Errorf("sending a letter: %w", err)
+		return fmt.Errorf("sending a letter: %w: %w", ErrNotTaken, err)
 	}
 	end := context.AfterFunc(ctx, func() { l.conn.Close() })
 	defer end()
@@ -240,17 +245,46 @@ func (l *Line) Send(ctx context.Context, m Letter) error {
 	if sender == "" {
 		sender = m.From
 	}
-	if err = l.client.SendMail(sender, []string{m.To}, bytes.NewReader(text)); err != nil {
-		err = plain(err)
-		if r := (*Refusal)(nil); errors.As(err, &r) {
-			l.client.Reset() // a relay that does not answer shows at the next letter
-		}
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		return fmt.Errorf("sending a letter: %w", err)
+	whole, err := l.give(sender, m.To, text)
+	if err == nil {
+		return nil
 	}
-	return nil
+	err = plain(err)
+	r := (*Refusal)(nil)
+	if ctx.Err() != nil && !errors.As(err, &r) {
+		err = ctx.Err()
+	}
+	switch {
+	case errors.As(err, &r):
+		l.client.Reset() // a relay that does not answer shows at the next letter
+	case !whole:
+		err = fmt.Errorf("%w: %w", ErrNotTaken, err)
+	}
+	return fmt.Errorf("sending a letter: %w", err)
+}
+
+// give speaks the commands for one letter. whole: the end of the letter may have
+// reached the relay.
+func (l *Line) give(from, to string, text []byte) (whole bool, err error) {
+	r := (*Refusal)(nil)
+	if err := l.client.Mail(from, nil); err != nil {
+		if err = plain(err); errors.As(err, &r) {
+			r.OfSender = true
+		}
+		return false, err
+	}
+	if err := l.client.Rcpt(to, nil); err != nil {
+		return false, err
+	}
+	w, err := l.client.Data()
+	if err != nil {
+		return false, err
+	}
+	l.conn.SetDeadline(time.Now().Add(dataTakes))
+	if _, err := w.Write(text); err != nil {
+		return false, err
+	}
+	return true, w.Close() // sets its own deadline
 }
 
 // Close says goodbye.

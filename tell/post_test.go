@@ -91,6 +91,16 @@ func (*relaySession) Logout() error { return nil }
 // serve starts the relay; ca is the file of its certificate.
 func (r *relay) serve(t *testing.T, implicit bool) (addr, ca string) {
 	t.Helper()
+	return serveAs(t, r, implicit)
+}
+
+func serveWith(t *testing.T, b smtp.Backend) (addr, ca string) {
+	t.Helper()
+	return serveAs(t, b, false)
+}
+
+func serveAs(t *testing.T, r smtp.Backend, implicit bool) (addr, ca string) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
