@@ -265,10 +265,10 @@ func (b *Book) Unfinished() (list []uint64) {
 	return list
 }
 
-// WindowOf gives the people of an unfinished MailStarted.
-func (b *Book) WindowOf(started uint64) []uint32 {
+// WindowOf gives the mailing and the people of an unfinished MailStarted.
+func (b *Book) WindowOf(started uint64) (mailing uint64, people []uint32) {
 	if w := b.open[started]; w != nil {
-		return w.subjects
+		return w.mailing.Number, w.subjects
 	}
-	return nil
+	return 0, nil
 }

@@ -19,8 +19,9 @@ import (
 // server's answer there is a moment in which only the server knows (RFC 1047).
 // So a window of people is durable (MailStarted) before the first of them is
 // written to, and what became of each after (MailEnded). Where a crash leaves the
-// one without the other, or a connection ends in that moment, these people are
-// unclear: nobody writes to them again until a person says so. Hence nobody has
+// one without the other the journal says how far the window came. Whose answer
+// was awaited then, or when a connection ended, is unclear: nobody writes to them
+// again until a person says so. Hence nobody has
 // two notices, and nobody is forgotten: whoever is not unclear is known to have
 // been written to, or waits.
 type Sender struct {
@@ -29,6 +30,8 @@ type Sender struct {
 	Book   *Book // in Views
 	Relay  Relay
 	Pace   Pace
+	// Journal narrows what a crash leaves unclear. nil: the whole of each window.
+	Journal *Journal
 
 	// Addresses gives the addresses of some people of a mailing, after it has
 	// recorded that they are read. Who is not in the answer has none.
@@ -126,9 +129,10 @@ func (s *Sender) recover(ctx context.Context) error {
 	people := 0
 	s.Views.Read(func() {
 		for _, seq := range s.Book.Unfinished() {
-			w := s.Book.WindowOf(seq)
-			people += len(w)
-			bodies = append(bodies, &sekisho.MailEnded{Started: seq, Unclear: slices.Clone(w)})
+			mailing, window := s.Book.WindowOf(seq)
+			ended := s.remembered(seq, mailing, window)
+			people += len(ended.Unclear)
+			bodies = append(bodies, ended)
 		}
 	})
 	if len(bodies) == 0 {
@@ -140,6 +144,28 @@ func (s *Sender) recover(ctx context.Context) error {
 	}
 	s.Log.Warn("an earlier run ended while mails were going out: whether these went out is unclear, a person decides", "people", people)
 	return s.Views.WaitFor(ctx, id.Seq+uint64(len(bodies)-1))
+}
+
+// remembered is what is known of a window in the midst of which a process ended.
+func (s *Sender) remembered(seq, mailing uint64, people []uint32) *sekisho.MailEnded {
+	ended := &sekisho.MailEnded{Started: seq}
+	known, whole := map[uint32]Fate{}, false
+	if s.Journal != nil {
+		known, whole = s.Journal.remember(mailing, people)
+	}
+	for _, o := range people {
+		switch f, ok := known[o]; {
+		case f == Taken:
+			ended.Taken = append(ended.Taken, o)
+		case f == Denied:
+			ended.Denied = append(ended.Denied, o)
+		case f == Later:
+			ended.Later = append(ended.Later, o)
+		case ok || !whole:
+			ended.Unclear = append(ended.Unclear, o)
+		}
+	}
+	return ended
 }
 
 func (s *Sender) sendable() (list []Status) {
@@ -180,6 +206,11 @@ func (s *Sender) round(ctx context.Context, m Status) (sent int, err error) {
 	}
 	if len(due) == 0 {
 		return len(tired), nil
+	}
+	if s.Journal != nil { // every window is closed, durably
+		if err := s.Journal.reset(); err != nil {
+			return 0, err
+		}
 	}
 	// One call first: where the relay cannot be reached nobody's address is read.
 	line, err := Call(ctx, s.Relay)
@@ -315,6 +346,11 @@ func (r *run) window(ctx context.Context, line *Line, people []uint32) (usable b
 		l.To = r.to[o]
 		letters = append(letters, l)
 	}
+	if r.Journal != nil {
+		if err := r.Journal.begin(r.mailing.Number, people); err != nil {
+			return false, err
+		}
+	}
 	id, err := r.Append(ctx, &sekisho.MailStarted{Mailing: r.mailing.Number, Subjects: people})
 	if err != nil {
 		return false, fmt.Errorf("recording that mails go out: %w", err)
@@ -361,6 +397,11 @@ func (r *run) letters(ctx, finishing context.Context, line *Line, people []uint3
 		if !r.turn(ctx) {
 			return true, nil
 		}
+		if r.Journal != nil {
+			if err := r.Journal.going(r.mailing.Number, o); err != nil {
+				return true, err
+			}
+		}
 		err := line.Send(finishing, letters[i])
 		no := (*Refusal)(nil)
 		refused := errors.As(err, &no)
@@ -372,6 +413,17 @@ func (r *run) letters(ctx, finishing context.Context, line *Line, people []uint3
 		}
 		tooMany := r.denied >= mostDenied
 		r.mu.Unlock()
+		if r.Journal != nil && (err == nil || refused && !no.OfSender) {
+			fate := Taken
+			if refused && no.Permanent() {
+				fate = Denied
+			} else if refused {
+				fate = Later
+			}
+			if err := r.Journal.answered(r.mailing.Number, o, fate); err != nil {
+				r.Log.Error("noting an answer; a crash now would leave it unclear", "error", err)
+			}
+		}
 		switch {
 		case err == nil:
 			ended.Taken = append(ended.Taken, o)
