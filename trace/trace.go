@@ -170,8 +170,8 @@ func (t *Trace) Apply(e *sekisho.Entry) {
 		t.sealBefore(day)
 		t.openDay = day
 	}
-	if n := len(t.epochs); n > 0 {
-		t.epochs[n-1].to = e.Time
+	if _, next := e.Body.(*sekisho.LedgerOpened); !next && len(t.epochs) > 0 {
+		t.epochs[len(t.epochs)-1].to = e.Time
 	}
 	t.behind.Apply(e)
 	switch b := e.Body.(type) {
