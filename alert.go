@@ -6,15 +6,19 @@ import "net/netip"
 // access by Principal at Endpoint from From (inclusive) until Until
 // (exclusive) is judged by it.
 type Alert struct {
-	Detector  string // "sweep", "egress", "budget", "outside", "decoy", "decoy_mail"
+	// Detector is "sweep", "egress", "budget", "outside", "decoy", "decoy_mail" or
+	// "bulk", or, of what other machines reported, "lure", "opened", "contact",
+	// "half_blocked", "finding", "file_birth", "large_file", "disk_full" or
+	// "no_boot".
+	Detector  string
 	Principal uint32 // ordinal in "staff"; 0 for any
 	Endpoint  string
 	From      Time
 	Until     Time
-	Observed  uint64     // distinct customers, or bytes out; outside: rows, 0 if only a connection was seen
+	Observed  uint64     // distinct customers, rows of a statement, or bytes out; outside: rows, 0 if only a connection was seen; half_blocked: destinations
 	Limit     uint64     // what would still have been quiet
 	Learning  bool       // too little past to know this principal: judged by its peers and the floor alone
-	Target    netip.Addr // egress: the hostile destination
+	Target    netip.Addr // egress, contact, finding, half_blocked: the hostile destination
 	Basis     []uint64   // sequence numbers of the entries that made it fire: the first and the last
 }
 

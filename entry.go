@@ -110,6 +110,10 @@ const (
 	KindEnquiryAnswered Kind = 80
 	KindEnquiryClosed   Kind = 81
 	KindAnswersAllowed  Kind = 82
+
+	KindObservation Kind = 83
+	KindEventsRead  Kind = 84
+	KindDrillStep   Kind = 85
 )
 
 // Body is what an entry says. The set of kinds is closed: only this package
@@ -263,6 +267,12 @@ func newBody(k Kind) Body {
 		return new(EnquiryClosed)
 	case KindAnswersAllowed:
 		return new(AnswersAllowed)
+	case KindObservation:
+		return new(Observation)
+	case KindEventsRead:
+		return new(EventsRead)
+	case KindDrillStep:
+		return new(DrillStep)
 	}
 	return nil
 }

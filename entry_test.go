@@ -109,6 +109,11 @@ func specimens() []Entry {
 		&EnquiryAnswered{Enquiry: 373, Template: "affected 2026-11-01", Document: 3, SHA256: hash(9), Result: "extended", Through: 376, Until: 1_411_171_323_000_000, By: 5},
 		&EnquiryClosed{Enquiry: 373, Reason: "answered", By: 5},
 		&AnswersAllowed{Incident: 15, Action: "asked", Request: 379, TextEn: 4, TextJa: 5, Reason: 8, By: 1},
+		&Observation{Sensor: "mail-gateway", Class: 4009, Activity: 2, Severity: 4, At: 1_411_084_800_000_000, Endpoint: "mx-01", Address: netip.MustParseAddr("10.1.0.25"),
+			Target: netip.MustParseAddr("203.0.113.9"), Port: 25, Blocked: true, Actor: 3, Object: 8, Domain: 2, Sender: 5, To: []uint32{4, 9}, Size: 412_000,
+			Content: hash(160), Traits: []string{"attachment", "lookalike"}, Ref: hash(192)},
+		&EventsRead{Sensor: "mail-gateway", SHA256: hash(200), Events: 9, Accepted: 5, Repeated: 3, Rejected: 1, From: 1_411_084_800_000_000, Until: 1_411_084_860_000_000},
+		&DrillStep{Action: "injected", Case: "jtb-2016", Step: 3, At: 1_458_345_600_000_000, Said: 2, By: 1, SHA256: hash(210)},
 	}
 	var entries []Entry
 	for _, b := range bodies { // by its kind, so that a new one in a gap moves no other

@@ -107,6 +107,8 @@ var kindNames = map[sekisho.Kind]string{
 	sekisho.KindEnquiryAnswered: "EnquiryAnswered",
 	sekisho.KindEnquiryClosed:   "EnquiryClosed",
 	sekisho.KindAnswersAllowed:  "AnswersAllowed",
+
+	sekisho.KindObservation: "Observation", sekisho.KindEventsRead: "EventsRead", sekisho.KindDrillStep: "DrillStep",
 }
 
 func (c *Console) entry(v *visit) (page, error) {
@@ -222,4 +224,5 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 // ordinalSpaces says which fields are ordinals, and where.
 var ordinalSpaces = map[string]string{"Principal": "staff", "User": "staff", "By": "staff",
 	"Application": "application", "Purpose": "purpose", "Statement": "statement", "Reason": "reason",
-	"Person": "staff", "Owner": "staff", "Executive": "staff", "Said": "said", "Title": "said", "Kept": "said"}
+	"Person": "staff", "Owner": "staff", "Executive": "staff", "Said": "said", "Title": "said", "Kept": "said",
+	"Actor": "staff", "Object": "object", "Domain": "domain", "Sender": "mailbox"}

@@ -362,7 +362,7 @@ func (c *Console) timeline(v *visit, one *incident.Incident, p *incidentPage, q 
 		case "decoy_mail":
 			add(b.From, a.Seq, "alert_decoy_mail", true)
 		default:
-			add(b.From, a.Seq, "alert", true, v.code("reason", b.Detector), b.Endpoint)
+			c.reportedLine(v, a, add)
 		}
 	}
 	for _, f := range c.cfg.Live.hostileFlows(q.Endpoints, q.Hostile) {

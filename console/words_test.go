@@ -184,6 +184,7 @@ func oneOfEach() []sekisho.Body {
 		&sekisho.NoticeReceived{}, &sekisho.AwareJudged{}, &sekisho.ClockMoved{}, &sekisho.DutyReported{}, &sekisho.LegalFactStated{},
 		&sekisho.TextWritten{}, &sekisho.TextDecided{}, &sekisho.MailingAsked{}, &sekisho.MailingListed{}, &sekisho.MailingDecided{}, &sekisho.MailStarted{}, &sekisho.MailEnded{}, &sekisho.MailUnsent{}, &sekisho.MailBounced{}, &sekisho.MailSettled{},
 		&sekisho.EnquiryReceived{}, &sekisho.EnquiryMatched{}, &sekisho.EnquiryMailed{}, &sekisho.IdentityChecked{}, &sekisho.EnquiryRouted{}, &sekisho.EnquiryAnswered{}, &sekisho.EnquiryClosed{}, &sekisho.AnswersAllowed{},
+		&sekisho.Observation{}, &sekisho.EventsRead{}, &sekisho.DrillStep{},
 	}
 }
 

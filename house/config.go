@@ -88,6 +88,8 @@ type Sensors struct {
 	Zeek []Zeek `yaml:"zeek"`
 	// Mail receives what is sent to the mailboxes of decoys.
 	Mail Mail `yaml:"mail"`
+	// Events receives security events of other machines, in OCSF's JSON.
+	Events Events `yaml:"events"`
 }
 
 // Mail is a door for mail to people who do not exist.
@@ -152,6 +154,9 @@ func (c *Config) check(base string) error {
 			z.Name = "zeek-conn"
 		}
 	}
+	if err := c.Sensors.Events.check(base); err != nil {
+		return err
+	}
 	if m := c.Sensors.Mail; m.Listen != "" && len(m.Domains) == 0 {
 		return errors.New("config: sensors: mail: domains is missing: those for which mail is received")
 	}
@@ -160,6 +165,9 @@ func (c *Config) check(base string) error {
 	}
 	if _, err := ParsePrefixes(c.Sensors.Inside); err != nil {
 		return fmt.Errorf("config: sensors: inside: %w", err)
+	}
+	if err := c.Watch.Check(); err != nil {
+		return err
 	}
 	if err := c.Catalog.Check(); err != nil {
 		return err

@@ -67,6 +67,7 @@ type House struct {
 type Books struct {
 	Trace    *trace.Trace
 	Seen     *sensor.Seen
+	Reported *sensor.Reported
 	Bindings *sensor.Bindings
 	Live     *console.Live
 	Budgets  *budget.Book
@@ -159,7 +160,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	if err != nil {
 		return fmt.Errorf("config: sensors: %w", err)
 	}
-	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Bindings: bindings, Live: console.NewLive(), Budgets: budget.New(h.Config.Budgets, h.nameOf), Permits: permit.New(), Decoys: watch.NewDecoys(), Incidents: incident.New()}
+	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Reported: sensor.NewReported(), Bindings: bindings, Live: console.NewLive(), Budgets: budget.New(h.Config.Budgets, h.nameOf), Permits: permit.New(), Decoys: watch.NewDecoys(), Incidents: incident.New()}
 	h.limit()
 	hostile, err := ParsePrefixes(h.Config.Hostile)
 	if err != nil {
@@ -168,7 +169,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	judges := h.Config.Watch
 	judges.Egress.Hostile = append(judges.Egress.Hostile, hostile...)
 	reactions := []view.Reaction{watch.New(judges).Reaction(), h.Incidents.Reaction()}
-	views := []view.View{&h.past, h.Trace, h.Seen, h.Bindings, h.Live, h.Budgets, h.Permits, h.Decoys}
+	views := []view.View{&h.past, h.Trace, h.Seen, h.Reported, h.Bindings, h.Live, h.Budgets, h.Permits, h.Decoys}
 	if quiet {
 		reactions, views = nil, append(views, h.Incidents) // folded all the same
 	}

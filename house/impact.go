@@ -27,6 +27,9 @@ func (h *House) Impact(ctx context.Context, q trace.Question) (a *trace.Answer, 
 		return nil, fmt.Errorf("reading the roster of %s: %w", q.Space, err)
 	}
 	h.Views.Read(func() { a, err = h.Trace.Impact(q, roster) })
+	if err == nil {
+		a.NotObserved = append(a.NotObserved, h.silent(a.Question)...)
+	}
 	return a, err
 }
 

@@ -85,7 +85,10 @@ func (b *Book) alert(e *sekisho.Entry, body *sekisho.Alert) []sekisho.Body {
 }
 
 func (i *Incident) linked(a *sekisho.Alert) bool {
-	return slices.Contains(i.Endpoints, a.Endpoint) ||
+	if a.Detector == "lure" {
+		return false // it happened at the mail gateway, as every mail does
+	}
+	return slices.Contains(i.Endpoints, a.Endpoint) || i.lured(a) ||
 		a.Principal != 0 && slices.Contains(i.Principals, a.Principal) ||
 		a.Target.IsValid() && slices.Contains(i.Targets, a.Target)
 }
@@ -101,7 +104,7 @@ func (i *Incident) join(e *sekisho.Entry, a *sekisho.Alert) {
 		i.Targets = with(i.Targets, a.Target, netip.Addr.Compare)
 	}
 	f := Fact{Seq: e.ID.Seq, At: a.From, Code: a.Detector, Endpoint: a.Endpoint, Principal: a.Principal, Target: a.Target, Count: a.Observed, Limit: a.Limit}
-	if f.Code != "sweep" && f.Code != "egress" && f.Code != "budget" && f.Code != "outside" && f.Code != "decoy" && f.Code != "decoy_mail" {
+	if !told(f.Code) {
 		f.Code, f.Reason = "alert", a.Detector
 	}
 	i.tell(f)

@@ -71,7 +71,7 @@ type Move struct {
 type Fact struct {
 	Seq       uint64       `json:"seq"`
 	At        sekisho.Time `json:"at"`   // of the event; the entry may be later
-	Code      string       `json:"code"` // "sweep", "egress", "budget", "outside", "decoy", "decoy_mail", "alert", "opened", "opened_by", "revised", "file", "notice", "contain_…" (of an order)
+	Code      string       `json:"code"` // "sweep", "egress", "budget", "outside", "decoy", "decoy_mail", "alert", "opened", "opened_by", "revised", "file", "notice", "contain_…" (of an order), those of reported.go
 	Endpoint  string       `json:"endpoint,omitempty"`
 	Principal uint32       `json:"principal,omitempty"` // ordinal in "staff"
 	Target    netip.Addr   `json:"target,omitzero"`
@@ -119,7 +119,7 @@ func (f Fact) English(person func(uint32) string) string {
 	if f.Order != 0 {
 		return f.ofOrder(person)
 	}
-	return f.Code
+	return f.reported(person)
 }
 
 // Book is the fold of all incidents.

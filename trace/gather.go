@@ -74,7 +74,21 @@ type span struct{ from, to sekisho.Time }
 // judges what was sent: everything that the endpoint did before would else be
 // called extraction. What passed the gate by is in no access.
 func judges(a *sekisho.Alert) bool {
-	return a.Detector != "egress" && a.Detector != "outside" && a.Detector != "decoy_mail"
+	switch a.Detector {
+	case "egress", "outside", "decoy_mail":
+		return false
+	}
+	return !reported(a)
+}
+
+// reported says whether an alert rests on what another machine reported, and
+// on no access.
+func reported(a *sekisho.Alert) bool {
+	switch a.Detector {
+	case "lure", "opened", "contact", "half_blocked", "finding", "file_birth", "large_file", "disk_full", "no_boot":
+		return true
+	}
+	return false
 }
 
 func (t *Trace) judgeOf(q Question, endpoint string) (*judge, int) {

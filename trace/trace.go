@@ -205,7 +205,7 @@ func (t *Trace) Apply(e *sekisho.Entry) {
 		t.epochs = append(t.epochs, epoch{e.ID.Gate, e.ID.Epoch, e.ID.Seq, e.Time, e.Time})
 	case *sekisho.Alert:
 		t.alerts = append(t.alerts, alert{e.ID.Seq, b})
-		if b.Detector == "outside" || b.Detector == "decoy_mail" {
+		if b.Detector == "outside" || b.Detector == "decoy_mail" || reported(b) {
 			t.endpoint(b.Endpoint) // no session speaks of it
 		}
 	case *sekisho.FileMatched:

@@ -119,6 +119,10 @@ func (n Note) English() string {
 		return fmt.Sprintf("No sensor's records cover %s seconds of the window, in %s gaps, the first %s to %s.", figure(n.Seconds), count, n.From, n.To)
 	case "no_sensor":
 		return "No sensor's records cover any of the window."
+	case "source_silent":
+		return fmt.Sprintf("The source %q reported nothing from %s to %s: what it would have seen then is not known.", n.Name, n.From, n.To)
+	case "source_never":
+		return fmt.Sprintf("The source %q reported nothing at all between %s and %s.", n.Name, n.From, n.To)
 	case "no_egress_record":
 		return fmt.Sprintf("No sensor ever saw %q send anything in the window.", n.Name)
 	case "egress_partial":

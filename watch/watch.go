@@ -6,6 +6,7 @@ package watch
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"sekisho"
 	"sekisho/view"
@@ -16,6 +17,20 @@ type Config struct {
 	Sweep  Sweep  `yaml:"sweep"`
 	Egress Egress `yaml:"egress"`
 	Decoy  Decoy  `yaml:"decoy"`
+	Bulk   Bulk   `yaml:"bulk"`
+	Files  Files  `yaml:"files"`
+	// Servers lists machines by what they may hold.
+	Servers []Server `yaml:"servers"`
+}
+
+// Check names the first mistake.
+func (c *Config) Check() error {
+	for i, s := range c.Servers {
+		if s.Endpoint == "" || s.Holds != "none" && s.Holds != "personal" {
+			return fmt.Errorf("config: watch: servers: number %d needs an endpoint, and holds: none or personal", i+1)
+		}
+	}
+	return nil
 }
 
 // Sweep is the limit on how many different customers one principal reads at
@@ -68,6 +83,13 @@ func (c *Config) defaults() {
 	set(&c.Sweep.MinPeers, 3)
 	set(&c.Sweep.Learn, 5)
 	set(&c.Egress.Days, 30)
+	set(&c.Bulk.Factor, 3)
+	if c.Bulk.Floor == 0 {
+		c.Bulk.Floor = 1000
+	}
+	if c.Files.Floor == 0 {
+		c.Files.Floor = 64 << 10
+	}
 }
 
 // Watch is all the detectors.
@@ -77,6 +99,8 @@ type Watch struct {
 	sweep  sweep
 	egress egress
 	decoys decoys
+	bulk   bulk
+	seen   observed
 }
 
 // New makes the detectors, knowing nothing of the past yet.
@@ -88,6 +112,8 @@ func New(cfg Config) *Watch {
 		sweep:  newSweep(cfg.Sweep),
 		egress: newEgress(cfg.Egress),
 		decoys: newDecoys(cfg.Decoy),
+		bulk:   newBulk(cfg.Bulk, cfg.Sweep),
+		seen:   newObserved(&cfg),
 	}
 }
 
@@ -111,6 +137,10 @@ func Key(b sekisho.Body) string {
 		return fmt.Sprintf("decoy %d %d %q", a.From, a.Principal, a.Endpoint)
 	case "egress":
 		return fmt.Sprintf("egress %d %v %q", a.From, a.Target, a.Endpoint)
+	case "bulk":
+		return fmt.Sprintf("bulk %d %d %q %v", a.From, a.Principal, a.Endpoint, a.Basis[:1])
+	case "lure", "opened", "contact", "half_blocked", "finding", "file_birth", "large_file", "disk_full", "no_boot":
+		return fmt.Sprintf("%s %v %v %q", a.Detector, a.Basis, a.Target, a.Endpoint)
 	}
 	return ""
 }
@@ -134,12 +164,18 @@ func (w *Watch) React(e *sekisho.Entry) []sekisho.Body {
 		// A list that a responder downloads at the console is no sweep: it
 		// stands in the ledger under their name.
 		if s.Door == sekisho.DoorGate {
-			return append(w.sweep.read(e, s, h, b), w.decoys.read(e, s, h, b)...)
+			return slices.Concat(w.sweep.read(e, s, h, b), w.decoys.read(e, s, h, b), w.bulk.read(e, s, b))
 		}
 	case *sekisho.DecoyPlaced:
 		w.decoys.Apply(e)
+	case *sekisho.AccessClosed:
+		w.bulk.closed(b)
 	case *sekisho.Egress:
 		return w.egress.sent(e, b)
+	case *sekisho.Observation:
+		return w.seen.see(e, b)
+	case *sekisho.IncidentRevised:
+		return w.seen.revised(e, b)
 	case *sekisho.BudgetReached:
 		return w.ended(e, b)
 	}

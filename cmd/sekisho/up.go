@@ -80,6 +80,9 @@ func stand(ctx context.Context, c house.Config, base string, level slog.Level) (
 	if err := d.openMail(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
+	if err := d.openEvents(); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
 	h.FollowZeek(d.ctx)
 	d.running.Go(func() { h.KeepRosters(d.ctx) })
 	d.running.Go(func() { h.KeepRevised(d.ctx) })
@@ -179,6 +182,21 @@ func (d *doors) openMail() error {
 		return fmt.Errorf("opening the door for mail: %w", err)
 	}
 	d.serve("mail", func() error { return h.ReceiveMail(d.ctx, l) })
+	return nil
+}
+
+// openEvents receives security events, if the config says where.
+func (d *doors) openEvents() error {
+	h := d.house
+	addr := h.Config.Sensors.Events.Listen
+	if addr == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", addr) // not the next free port: nobody would send there
+	if err != nil {
+		return fmt.Errorf("opening the door for events: %w", err)
+	}
+	d.serve("events", func() error { return h.ReceiveEvents(d.ctx, l) })
 	return nil
 }
 
