@@ -57,7 +57,7 @@ func (b *SessionOpened) code(c *coder) {
 // SessionClosed ends a session.
 type SessionClosed struct {
 	Session uint64 // sequence number of its SessionOpened
-	Reason  string // "terminate", "client_gone", "server_gone", "shutdown", "protocol", "refused", "upstream" (the database could not be reached when the client first asked), "revoked" (its certificate was taken back)
+	Reason  string // "terminate", "client_gone", "server_gone", "shutdown", "protocol", "refused", "upstream" (the database could not be reached when the client first asked), "revoked" (its certificate was taken back), "contained" (an order of containment)
 	Bytes   uint64 // bytes sent to the client in all
 }
 
@@ -75,7 +75,7 @@ type SessionRefused struct {
 	Principal uint32 // ordinal in "staff" if the name is known; else 0
 	Endpoint  string
 	Address   netip.Addr
-	Reason    string // "password", "unknown_principal", "database", "certificate", "protocol", "upstream"
+	Reason    string // "password", "unknown_principal", "database", "certificate", "protocol", "upstream", "contained"
 }
 
 func (*SessionRefused) Kind() Kind { return KindSessionRefused }

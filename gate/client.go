@@ -386,6 +386,9 @@ func (q *requests) query(text string, msg []byte) error {
 		p = p.simple
 	}
 	said, p := q.saysOf(p, tags)
+	if why := s.suspends(p, said); why != nil && p.refuse == nil {
+		p = p.refusedWith(why)
+	}
 	var rules rulings
 	if p.refuse == nil {
 		p, rules = s.admit(p, true, q.t)
@@ -612,6 +615,9 @@ func valuesOf(b []byte) [][]byte {
 // before.
 func (q *requests) mayBind(ps *prepared, po *portal, by []*said) *refusal {
 	s := q.s
+	if why := s.suspends(ps.plan, by); why != nil {
+		return why
+	}
 	switch ps.stmt.kind {
 	case planFree:
 		return q.stillFree(ps)
@@ -658,7 +664,12 @@ func (q *requests) execute(msg, body []byte) error {
 	}
 	w.ps = po.ps
 	var stated *plan
-	if w.said, stated = q.saysOf(po.ps.plan, po.ps.tags); stated.refuse == nil && !po.asked {
+	w.said, stated = q.saysOf(po.ps.plan, po.ps.tags)
+	if w.refuse = s.suspends(po.ps.plan, w.said); w.refuse != nil {
+		q.poison(w)
+		return nil
+	}
+	if stated.refuse == nil && !po.asked {
 		if why := s.mayDo(po.ps.stmt.effect, po.texts); why != nil {
 			stated = stated.refusedWith(why)
 		}

@@ -24,6 +24,7 @@ type copyIn struct {
 	access *sekisho.Access // what has not been appended
 	nobody bool            // recorded as any-row, because of a line without a key
 	begun  bool            // an entry has been appended
+	shut   *Suspension     // that was in force when it was last looked at
 	over   *refusal        // the COPY was ended by the gate
 }
 
@@ -42,6 +43,11 @@ func (q *requests) reads(w *want, sp *stmtPlan, number uint64) {
 // and reads it.
 func (q *requests) copyData(length int) error {
 	c := q.copies
+	if su := q.s.g.suspended.Load(); su != c.shut {
+		if c.shut = su; c.over == nil && su.perStatement(q.s) {
+			c.over = su.statement(c.sp, c.by)
+		}
+	}
 	q.up = append(q.up, q.buf[q.r:q.r+5]...)
 	q.r += 5
 	for left := length - 4; left > 0; {

@@ -53,6 +53,7 @@ type Gate struct {
 	tries      tries
 	exports    exports
 	rules      rules
+	suspended  atomic.Pointer[Suspension] // nil: nobody is shut out
 
 	mu       sync.Mutex
 	sessions map[uint32]*session // by cancel key's process id
@@ -240,6 +241,11 @@ func (g *Gate) handle(ctx context.Context, conn net.Conn) {
 	}
 	s.key = g.newCancelKey(h.minor)
 	g.sessions[s.key.pid] = s
+	if su := g.suspended.Load(); su != nil { // it may have come since the client was let in
+		if why := su.shuts(s); why != nil {
+			s.contain(why)
+		}
+	}
 	g.mu.Unlock()
 	defer func() {
 		g.mu.Lock()
@@ -359,6 +365,9 @@ func (g *Gate) admitClient(ctx context.Context, conn net.Conn, h *hello, a *arri
 	s.principal = g.vault.Space("staff").OfText([]byte(user))
 	s.out, s.log = newOutbox(conn), g.log.With("endpoint", a.endpoint, "role", p.Role)
 	s.stmts, s.portals, s.hidden = map[string]*prepared{}, map[string]*portal{}, map[string]*byName{}
+	if why := g.admits(s, a); why != nil {
+		return nil, "contained", why
+	}
 	first := g.templates.get(s.route.key(), time.Now())
 	if first == nil || !s.route.mayWait() {
 		if first, err = s.reachUpstream(ctx); err != nil {

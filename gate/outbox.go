@@ -27,6 +27,7 @@ type chunk struct {
 	ready    bool        // guarded by outbox.mu: durable, or nothing to wait for
 	err      error       // guarded by outbox.mu: the ledger refused
 	final    bool        // guarded by outbox.mu: nothing may follow it
+	words    bool        // the session's last
 	last     uint64      // guarded by outbox.mu: sequence number of its last Access
 }
 
@@ -93,7 +94,7 @@ func (c *chunk) recycle() {
 	clear(c.bodies)
 	c.bodies, c.marks = c.bodies[:0], c.marks[:0]
 	c.release()
-	c.out, c.ready, c.err, c.final, c.last = nil, false, nil, false, 0
+	c.out, c.ready, c.err, c.final, c.words, c.last = nil, false, nil, false, false, 0
 	switch size {
 	case smallChunk:
 		smallChunks.Put(c)
@@ -121,6 +122,7 @@ type outbox struct {
 	changed  bool // in the running cycle something may have been changed
 	lost     bool // an entry was refused, or a statement cut off: what was written meanwhile must not be committed
 	partial  int  // bytes of the head that have gone
+	silent   bool // what has not begun to go does not go, but for the last words
 	err      error
 	wake     chan struct{} // for the writer: the committer could not finish
 	ended    chan struct{} // for the writer: the session is over
@@ -253,6 +255,9 @@ func (o *outbox) flush(block bool) {
 				for _, m := range c.marks {
 					o.changed = m.is == markEffect || o.changed && m.is != markCycle && m.is != markUndone
 				}
+			}
+			if o.silent && !c.words {
+				c.buf, c.final, c.last = c.buf[:0], false, 0
 			}
 			if c.err == nil && c.last > o.released {
 				o.released = c.last

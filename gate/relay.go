@@ -41,7 +41,7 @@ func (s *session) relayClient(*strand) error {
 
 // relayServer passes on what the server says.
 func (s *session) relayServer(t *strand) error {
-	var f framer
+	f := &s.relaying
 	size := smallChunk
 	for {
 		c := newChunk(size)
@@ -58,6 +58,10 @@ func (s *session) relayServer(t *strand) error {
 			}
 		} else {
 			c.recycle()
+		}
+		if e := s.ending.Load(); e != nil || err != nil && s.g.closing.Load() {
+			s.saidWhy = !s.finish(f, t)
+			return errServerGone
 		}
 		switch {
 		case errors.Is(err, io.EOF):

@@ -72,7 +72,7 @@ func (g *Gate) endRevoked(ctx context.Context) {
 		g.mu.Lock()
 		for _, s := range g.sessions {
 			if len(s.chains) > 0 && errors.Is(lists.Check(s.chains, time.Now()), identity.ErrRevoked) {
-				s.end(&ending{"revoked", &refusal{code: "57P01", text: "terminating connection: this terminal's certificate was taken back", hint: "Ask whoever issues the certificates for a new one."}})
+				s.end(&ending{reason: "revoked", why: &refusal{code: "57P01", text: "terminating connection: this terminal's certificate was taken back", hint: "Ask whoever issues the certificates for a new one."}})
 			}
 		}
 		g.mu.Unlock()

@@ -46,6 +46,7 @@ type replies struct {
 
 	open []*run // accesses that have begun and not ended
 
+	shut     shutting     // statements that may not go on
 	accounts accounts     // the latest, which nearly always are the next ones too
 	named    []int        // how many customers each entry of the running access had before the row that is being read
 	at       sekisho.Time // of the bytes at hand, once somebody has asked; 0 before
@@ -62,8 +63,12 @@ func (s *session) serverLoop(t *strand) error {
 		s.wants.end()
 		r.c.recycle()
 		s.unended = r.open
+		s.saidWhy = s.saidWhy || r.pass > 0 // in the middle of a message there is no place for words
 	}()
 	for {
+		if !r.look() {
+			return errServerGone
+		}
 		if err := r.scanMessages(); err != nil {
 			r.emit(0)
 			return err
@@ -451,6 +456,11 @@ func (r *replies) message(typ byte, from, to int) error {
 		if r.cutting {
 			return nil
 		}
+		if r.shut.by != nil {
+			if why := r.rowShut(w); why != nil {
+				return r.cut(w, why)
+			}
+		}
 		if sp.kind == planFree {
 			if d := r.descOf(w); d == nil || d.refuse != nil || d.anyRow {
 				return r.row(w, sp, from, to) // it may not be free after all
@@ -552,6 +562,11 @@ func (r *replies) message(typ byte, from, to int) error {
 		}
 		if !w.copyOut {
 			return wrong()
+		}
+		if r.shut.by != nil {
+			if why := r.rowShut(w); why != nil {
+				return r.cut(w, why)
+			}
 		}
 		if sp.kind == planFree {
 			r.keep(from, to)

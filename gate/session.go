@@ -30,7 +30,8 @@ type session struct {
 	loop      *loop                // that serves it; nil: goroutines of its own
 	upstream  *pgconn.HijackedConn // nil until the client asks something
 	route     *route
-	relays    bool // nothing is protected: everything passes as it comes
+	relays    bool   // nothing is protected: everything passes as it comes
+	relaying  framer // of the server side alone
 	role      *Role
 	roleName  string
 	principal uint32
@@ -89,6 +90,7 @@ type session struct {
 type ending struct {
 	reason string // for the ledger
 	why    *refusal
+	since  time.Time // of a containment: from here on nothing goes out but why; else zero
 }
 
 // prepared is a prepared statement of the client's.
@@ -252,7 +254,19 @@ func (s *session) shut() {
 		s.asleep.SetReadDeadline(time.Unix(1, 0)) // it wakes, and looks why
 		return
 	}
-	s.server.Close()
+	switch conn, ok := s.server.(net.Conn); {
+	case !s.relays:
+		s.server.Close()
+	// It may be in the middle of a message: see finish.
+	case s.loop != nil:
+		s.loop.tell(func() {
+			if s.relaying.between() {
+				s.server.Close()
+			}
+		})
+	case ok:
+		conn.SetReadDeadline(time.Unix(1, 0))
+	}
 	time.AfterFunc(2*time.Second, func() {
 		s.out.fail(errClientGone)
 		s.client.Close()
@@ -285,7 +299,7 @@ func (s *session) farewell(err error) {
 		return
 	}
 	c := newChunk(smallChunk)
-	c.buf = appendError(c.buf[:0], "FATAL", r)
+	c.buf, c.words = appendError(c.buf[:0], "FATAL", r), true
 	s.out.put(c, nil, goroutine)
 	s.out.drainFor(2 * time.Second)
 }
@@ -296,7 +310,7 @@ func (s *session) settleRuns(reason string) {
 	switch reason {
 	case "server_gone":
 		outcome = sekisho.ServerGone
-	case "shutdown", "refused", "protocol":
+	case "shutdown", "refused", "protocol", "contained":
 		outcome = sekisho.CutOff
 	}
 	s.unanswered(s.wants.left(), outcome, "")
