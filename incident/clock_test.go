@@ -3,7 +3,6 @@ package incident_test
 import (
 	"testing"
 	"time"
-	_ "time/tzdata"
 
 	"sekisho"
 	"sekisho/incident"

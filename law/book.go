@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	_ "time/tzdata" // a limit does not hang on which zones a machine has installed
 
 	"sekisho/sheet"
 )

@@ -95,13 +95,27 @@ func (j *judge) passed(holding map[string]Answer) (first time.Time, ok bool) {
 
 // limit computes window and due day of a rule with a number.
 func (j *judge) limit(c *Clock, rule *ClockRule, holding map[string]Answer) {
-	r := j.rule
-	c.Amount, c.Unit, c.Count = rule.Amount, rule.Unit, rule.Count
+	c.Amount, c.Unit = rule.Amount, rule.Unit
 	for _, x := range rule.Instead {
 		if holding[x.Trigger] == Yes {
 			c.Amount = x.Amount
 		}
 	}
+	j.days(c, rule)
+	for _, x := range rule.Instead {
+		if holding[x.Trigger] == Unknown && c.Amount != x.Amount {
+			other := *c
+			other.Amount, other.Rolled, other.Computed, other.Error = x.Amount, nil, false, ""
+			j.days(&other, rule)
+			c.If = append(c.If, Alternative{Trigger: x.Trigger, Amount: x.Amount, Due: other.Due, DueDay: other.DueDay})
+		}
+	}
+}
+
+// days computes it for the amount that the clock has.
+func (j *judge) days(c *Clock, rule *ClockRule) {
+	r := j.rule
+	c.Count = rule.Count
 	if parameter, hangs := strings.CutPrefix(c.Count, "inclusive if "); hangs {
 		if c.Count = "elapsed"; r.Parameters[parameter] {
 			c.Count = "inclusive"
@@ -186,9 +200,13 @@ func (j *judge) settle(c *Clock, rule *ClockRule) {
 }
 
 // recipients gives the rows for a duty: those of the industry, else those of
-// any, in force on the day of the question.
+// any, in force on
+// the day of the question.
 func (j *judge) recipients(to string) (list []Recipient) {
 	day := dayOf(j.now, j.rule.zone)
+	if from, err := parseDay(j.rule.From); err == nil && day.Before(from) {
+		day = from // a replay: the recipient of the rule that is applied
+	}
 	for _, industry := range []string{j.facts.Industry, ""} {
 		for _, row := range j.rule.Recipients {
 			if row.To == to && row.Industry == industry && inForce(row.From, row.Until, day) {

@@ -121,6 +121,9 @@ type Clock struct {
 	Unit   string    `json:"unit,omitempty"`
 	Count  string    `json:"count,omitempty"` // "inclusive" or "elapsed"
 	Rolled []Rolled  `json:"rolled,omitempty"`
+	// If lists the limits that it would have instead, if triggers under
+	// investigation turn out to hold. Due is the one that is certain.
+	If []Alternative `json:"if,omitempty"`
 	// Computed: the calendar of that year is not announced yet.
 	Computed bool `json:"computed,omitempty"`
 	// Error says why there is no limit although the rule has one: the year is
@@ -132,6 +135,14 @@ type Clock struct {
 	Recipients []Recipient `json:"recipients,omitempty"`
 	Items      []Item      `json:"items,omitempty"`
 	Status     Status      `json:"status"` // of this rule's text
+}
+
+// Alternative is the limit that a clock has if a trigger holds.
+type Alternative struct {
+	Trigger string    `json:"trigger"`
+	Amount  int       `json:"amount"`
+	Due     time.Time `json:"due"`
+	DueDay  string    `json:"due_day"`
 }
 
 // Recipient is to whom a report goes.

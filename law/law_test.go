@@ -3,7 +3,6 @@ package law_test
 import (
 	"testing"
 	"time"
-	_ "time/tzdata" // the zones of the rules, also where the system has none
 
 	"sekisho/law"
 )
