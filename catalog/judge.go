@@ -66,6 +66,8 @@ type Judgement struct {
 	// for metrics; Message and Hint are for the client, and hold no values.
 	SQLState, Reason, Message, Hint string
 
+	login   string // for which it was judged
+	why     error  // that explains Reason
 	culprit string // a function or operator in the statement that is the reason, as written
 
 	Verb       sekisho.Verb
@@ -74,8 +76,11 @@ type Judgement struct {
 	Categories sekisho.Categories
 
 	// Of Told: whose keys the head of the result holds, one column each, and of
-	// whom all are meant without being read.
+	// whom all are meant without being read. Of a Plain write, Head is of those
+	// whom it reads elsewhere than in the rows that it writes; Behind is then
+	// where the query for them begins in Rewrite.Text, in characters from 1.
 	Head, Whole []Named
+	Behind      int
 
 	// Of Plain, and Rewrite of a Told with a Head.
 	Instances []Instance
@@ -125,7 +130,7 @@ func (c *Catalog) Judge(s *stmt.Statement) Judgement { return c.JudgeAs(s, "") }
 // JudgeAs says what a statement does to protected data, sent by somebody with
 // this login.
 func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
-	j := Judgement{Kind: Free, Verb: verb(s), catalog: c}
+	j := Judgement{Kind: Free, Verb: verb(s), catalog: c, login: login}
 	j.Changes = changes(s)
 	if reason := c.denied(s); reason != "" {
 		j.refuse(Denied, reason)
@@ -223,13 +228,16 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 		}
 	}
 	j.refuse(Opaque, reason)
+	if j.why != nil {
+		j.Message += ": " + strings.TrimPrefix(j.why.Error(), stmt.ErrNames.Error()+": ")
+	}
 	return j
 }
 
 // forget takes back how the statement would have been accounted.
 func (j *Judgement) forget() {
 	j.Instances, j.Head, j.Whole, j.Rewrite, j.Skip, j.Tested = nil, nil, nil, stmt.Rewrite{}, nil, nil
-	j.mentions, j.targets, j.columns, j.Write = nil, nil, nil, nil
+	j.mentions, j.targets, j.columns, j.Write, j.Behind = nil, nil, nil, nil, 0
 }
 
 // asks: it is a query, or gives one a name.

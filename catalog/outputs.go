@@ -89,6 +89,10 @@ func (j Judgement) Outputs(origins []Origin) (columns []string, categories sekis
 			return nil, 0, fmt.Errorf("%w: hidden key %d is not %s.%s", ErrOrigin, i+1, in.Table, in.Key)
 		}
 	}
+	if len(j.Head) > 0 {
+		columns, err = j.outputsTold(origins[:n])
+		return columns, j.catalog.categories(columns), err
+	}
 	known := map[uint32]bool{}
 	for _, m := range j.mentions {
 		if m.rel != nil {

@@ -41,31 +41,7 @@ func (c *Catalog) told(s *stmt.Statement, login string, j *Judgement) error {
 	if of.Kind != stmt.Select {
 		return cannot{"", "it is no query"}
 	}
-	for _, f := range s.Functions {
-		if c.system[f.Name.Name].volatile || slices.ContainsFunc(c.functions[f.Name.Name], func(u function) bool { return u.volatile }) {
-			return cannot{"", "it calls " + f.Name.Name + ", which gives something else each time"}
-		}
-	}
-	for _, col := range s.Columns {
-		if col.Attribute && !c.column(nil, col) {
-			return cannot{"unknown_column", "it takes a field that may be a call of a function"}
-		}
-	}
-	var seen []*relation
-	keys := map[string]map[uint32]bool{}
-	names, err := stmt.Provenance(s, func(n stmt.Name) (stmt.Table, error) {
-		rel, t, err := c.means(n, login)
-		if rel != nil && err == nil {
-			seen = append(seen, rel)
-			if t.Key != "" {
-				if keys[t.Space] == nil {
-					keys[t.Space] = map[uint32]bool{}
-				}
-				keys[t.Space][rel.key.typeOID] = true
-			}
-		}
-		return t, err
-	})
+	names, seen, keys, err := c.behind(s, login)
 	if err != nil {
 		return err
 	}
@@ -98,6 +74,37 @@ func (c *Catalog) told(s *stmt.Statement, login string, j *Judgement) error {
 	j.Tested = j.columns
 	j.Kind = Told
 	return nil
+}
+
+// behind gives the names of those whom a statement's answer rests on, or whom a
+// write reads, the relations that they stand in, and the types of their keys by
+// subject.
+func (c *Catalog) behind(s *stmt.Statement, login string) (names []stmt.Names, seen []*relation, keys map[string]map[uint32]bool, err error) {
+	for _, f := range s.Functions {
+		if c.system[f.Name.Name].volatile || slices.ContainsFunc(c.functions[f.Name.Name], func(u function) bool { return u.volatile }) {
+			return nil, nil, nil, cannot{"", "it calls " + f.Name.Name + ", which gives something else each time"}
+		}
+	}
+	for _, col := range s.Columns {
+		if col.Attribute && !c.column(nil, col) {
+			return nil, nil, nil, cannot{"unknown_column", "it takes a field that may be a call of a function"}
+		}
+	}
+	keys = map[string]map[uint32]bool{}
+	names, err = stmt.Provenance(s, func(n stmt.Name) (stmt.Table, error) {
+		rel, t, err := c.means(n, login)
+		if rel != nil && err == nil {
+			seen = append(seen, rel)
+			if t.Key != "" {
+				if keys[t.Space] == nil {
+					keys[t.Space] = map[uint32]bool{}
+				}
+				keys[t.Space][rel.key.typeOID] = true
+			}
+		}
+		return t, err
+	})
+	return names, seen, keys, err
 }
 
 // keyType is the type that keys of these types arrive in. What is char(n) in

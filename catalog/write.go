@@ -102,10 +102,26 @@ func (c *Catalog) write(s *stmt.Statement, j *Judgement) string {
 	if s.Kind != stmt.Insert && target.key.generated || slices.Contains(s.Write.Changes, target.key.name) {
 		return "write_key"
 	}
-	if reason := c.written(s, target, w, j); reason != "" {
+	touched := reach{}
+	switch reason := c.written(s, target, w, j); reason {
+	case "":
+	case "write_reads", "view":
+		j.forget()
+		seen, err := c.writtenTold(s, target, w, j)
+		if j.why = err; err != nil {
+			if of := reasonOf(err, ""); of != "names" {
+				return of
+			}
+			return reason
+		}
+		for _, r := range seen {
+			for t := range r.reaches {
+				touched[t] = true
+			}
+		}
+	default:
 		return reason
 	}
-	touched := reach{}
 	for _, in := range j.Instances {
 		touched[c.byOID[in.OID]] = true
 	}
@@ -232,6 +248,42 @@ func (c *Catalog) written(s *stmt.Statement, target *relation, w *Write, j *Judg
 		return "not_understood"
 	}
 	return ""
+}
+
+// writtenTold is written for a write that reads protected tables elsewhere than
+// in a join: those whom it reads are named by a head.
+func (c *Catalog) writtenTold(s *stmt.Statement, target *relation, w *Write, j *Judgement) (seen []*relation, err error) {
+	names, seen, types, err := c.behind(s, j.login)
+	if err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
+		return nil, cannot{"", "nobody's rows decide what it writes"}
+	}
+	at := slices.IndexFunc(s.Relations, func(r stmt.Relation) bool { return r.Written })
+	j.Instances = []Instance{{
+		Space: target.table.Subject, Table: target.full(), OID: target.oid, Alias: s.Relations[at].Ref(),
+		Key: target.key.name, Attnum: target.key.attnum, TypeOID: target.key.typeOID, KeyNullable: target.keyNullable,
+	}}
+	for i, n := range names {
+		j.Head = append(j.Head, Named{Space: n.Space, Exact: n.Exact, TypeOID: keyType(types[n.Space]), Column: n.Column(i + 1)})
+	}
+	if j.Rewrite, j.Behind, err = s.TellWrite([]stmt.KeyRef{{Relation: at, Column: target.key.name}}, names); err != nil {
+		return nil, err
+	}
+	j.mentions = []mention{{target.name, "", target}}
+	for _, rel := range seen {
+		j.mentions = append(j.mentions, mention{rel.name, "", rel})
+	}
+	j.columns = c.mentioned(s, append(seen, target))
+	j.Tested, w.Reads, w.Sources = j.columns, j.columns, j.columns
+	columns := s.Write.Columns
+	for _, col := range target.columns {
+		if col.protected && (len(columns) == 0 || slices.Contains(columns, col.name)) {
+			w.Columns = append(w.Columns, target.full()+"."+col.name)
+		}
+	}
+	return seen, nil
 }
 
 // copyIn is COPY FROM STDIN into a protected table.

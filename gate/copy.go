@@ -115,6 +115,9 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 		if done, err := r.behindHead(w, sp, u, headLine(keys, sp.csv), false); done || err != nil {
 			return err
 		}
+		if why := r.behindRow(w, sp, u); why != nil {
+			return r.cut(w, why)
+		}
 	} else {
 		if why := r.comes(w, sp, u, d); why != nil {
 			return r.cut(w, why)

@@ -49,7 +49,7 @@ func (sp *stmtPlan) tell(st *stmt.Statement, j catalog.Judgement) string {
 // hiddenFields is how many of the last columns are the gate's own.
 func (sp *stmtPlan) hiddenFields() int {
 	if len(sp.head) > 0 {
-		return 1 + len(sp.head)
+		return len(sp.hidden) + 1 + len(sp.head)
 	}
 	return len(sp.hidden)
 }
@@ -187,14 +187,18 @@ func (sp *stmtPlan) isHead(body []byte, visible int) bool {
 // the ledger, and notes where the head's columns are.
 func (g *Gate) tellShapes(d *desc, sp *stmtPlan, columns []string, categories sekisho.Categories) *refusal {
 	tested, of := sp.judgement.Static()
+	verb := sp.judgement.Verb
+	if sp.written != nil { // what it takes from elsewhere goes into what it writes
+		verb, columns, categories = sekisho.Read, tested, of
+	}
 	add := func(n catalog.Named, whole bool) *refusal {
-		ref := shapeRef{space: n.Space, class: sekisho.Contributed, whole: whole}
+		ref := shapeRef{space: n.Space, class: sekisho.Contributed, whole: whole, named: true}
 		cols, cats := tested, of
 		if n.Exact {
 			ref.class, cols, cats = sekisho.Exact, columns, categories
 		}
 		var err error
-		if ref.seq, err = g.shape(sp, n.Space, cols, cats); err != nil {
+		if ref.seq, err = g.shape(sp, verb, n.Space, cols, cats); err != nil {
 			return ledgerRefusal(err)
 		}
 		d.shapes = append(d.shapes, ref)
@@ -253,6 +257,9 @@ func (r *replies) toldRow(w *want, sp *stmtPlan, d *desc, from, to int) error {
 	if done, err := r.behindHead(w, sp, u, hidden, w.binary(visible, visible)); done || err != nil {
 		return err
 	}
+	if why := r.behindRow(w, sp, u); why != nil {
+		return r.cut(w, why)
+	}
 	be.PutUint16(b[5:], uint16(visible))
 	be.PutUint32(b[1:], uint32(end-1))
 	r.keep(from, from+end)
@@ -280,8 +287,14 @@ func (r *replies) behindHead(w *want, sp *stmtPlan, u *run, hidden [][]byte, bin
 		w.skipped++
 		return true, r.takeHead(w, sp, u, hidden[1:], binary)
 	}
+	return false, nil
+}
+
+// behindRow counts a row behind the head of a told statement, or says why it
+// must not go.
+func (r *replies) behindRow(w *want, sp *stmtPlan, u *run) *refusal {
 	if why := r.oneMore(w, sp, u); why != nil {
-		return true, r.cut(w, why)
+		return why
 	}
 	entries := r.entries(u)
 	a := entries[0].(*sekisho.Access) // one of them counts the rows
@@ -289,7 +302,43 @@ func (r *replies) behindHead(w *want, sp *stmtPlan, u *run, hidden [][]byte, bin
 	for _, e := range entries {
 		e.(*sekisho.Access).Least = 1 // many may stand behind a byte
 	}
-	return false, nil
+	return nil
+}
+
+// writesHead looks at the fields behind the keys of a row that a write with a
+// head gives: done if it was the head, or the statement was cut.
+func (r *replies) writesHead(w *want, sp *stmtPlan, u *run, b []byte) (done bool, err error) {
+	var values [8][]byte
+	behind, err := lastFields(b, u.d.fields, 1+len(sp.head), values[:0])
+	if err != nil {
+		return true, err
+	}
+	visible := u.d.fields - u.d.hidden
+	return r.behindHead(w, sp, u, behind, w.binary(visible, visible))
+}
+
+// lastFields appends the last n of a DataRow's fields to list; nil is NULL.
+func lastFields(b []byte, fields, n int, list [][]byte) ([][]byte, error) {
+	pos := 7
+	for i := range fields {
+		if pos+4 > len(b) {
+			return nil, fmt.Errorf("%w: DataRow ends early", errServerProtocol)
+		}
+		size := int(int32(be.Uint32(b[pos:])))
+		pos += 4
+		if size > len(b)-pos || size < -1 {
+			return nil, fmt.Errorf("%w: DataRow ends early", errServerProtocol)
+		}
+		switch {
+		case i < fields-n:
+		case size < 0:
+			list = append(list, nil)
+		default:
+			list = append(list, b[pos:pos+size:pos+size])
+		}
+		pos += max(size, 0)
+	}
+	return list, nil
 }
 
 // takeHead reads the names, and puts them into the entries that the next row
@@ -362,12 +411,14 @@ func (r *replies) takeHead(w *want, sp *stmtPlan, u *run, arrays [][]byte, binar
 		entries = r.entries(u)
 	}
 	r.beforeRow(u, entries)
-	for i, e := range entries {
-		a := e.(*sekisho.Access)
-		a.Least = 1
-		if i < len(lists) {
-			a.Subjects = append(a.Subjects, lists[i]...)
+	for _, e := range entries {
+		if a := e.(*sekisho.Access); sp.written == nil {
+			a.Least = 1
 		}
+	}
+	for i, list := range lists {
+		a := entries[d.head[i].space].(*sekisho.Access)
+		a.Least, a.Subjects = 1, append(a.Subjects, list...)
 	}
 	if why := r.charge(w, sp, u, entries); why != nil {
 		return r.cut(w, why)
@@ -409,7 +460,7 @@ func (r *replies) withinLimit(w *want, u *run, lists [][]uint32, nobody, many bo
 	}
 	over := func() *refusal { return noneSent(r.overLimit(w, u)) }
 	for i, list := range lists {
-		space := int(slices.IndexFunc(u.d.head, func(h headAt) bool { return h.of == u.d.head[i].of }))
+		space := u.d.countedAs(i)
 		for _, ord := range list {
 			for !u.limit.allows(space, ord) {
 				if why := over(); why != nil {
@@ -429,6 +480,18 @@ func (r *replies) withinLimit(w *want, u *run, lists [][]uint32, nobody, many bo
 		}
 	}
 	return nil
+}
+
+// countedAs is the index in shapes under which a limit counts the customers of
+// one of the head's columns: the same for all that are of one subject.
+func (d *desc) countedAs(i int) int {
+	of := d.head[i].of
+	for _, k := range d.keys {
+		if !k.written && k.of == of {
+			return k.space
+		}
+	}
+	return d.head[slices.IndexFunc(d.head, func(h headAt) bool { return h.of == of })].space
 }
 
 // noneSent is the refusal of a statement of which no row has gone.
@@ -585,5 +648,8 @@ func (sp *stmtPlan) fails(body []byte) bool {
 	}
 	code := errorField(body, 'C')
 	p, err := strconv.Atoi(errorField(body, 'P'))
+	if sp.behind > 0 {
+		return err == nil && (strings.HasPrefix(code, "42") || code == "0A000") && p >= sp.behind
+	}
 	return err == nil && (strings.HasPrefix(code, "42") || code == "0A000") && p > sp.insertAt && p <= sp.insertAt+sp.insertLen
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"sekisho"
 	"sekisho/act"
@@ -95,6 +96,7 @@ type stmtPlan struct {
 	after bool            // its rows have the columns of a head, which was read before
 
 	insertAt, insertLen int       // where and how much, for error positions
+	behind              int       // of a write with a head: from this position on an error is of the names; 0: see fails
 	masks               act.Masks // that stand in its text
 	moved               bool      // by more than that: error positions mean nothing
 
@@ -245,6 +247,9 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 				sp.judgement, sp.masks = j, masks
 			}
 			sp.hidden, sp.skip = j.Instances, j.Skip
+			if sp.head = j.Head; sp.written != nil && len(sp.head) > 0 {
+				sp.insertAt, sp.insertLen, sp.behind = st.Start, len(j.Rewrite.Insert), utf8.RuneCountInString(text[:st.Start])+j.Behind
+			}
 			if sp.written == nil { // whose insertion stands behind all that an error points at
 				sp.expects = expectation(st, j, text)
 				sp.insertAt, sp.insertLen, sp.moved = st.Start+j.Rewrite.At, len(j.Rewrite.Insert)-j.Rewrite.Cut, j.Rewrite.Moved
@@ -464,9 +469,17 @@ func (g *Gate) makeDesc(s *session, sp *stmtPlan, body []byte) *desc {
 		all[i] = f.Origin
 	}
 	j := sp.judgement
-	if sp.told() {
+	if sp.told() && sp.written == nil {
 		g.tellDesc(d, sp, fields, body)
 		return d
+	}
+	if d.hidden = sp.hiddenFields(); sp.told() {
+		visible := len(fields) - d.hidden
+		if visible < 0 || !sp.isHead(body, visible+len(sp.hidden)) {
+			d.refuse = originRefusal
+			return d
+		}
+		all = all[:visible+len(sp.hidden)]
 	}
 	if sp.observe {
 		if sp.blind {
@@ -479,7 +492,7 @@ func (g *Gate) makeDesc(s *session, sp *stmtPlan, body []byte) *desc {
 		}
 	} else {
 		for i, in := range sp.hidden {
-			d.keys = append(d.keys, keyAt{field: len(fields) - len(sp.hidden) + i, of: g.vault.Space(in.Space), typ: keyTypes[in.TypeOID], null: in.KeyNullable})
+			d.keys = append(d.keys, keyAt{field: len(fields) - d.hidden + i, of: g.vault.Space(in.Space), typ: keyTypes[in.TypeOID], null: in.KeyNullable})
 		}
 	}
 	columns, categories, err := j.Outputs(all)
@@ -498,7 +511,9 @@ func (g *Gate) makeDesc(s *session, sp *stmtPlan, body []byte) *desc {
 		d.held = nil
 	}
 	if sp.written != nil {
-		d.refuse = g.writeShapes(d, sp, columns)
+		if d.refuse = g.writeShapes(d, sp, columns); d.refuse == nil && sp.told() {
+			d.refuse = g.tellShapes(d, sp, nil, 0)
+		}
 	} else {
 		d.refuse = g.addShapes(d, sp, columns, categories)
 	}
@@ -515,7 +530,7 @@ func (g *Gate) addShapes(d *desc, sp *stmtPlan, columns []string, categories sek
 		if !ok {
 			at = len(d.shapes)
 			index[in.Space] = at
-			seq, err := g.shape(sp, in.Space, columns, categories)
+			seq, err := g.shape(sp, sp.judgement.Verb, in.Space, columns, categories)
 			if err != nil {
 				return ledgerRefusal(err)
 			}
@@ -530,15 +545,18 @@ func (g *Gate) addShapes(d *desc, sp *stmtPlan, columns []string, categories sek
 
 // shape gives the sequence number of a statement's Shape entry, and appends it
 // the first time.
-func (g *Gate) shape(sp *stmtPlan, space string, columns []string, categories sekisho.Categories) (uint64, error) {
+func (g *Gate) shape(sp *stmtPlan, verb sekisho.Verb, space string, columns []string, categories sekisho.Categories) (uint64, error) {
 	key := space + "\x00" + strings.Join(columns, "\x00")
+	if verb != sp.judgement.Verb {
+		key = verb.String() + "\x00" + key
+	}
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
 	if seq, ok := sp.shapes[key]; ok {
 		return seq, nil
 	}
 	id, err := g.append(&sekisho.Shape{
-		Statement: sp.statement, Verb: sp.judgement.Verb, Space: space,
+		Statement: sp.statement, Verb: verb, Space: space,
 		Tables: sp.judgement.Tables, Columns: columns, Categories: categories,
 	})
 	if err != nil {
@@ -584,7 +602,7 @@ func (g *Gate) recordAnyRow(s *session, sp *stmtPlan, number uint64, by *said, k
 	}
 	bodies := make([]sekisho.Body, 0, len(spaces))
 	for _, space := range spaces {
-		seq, err := g.shape(sp, space, sp.sets, j.Categories)
+		seq, err := g.shape(sp, j.Verb, space, sp.sets, j.Categories)
 		if err != nil {
 			return err
 		}

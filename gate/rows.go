@@ -53,6 +53,7 @@ type shapeRef struct {
 	whole bool          // all of the space are meant
 
 	writes bool // of what is written, and not read
+	named  bool // by a head
 }
 
 type keyType byte
@@ -115,10 +116,18 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 	case d.free:
 		r.keep(from, to)
 		return nil
-	case d.head != nil:
+	case d.head != nil && sp.written == nil:
 		return r.toldRow(w, sp, d, from, to)
 	}
 	u := r.begin(w, d)
+	if d.head != nil {
+		if int(be.Uint16(r.c.buf[from+5:])) != d.fields {
+			return r.cut(w, changedRefusal)
+		}
+		if done, err := r.writesHead(w, sp, u, r.c.buf[from:to]); done || err != nil {
+			return err
+		}
+	}
 	if why := r.comes(w, sp, u, d); why != nil {
 		return r.cut(w, why)
 	}

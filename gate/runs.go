@@ -129,8 +129,12 @@ func (r *replies) counted(w *want, sp *stmtPlan, u *run, entries []sekisho.Body,
 	if why := r.charge(w, sp, u, entries); why != nil {
 		return why
 	}
-	for _, e := range entries {
+	for i, e := range entries {
 		a := e.(*sekisho.Access)
+		if u.d.shapes[i].named { // what a write reads is in no row of its own
+			a.Least = 1
+			continue
+		}
 		a.Rows++
 		if a.Least == 0 || least < a.Least {
 			a.Least = least

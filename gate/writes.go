@@ -283,9 +283,20 @@ func alone(text string, st *stmt.Statement, sent string) string {
 // on their way to the ledger, and what could commit it waits for them.
 func (r *replies) writeEnds(w *want, sp *stmtPlan, from, to int) error {
 	r.wrote = sp
+	tag, own := r.c.buf[from+5:to], []byte(nil)
+	if sp.headed() && !r.cutting {
+		if d := r.descOf(w); d != nil && d.refuse == nil && !r.began(w) {
+			return fmt.Errorf("%w: an answer without its head", errServerProtocol)
+		}
+		var err error
+		if own, err = sp.tagOf(tag, w.skipped); err != nil {
+			return err
+		}
+		tag, w.skipped = own[5:], 0
+	}
 	if !r.cutting {
 		if of := sp.written.of; of.Passes {
-			if n, ok := affected(r.c.buf[from+5 : to]); !ok || of.Rows == 0 || n < int64(of.Rows) {
+			if n, ok := affected(tag); !ok || of.Rows == 0 || n < int64(of.Rows) {
 				// That somebody's record stood in the way is told now.
 				if err := r.recordAnyRow(sp.answers, r.s.number.Add(1), w.by()); err != nil {
 					if err := r.cut(w, refusalFor(err)); err != nil {
@@ -297,13 +308,28 @@ func (r *replies) writeEnds(w *want, sp *stmtPlan, from, to int) error {
 	}
 	if !r.cutting {
 		r.accessEnds(w)
-		r.keep(from, to)
+		if own == nil {
+			r.keep(from, to)
+		} else if err := r.insert(own); err != nil {
+			return err
+		}
 		if err := r.emit(0); err != nil {
 			return err
 		}
 	}
 	r.s.wants.pop()
 	return nil
+}
+
+// tagOf is the CommandComplete of a write whose rows came as those of a SELECT,
+// of which so many were the gate's own.
+func (sp *stmtPlan) tagOf(tag []byte, own int64) ([]byte, error) {
+	n, ok := affected(tag)
+	if !ok || n < own || !bytes.HasPrefix(tag, []byte("SELECT ")) {
+		return nil, fmt.Errorf("%w: it has counted other rows than it sent", errServerProtocol)
+	}
+	verb := map[sekisho.Verb]string{sekisho.Insert: "INSERT 0 ", sekisho.Update: "UPDATE ", sekisho.Delete: "DELETE "}[sp.judgement.Verb]
+	return appendMessage(nil, 'C', verb+strconv.FormatInt(n-own, 10)+"\x00"), nil
 }
 
 // affected is how many rows a command says it wrote.
@@ -372,7 +398,10 @@ func (g *Gate) writeShapes(d *desc, sp *stmtPlan, shown []string) *refusal {
 		return d.refuse
 	}
 	d.keys[0].written, d.shapes[0].writes = true, true
-	told := slices.Clone(sp.written.of.Reads)
+	var told []string
+	if !sp.told() {
+		told = slices.Clone(sp.written.of.Reads)
+	}
 	class := sekisho.Contributed
 	if len(shown) > 0 {
 		class = sekisho.Exact

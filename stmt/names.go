@@ -58,7 +58,8 @@ type Names struct {
 	query *pg.SelectStmt
 }
 
-// Provenance says whose rows the answer of a SELECT rests on: queries that
+// Provenance says whose rows the answer of a SELECT rests on, or what a write
+// reads: queries that
 // together name every person whose absence would make it another answer, or an
 // error. They name more than that where one row hides another: all rows that
 // were matched count, though a maximum or DISTINCT shows one of them only.
@@ -88,7 +89,7 @@ func Provenance(s *Statement, resolve Resolver) (names []Names, err error) {
 	if strings.Contains(lower(s.Text), Hidden) {
 		giveUp("it uses a name that begins with %s", Hidden)
 	}
-	sel := reads(s)
+	sel, target := reads(s)
 	known := map[Name]Table{}
 	p := &pass{resolve: func(n Name) (Table, error) {
 		if t, ok := known[n]; ok {
@@ -109,6 +110,9 @@ func Provenance(s *Statement, resolve Resolver) (names []Names, err error) {
 	slices.Sort(order)
 	for _, name := range order {
 		p.space, p.made = p.spaces[name], 0
+		if target != nil {
+			p.fixed(sel, target)
+		}
 		shown, all := p.exact(sel, nil, nil), p.names(sel, nil, nil)
 		if len(shown) > 0 {
 			names = append(names, p.finish(shown, true))
@@ -124,8 +128,9 @@ func Provenance(s *Statement, resolve Resolver) (names []Names, err error) {
 	return names, nil
 }
 
-// reads is the SELECT that a statement runs for its client.
-func reads(s *Statement) *pg.SelectStmt {
+// reads is the SELECT that a statement runs for its client, or that reads what
+// a write reads; see readOf.
+func reads(s *Statement) (sel *pg.SelectStmt, target *pg.RangeVar) {
 	tree, err := parse(s.Text)
 	if err != nil {
 		panic(gaveUp{err})
@@ -133,11 +138,13 @@ func reads(s *Statement) *pg.SelectStmt {
 	if len(tree.Stmts) != 1 {
 		giveUp("it is not one statement")
 	}
-	_, sel := inner(tree.Stmts[0].Stmt)
-	if sel == nil {
+	if sel, target = readOf(tree.Stmts[0].Stmt); sel != nil {
+		return sel, target
+	}
+	if _, sel = inner(tree.Stmts[0].Stmt); sel == nil {
 		giveUp("it is not a SELECT")
 	}
-	return proto.Clone(sel).(*pg.SelectStmt)
+	return proto.Clone(sel).(*pg.SelectStmt), nil
 }
 
 // inner finds the SELECT in a statement, and the place that holds it.

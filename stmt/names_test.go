@@ -87,7 +87,7 @@ func TestNamesRefused(t *testing.T) {
 		{"select __sekisho_k from air.member", "__sekisho_"},
 		{"values (1), ((select count(*) from air.member))", "VALUES"},
 		{"select city from air.member limit (select 1)", "LIMIT"},
-		{"update air.member set name = ''", "not a SELECT"},
+		{"truncate air.member", "not a SELECT"},
 		{"explain select count(*) from air.member", "not a SELECT"},
 		{"select m.count from air.member m", "no column"},
 		{"select 1 from air.partner p where exists (select 1 from air.member m group by m.city having m.count > 2)", "no column"},
