@@ -48,6 +48,8 @@ type Config struct {
 	Budgets *budget.Book // in Views; nil: there are none
 	// Incidents is among the reactions of Views.
 	Incidents *incident.Book
+	// Manual is the risk management manual. nil is the shipped one.
+	Manual *incident.Manual
 
 	// MatchFile compares a recovered file with the roster of a space, reading
 	// it once: sensor.MatchFile. The entry comes without Incident and By. nil:
@@ -126,6 +128,12 @@ func newConsole(cfg Config, hashing cost) (*Console, error) {
 	if cfg.Zone == nil {
 		cfg.Zone = time.FixedZone("JST", 9*60*60) // Japan has had no summer time since 1951
 	}
+	if cfg.Manual == nil {
+		var err error
+		if cfg.Manual, err = incident.Read(incident.Config{}); err != nil {
+			return nil, err
+		}
+	}
 	c := &Console{cfg: cfg, presses: map[string]*press{}, shapes: map[string]uint64{}, closing: make(chan struct{})}
 	c.sessions.by = map[[32]byte]*session{}
 	c.tries.by = map[[32]byte]*failures{}
@@ -166,10 +174,15 @@ var routes = []route{
 	{pattern: "GET /live/events", handle: (*Console).liveEvents},
 	{pattern: "GET /incidents", handle: (*Console).incidents},
 	{pattern: "POST /incidents", handle: (*Console).openIncident, limit: 1 << 20},
+	{pattern: "POST /incidents/notice", handle: (*Console).openRoomForm},
 	{pattern: "GET /incidents/{id}", handle: (*Console).incident},
 	{pattern: "POST /incidents/{id}/question", handle: (*Console).restate, limit: 1 << 20},
 	{pattern: "POST /incidents/{id}/file", handle: (*Console).matchFile, limit: maxUpload},
 	{pattern: "POST /incidents/{id}/list", handle: (*Console).list},
+	{pattern: "GET /incidents/{id}/room", handle: (*Console).room},
+	{pattern: "GET /incidents/{id}/room/events", handle: (*Console).roomEvents},
+	{pattern: "POST /incidents/{id}/room/{act}", handle: (*Console).roomAct, limit: 1 << 20},
+	{pattern: "GET /incidents/{id}/brief", handle: (*Console).brief},
 	{pattern: "GET /budgets", handle: (*Console).budgets},
 	{pattern: "GET /exports", handle: (*Console).exports},
 	{pattern: "POST /exports", handle: (*Console).askExportForm},

@@ -39,6 +39,10 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	GET  /api/exports/NUMBER      → an ExportPage
 //	POST /api/exports             an ExportAsk → the ExportPage
 //	POST /api/exports/NUMBER      an ExportAnswer → the ExportPage
+//	GET  /api/incidents           → an IncidentsPage; POST a RoomOpening → its RoomPage
+//	GET  /api/incidents/NUMBER/room        → a RoomPage
+//	POST /api/incidents/NUMBER/room/ACT    a RoomAct → the RoomPage
+//	GET  /api/csirt/manual?playbook=NAME   → a ManualText
 //	POST /api/breakglass/import?login=NAME   the database's log → an Imported
 //	GET  /api/decoys              → the decoys; POST /api/decoys/check counts their rows
 //	POST /api/decoys              a DecoyOrder → how many
@@ -104,6 +108,7 @@ func (c *Console) Control() http.Handler {
 	handle("POST /api/certificates", maxForm, func(v *visit) (any, error) { return c.certified(v) })
 	handle("GET /api/budgets", maxForm, func(v *visit) (any, error) { return c.budgetsNow(), nil })
 	c.controlExports(handle)
+	c.controlRoom(handle)
 	c.controlUsers(handle)
 	c.controlGlass(handle)
 	c.controlDecoys(handle)

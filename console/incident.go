@@ -14,17 +14,17 @@ import (
 	"sekisho/trace"
 )
 
-// incidentsPage lists every incident, the newest first.
-type incidentsPage struct {
-	Incidents []incidentLine `json:"incidents"`
+// An IncidentsPage lists every incident, the newest first.
+type IncidentsPage struct {
+	Incidents []IncidentLine `json:"incidents"`
 	Spaces    []string       `json:"-"`
 	Endpoints []string       `json:"-"`
 	Ask       question       `json:"-"`
 }
 
-func (*incidentsPage) file() string { return "incidents" }
+func (*IncidentsPage) file() string { return "incidents" }
 
-type incidentLine struct {
+type IncidentLine struct {
 	ID        uint64       `json:"id"`
 	Opened    sekisho.Time `json:"opened"`
 	By        string       `json:"by,omitempty"`
@@ -32,6 +32,12 @@ type incidentLine struct {
 	Endpoints []string     `json:"endpoints"`
 	Numbers   *revision    `json:"numbers,omitempty"` // of the last revision
 	Revisions int          `json:"revisions"`
+	Phase     string       `json:"phase"`
+	PhaseName string       `json:"-"`
+	Severity  RoomSeverity `json:"severity"`
+	Closed    bool         `json:"closed"`
+	Waits     string       `json:"waits,omitempty"` // for how long something in it has not been acknowledged
+	Commander string       `json:"commander,omitempty"`
 }
 
 // A revision is one state of the four numbers.
@@ -57,22 +63,39 @@ func (c *Console) revision(f *incident.Revision) *revision {
 }
 
 func (c *Console) incidents(v *visit) (page, error) {
-	p := &incidentsPage{}
+	p := &IncidentsPage{}
 	var cases []*incident.Incident
 	c.cfg.Views.Read(func() { cases = c.cfg.Incidents.List() })
-	asked := 0
-	for _, one := range cases {
-		line := incidentLine{ID: one.Number, Opened: one.Opened, By: c.named("staff", one.By), Endpoints: one.Endpoints, Revisions: len(one.Revisions)}
+	for n, one := range cases {
+		line := IncidentLine{ID: one.Number, Opened: one.Opened, By: c.named("staff", one.By), Endpoints: one.Endpoints, Revisions: len(one.Revisions)}
 		if one.By == 0 && len(one.Alerts) > 0 {
 			line.Detector = one.Alerts[0].Body.Detector
 		}
+		const asks = 30 // the newest are asked for anew
+		var a *trace.Answer
+		if n < asks && len(one.Endpoints) > 0 {
+			a, _ = c.ask(v.r.Context(), c.questionOf(one))
+		}
 		if n := len(one.Revisions); n > 0 {
 			line.Numbers = c.revision(&one.Revisions[n-1])
-		} else if asked++; asked <= 20 {
+		} else if a != nil {
 			// Nothing is recorded yet: what would be.
-			if a, err := c.ask(v.r.Context(), c.questionOf(one)); err == nil {
-				line.Numbers = &revision{WorstCase: a.WorstCase, Suspected: a.Suspected, SentAtMost: a.SentAtMost, Confirmed: a.Confirmed,
-					SentKnown: a.SentKnown, Through: a.Through, Endpoints: len(one.Endpoints)}
+			line.Numbers = &revision{WorstCase: a.WorstCase, Suspected: a.Suspected, SentAtMost: a.SentAtMost, Confirmed: a.Confirmed,
+				SentKnown: a.SentKnown, Through: a.Through, Endpoints: len(one.Endpoints)}
+		}
+		if a == nil && line.Numbers != nil {
+			r := line.Numbers
+			a = &trace.Answer{WorstCase: r.WorstCase, Suspected: r.Suspected, SentAtMost: r.SentAtMost, Confirmed: r.Confirmed, SentKnown: r.SentKnown}
+		}
+		line.Severity = c.severityOf(v, one, a)
+		line.Phase = string(one.Phase().Phase)
+		line.PhaseName = v.say("phase." + line.Phase)
+		_, line.Closed = one.Closed()
+		line.Commander = c.named("staff", one.Holder("incident_commander"))
+		for _, w := range one.Waits() {
+			if w.Stage == "acknowledge" {
+				line.Waits = v.span(sekisho.At(c.cfg.Now()) - w.Since)
+				break
 			}
 		}
 		p.Incidents = append(p.Incidents, line)

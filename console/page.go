@@ -109,9 +109,9 @@ func newPress(t *tongue) (*press, error) {
 		"day": t.day, "clock": t.clock, "iso": t.iso, "bytes": t.bytes,
 		"seg": url.PathEscape, "lang": func() string { return t.Lang }, "asset": assetPath, "join": strings.Join,
 
-		"nested": nested, "triple": triple, "delta": delta, "entry": entryOf, "perMinute": t.perMinute, "timeline": t.strip,
+		"nested": nested, "triple": triple, "delta": delta, "entry": entryOf, "perMinute": t.perMinute, "timeline": t.strip, "inc": func(n int) int { return n + 1 },
 	}
-	base, err := template.New("layout").Funcs(funcs).ParseFS(assets, "templates/layout.html", "templates/parts.html")
+	base, err := template.New("layout").Funcs(funcs).ParseFS(assets, "templates/layout.html", "templates/parts.html", "templates/room_*.html")
 	if err != nil {
 		return nil, fmt.Errorf("reading the console's templates: %w", err)
 	}
@@ -121,7 +121,7 @@ func newPress(t *tongue) (*press, error) {
 	}
 	for _, file := range names {
 		name := strings.TrimSuffix(path.Base(file), ".html")
-		if name == "layout" || name == "parts" {
+		if name == "layout" || name == "parts" || strings.HasPrefix(name, "room_") {
 			continue
 		}
 		one, err := template.Must(base.Clone()).ParseFS(assets, file)

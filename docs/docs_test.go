@@ -50,8 +50,8 @@ func TestEveryKeyIsExplained(t *testing.T) {
 		if !strings.Contains(manual, "`"+key+"`") {
 			t.Errorf("config.md does not explain `%s`", key)
 		}
-		last := key[strings.LastIndexByte(key, '.')+1:]
-		if last != "NAME" && !regexp.MustCompile(`(?m)^[ #-]*`+regexp.QuoteMeta(strings.TrimSuffix(last, "[]"))+`:`).MatchString(example) {
+		last := strings.TrimSuffix(key[strings.LastIndexByte(key, '.')+1:], "[]")
+		if last != "NAME" && !regexp.MustCompile(`(?m)^[ #-]*`+regexp.QuoteMeta(last)+`:`).MatchString(example) {
 			t.Errorf("sekisho.yaml has no %s", key)
 		}
 	}

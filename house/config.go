@@ -11,6 +11,7 @@ import (
 	"sekisho/budget"
 	"sekisho/catalog"
 	"sekisho/gate"
+	"sekisho/incident"
 	"sekisho/sensor"
 	"sekisho/watch"
 )
@@ -61,6 +62,9 @@ type Config struct {
 
 	// Outside is the search for what passes the gate by.
 	Outside Outside `yaml:"outside"`
+
+	// CSIRT says who answers an incident, by which manual.
+	CSIRT incident.Config `yaml:"csirt"`
 }
 
 // Console says where the pages are.
@@ -135,7 +139,7 @@ func (c *Config) check(base string) error {
 		return errors.New("config: console: cert and key come together")
 	}
 	for _, p := range []*string{&c.Data, &c.Gate.TLS.Cert, &c.Gate.TLS.Key, &c.Gate.TLS.ClientCA, &c.Gate.TLS.ClientCRL, &c.Gate.Upstream.SSLRootCert, &c.Gate.Policy.Dir, &c.Gate.Policy.Postures,
-		&c.Gate.Upstream.Reader.PasswordFile, &c.Console.Cert, &c.Console.Key, &c.Console.Users} {
+		&c.Gate.Upstream.Reader.PasswordFile, &c.Console.Cert, &c.Console.Key, &c.Console.Users, &c.CSIRT.Manual, &c.CSIRT.Playbooks} {
 		*p = Against(base, *p)
 	}
 	for name, r := range c.Gate.Roles {
@@ -168,6 +172,9 @@ func (c *Config) check(base string) error {
 	}
 	if err := c.Watch.Check(); err != nil {
 		return err
+	}
+	if _, err := incident.Read(c.CSIRT); err != nil {
+		return fmt.Errorf("config: %w", err)
 	}
 	if err := c.Catalog.Check(); err != nil {
 		return err

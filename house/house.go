@@ -50,6 +50,7 @@ type House struct {
 	Vault   *vault.Vault
 	Books   // the views, at one sequence number
 	Views   *view.Set
+	Manual  *incident.Manual // the risk management manual in force
 	Gate    *gate.Gate       // nil until OpenGate
 	Console *console.Console // nil until NewConsole
 
@@ -59,6 +60,7 @@ type House struct {
 	outside   lookout
 	mail      mail
 	importing sync.Mutex // one log is taken over at a time
+	climbing  sync.Mutex // one look at the ladders at a time
 	stop      context.CancelFunc
 	running   sync.WaitGroup
 }
@@ -95,6 +97,9 @@ func Open(ctx context.Context, c Config, base string, o Options) (h *House, err 
 		o.Log = slog.Default()
 	}
 	h = &House{Config: c, Log: o.Log, now: o.Now, drill: o.Drill}
+	if h.Manual, err = incident.Read(c.CSIRT); err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
 	opened := h
 	if h.Zone, err = time.LoadLocation(c.TimeZone); err != nil {
 		return nil, err

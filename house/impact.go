@@ -2,6 +2,7 @@ package house
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -76,7 +77,14 @@ func (h *House) Revise(ctx context.Context) error {
 		return nil
 	}
 	for _, i := range open {
+		if len(i.Endpoints) == 0 {
+			continue // somebody opened it, and nobody has said yet where
+		}
 		a, err := h.Impact(ctx, i.Question(spaces[0], now))
+		var unseen *trace.UnknownEndpoint
+		if errors.As(err, &unseen) {
+			continue // no number can be given while one of its terminals is unknown: 0 would be read as innocence
+		}
 		if err != nil {
 			return fmt.Errorf("revising incident %d: %w", i.Number, err)
 		}

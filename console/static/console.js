@@ -50,3 +50,43 @@
   });
   events.onerror = () => show(events.readyState === EventSource.CLOSED ? "ended" : "lost");
 })();
+
+// The incident room: each block is put into place when it changed, unless
+// somebody is at work in it.
+(() => {
+  const room = document.getElementById("room");
+  if (!room || !window.EventSource) return;
+  const state = document.getElementById("room-state");
+  const show = (kind) => {
+    state.textContent = state.dataset[kind];
+    state.className = "state noprint " + kind;
+  };
+  const busy = (block) =>
+    block.contains(document.activeElement) ||
+    block.querySelector("details[open]") !== null ||
+    [...block.querySelectorAll("input:not([type=hidden]):not([type=radio]):not([type=checkbox]), textarea")].some((f) => f.value !== f.defaultValue);
+  const later = new Map();
+  const place = (name, html) => {
+    const block = document.getElementById("room-" + name);
+    if (!block) return;
+    if (busy(block)) {
+      later.set(name, html);
+      return;
+    }
+    later.delete(name);
+    if (block.innerHTML !== html) block.innerHTML = html;
+  };
+  const events = new EventSource(room.dataset.events);
+  events.addEventListener("hello", () => show("live"));
+  events.addEventListener("room", (e) => {
+    for (const [name, html] of Object.entries(JSON.parse(e.data))) place(name, html);
+  });
+  events.addEventListener("beat", () => {
+    for (const [name, html] of [...later]) place(name, html);
+  });
+  events.addEventListener("ended", () => {
+    events.close();
+    show("ended");
+  });
+  events.onerror = () => show(events.readyState === EventSource.CLOSED ? "ended" : "lost");
+})();

@@ -1,0 +1,124 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// roomBlocks are the parts of the room that the stream brings up to date, by
+// the end of their templates' names.
+var roomBlocks = []string{"head", "next", "waits", "numbers", "known", "unknown", "clocks", "law", "contain", "tell", "who", "tasks", "decisions", "raised", "evidence", "ladder", "lessons", "end"}
+
+// Between two looks at an incident; and how long nothing may change before the
+// clocks are counted again.
+const (
+	roomBatch = 2 * time.Second
+	roomTick  = 20 * time.Second
+)
+
+// roomEvents streams the blocks of a room that changed, in the visitor's
+// language.
+func (c *Console) roomEvents(v *visit) (page, error) {
+	p, err := c.room(v)
+	if err != nil {
+		return nil, err
+	}
+	number := p.(*RoomPage).ID
+	if !c.streams.enter() {
+		return nil, fail(http.StatusServiceUnavailable, "streams")
+	}
+	defer c.streams.leave()
+	v.w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+	v.w.Header().Set("Cache-Control", "no-store")
+	out := http.NewResponseController(v.w)
+	out.SetReadDeadline(time.Time{})
+	send := func(event string, data any) error {
+		raw, err := json.Marshal(data)
+		if err != nil {
+			return err
+		}
+		out.SetWriteDeadline(time.Now().Add(10 * time.Second))
+		if _, err := fmt.Fprintf(v.w, "event: %s\ndata: %s\n\n", event, raw); err != nil {
+			return err
+		}
+		return out.Flush()
+	}
+	if err := send("hello", nil); err != nil {
+		return nil, errDone
+	}
+	shown, seen := map[string]string{}, uint64(0)
+	for {
+		c.cfg.Views.Read(func() { seen = c.cfg.Trace.Through() })
+		fresh, err := c.roomPage(v, number)
+		if err != nil {
+			return nil, err
+		}
+		changed := map[string]string{}
+		for _, name := range roomBlocks {
+			var b bytes.Buffer
+			if err := c.presses[v.Lang].pages["room"].ExecuteTemplate(&b, "room-"+name, blockOf(fresh, name)); err != nil {
+				return nil, fmt.Errorf("writing a block of an incident's room: %w", err)
+			}
+			if html := b.String(); shown[name] != html {
+				shown[name], changed[name] = html, html
+			}
+		}
+		if len(changed) > 0 {
+			if err := send("room", changed); err != nil {
+				return nil, errDone
+			}
+		} else if err := send("beat", nil); err != nil {
+			return nil, errDone
+		}
+		soon, stop := context.WithTimeout(v.r.Context(), roomTick)
+		go func() {
+			select {
+			case <-c.closing:
+			case <-v.who.ended:
+			case <-soon.Done():
+			}
+			stop()
+		}()
+		c.cfg.Views.WaitFor(soon, seen+1)
+		stop()
+		select {
+		case <-v.r.Context().Done():
+			return nil, errDone
+		case <-c.closing:
+			return nil, errDone
+		case <-v.who.ended:
+			send("ended", nil)
+			return nil, errDone
+		case <-time.After(roomBatch):
+		}
+		if v.who.over(c.cfg.Now()) {
+			send("ended", nil)
+			return nil, errDone
+		}
+	}
+}
+
+// blockOf is what a block's template is given: the page, or of another noun's
+// block what that noun made.
+func blockOf(p *RoomPage, name string) any {
+	for _, part := range roomParts {
+		if part.name == name {
+			return p.Parts[name]
+		}
+	}
+	return p
+}
+
+// brief is the page for the president: one sheet of A4.
+func (c *Console) brief(v *visit) (page, error) {
+	p, err := c.room(v)
+	if err != nil {
+		return nil, err
+	}
+	p.(*RoomPage).Brief = true
+	return p, nil
+}
