@@ -276,6 +276,10 @@ type kin struct {
 	links     []string
 }
 
+func (k kin) same(as kin) bool {
+	return slices.Equal(k.addresses, as.addresses) && slices.Equal(k.macs, as.macs) && slices.Equal(k.links, as.links)
+}
+
 // sets are the elements of every set.
 func (p plan) sets(f Fence, k kin) map[string]elements {
 	out := make(map[string]elements, 30)

@@ -27,6 +27,7 @@ type Nftables struct {
 	mu    sync.Mutex
 	frame []string // how nft on this machine shows our table, without elements; nil: not asked yet
 	last  *Fence   // what Apply was given last; nil before
+	kin   kin      // what was added to it
 	// neighbours tells of the machines on links. A field for tests of machines
 	// that lie.
 	neighbours func() ([]neighbour, error)
@@ -64,10 +65,15 @@ func (n *Nftables) Apply(ctx context.Context, d Desired) error { return n.Fence(
 func (n *Nftables) Fence(ctx context.Context, f Fence) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	return n.fence(ctx, f, n.kinOf(f))
+}
+
+// fence, with the lock held.
+func (n *Nftables) fence(ctx context.Context, f Fence, k kin) error {
 	if err := f.check(); err != nil {
 		return fmt.Errorf("containing at the router: %w", err)
 	}
-	want := n.plan.sets(f, n.kinOf(f))
+	want := n.plan.sets(f, k)
 	if err := n.learnFrame(ctx); err != nil {
 		return err
 	}
@@ -94,7 +100,7 @@ func (n *Nftables) Fence(ctx context.Context, f Fence) error {
 			return fmt.Errorf("changing the firewall: %w: read back it is not what was written: %s", ErrPartial, strings.Join(otherwise(have.sets, want), ", "))
 		}
 	}
-	n.last = &f
+	n.last, n.kin = &f, k
 	return nil
 }
 
@@ -105,8 +111,7 @@ const (
 	FaultOpened    = "opened"     // what stays open is more, or less, than was told
 	FaultKin       = "kin"        // other addresses of contained machines are not contained
 	FaultOffloaded = "offloaded"  // a flowtable of this machine lets connections that exist pass by every rule
-	FaultCrowd     = "crowd"      // a neighbour has so many addresses that it was taken for a router, and is contained by its address alone
-	FaultForward   = "forwarding" // told to forward only when rules are in force, and could not
+	FaultBlind     = "unreadable" // an agent could not look
 )
 
 // Enforced reads the kernel's table. See Hand.
@@ -145,8 +150,7 @@ func (n *Nftables) observe(ctx context.Context) (o Observed, refused uint64, err
 		// asked for is covered is asked of what stands in the kernel.
 		o.Egress = withCovered(o.Egress, n.last.Egress)
 		o.Destinations = withCovered(o.Destinations, n.last.Destinations)
-		kin := n.kinOf(*n.last)
-		for _, name := range otherwise(have.sets, n.plan.sets(*n.last, kin)) {
+		for _, name := range otherwise(have.sets, n.plan.sets(*n.last, n.kin)) {
 			switch name {
 			case hosts4, hosts6, nets4, nets6, hostile4, hostile6, hostileNets4, hostileNets6: // compared above
 			case kin4, kin6, macs, links:
@@ -160,10 +164,23 @@ func (n *Nftables) observe(ctx context.Context) (o Observed, refused uint64, err
 		slices.Sort(o.Faults)
 		o.Faults = slices.Compact(o.Faults)
 	}
+	// A contained machine that has got one more address is no fault of anybody's.
+	if k := n.kinOf(n.lastFence()); len(o.Faults) == 0 && !k.same(n.kin) {
+		if err := n.fence(ctx, n.lastFence(), k); err != nil {
+			o.Faults = append(o.Faults, FaultKin)
+		}
+	}
 	if n.offloads(ctx) {
 		o.Faults = append(o.Faults, FaultOffloaded)
 	}
 	return o, have.refused, nil
+}
+
+func (n *Nftables) lastFence() Fence {
+	if n.last == nil {
+		return Fence{}
+	}
+	return *n.last
 }
 
 // withCovered adds to what was found in the kernel those of asked that one of
@@ -253,4 +270,12 @@ func (n *Nftables) run(ctx context.Context, in []byte, args ...string) ([]byte, 
 		return nil, fmt.Errorf("%s: %w", n.nft, err)
 	}
 	return out.Bytes(), nil
+}
+
+// asked says whether f is what Fence was given last.
+func (n *Nftables) asked(f Fence) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.last != nil && slices.Equal(n.last.Egress, f.Egress) && slices.Equal(n.last.Destinations, f.Destinations) &&
+		slices.Equal(n.last.Inside, f.Inside) && slices.Equal(n.last.Open, f.Open)
 }

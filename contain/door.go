@@ -1,0 +1,234 @@
+package contain
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"sekisho/disk"
+)
+
+// Hands says which hands there are besides the gate. It is part of the config,
+// as contain.
+type Hands struct {
+	// Listen is the address of the door to which agents and firewalls come, such
+	// as 0.0.0.0:8443.
+	Listen string `yaml:"listen"`
+	// Cert and Key are its PEM files. Without them it listens on 127.0.0.1 only.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+	// Routers are firewalls on other machines, each with an agent (sekisho hand
+	// nftables).
+	Routers []RouterHand `yaml:"routers"`
+	// Firewall is the one on this machine, if sekisho stands on the router.
+	Firewall *LocalHand `yaml:"firewall"`
+	// Lists are lists of addresses that firewalls and proxies fetch.
+	Lists []ListHand `yaml:"lists"`
+	// Webhooks are told by HTTP what to cut.
+	Webhooks []WebhookHand `yaml:"webhooks"`
+}
+
+// RouterHand is a router's agent, as sekisho knows it.
+type RouterHand struct {
+	// Name of the hand; the agent's config has the same.
+	Name string `yaml:"name"`
+	// Place is the machine. Default: the name. Two hands at one place count as
+	// one.
+	Place string `yaml:"place"`
+	// TokenFile holds the word by which the agent is known; mode 0600, at least 20
+	// characters.
+	TokenFile string `yaml:"token_file"`
+}
+
+// LocalHand is the firewall of this machine.
+type LocalHand struct {
+	// Name of the hand.
+	Name string `yaml:"name"`
+	// Place is the machine. Default: the name.
+	Place string `yaml:"place"`
+	// NFT is the program; default nft in the usual places.
+	NFT string `yaml:"nft"`
+	// Router says what the firewall must know.
+	Router Router `yaml:"router"`
+}
+
+// Check fills in defaults, takes paths against base, and names the first
+// mistake.
+func (c *Hands) Check(base string) error {
+	against := func(p *string) {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(base, *p)
+		}
+	}
+	against(&c.Cert)
+	against(&c.Key)
+	if (c.Cert == "") != (c.Key == "") {
+		return errors.New("cert and key come together")
+	}
+	names := map[string]bool{"gate": true}
+	name := func(kind, name string, place *string) error {
+		if !plainHand(name) {
+			return fmt.Errorf("%s: name %q: letters, digits, - and _, at most 40", kind, name)
+		}
+		if names[name] {
+			return fmt.Errorf("%s: two hands are called %s", kind, name)
+		}
+		names[name] = true
+		if *place == "" {
+			*place = name
+		}
+		return nil
+	}
+	for i := range c.Routers {
+		r := &c.Routers[i]
+		if err := name("routers", r.Name, &r.Place); err != nil {
+			return err
+		}
+		if r.TokenFile == "" {
+			return fmt.Errorf("routers: %s: token_file is missing: a file with the word that its agent shows", r.Name)
+		}
+		against(&r.TokenFile)
+	}
+	if f := c.Firewall; f != nil {
+		if err := name("firewall", f.Name, &f.Place); err != nil {
+			return err
+		}
+		if _, err := f.Router.reading(); err != nil {
+			return fmt.Errorf("firewall: %w", err)
+		}
+	}
+	for i := range c.Lists {
+		l := &c.Lists[i]
+		if err := name("lists", l.Name, &l.Place); err != nil {
+			return err
+		}
+		if err := l.check(against); err != nil {
+			return fmt.Errorf("lists: %s: %w", l.Name, err)
+		}
+	}
+	for i := range c.Webhooks {
+		w := &c.Webhooks[i]
+		if err := name("webhooks", w.Name, &w.Place); err != nil {
+			return err
+		}
+		if err := w.check(against); err != nil {
+			return fmt.Errorf("webhooks: %s: %w", w.Name, err)
+		}
+	}
+	if c.Listen == "" && len(c.Routers)+len(c.Lists) > 0 {
+		return errors.New("listen is missing: agents and firewalls must be able to come")
+	}
+	return nil
+}
+
+// plainHand: it stands in entries, paths and logs.
+func plainHand(s string) bool {
+	return s != "" && len(s) <= 40 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
+}
+
+// Outfit is what hands need of the house.
+type Outfit struct {
+	Ledger string             // its name
+	Dir    string             // where what was published is kept
+	Key    ed25519.PrivateKey // signs states; see LoadOrMakeKey
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+// A Door is where agents and firewalls come.
+type Door struct {
+	Hands []Hand // all of the config, in its order
+
+	mux *http.ServeMux
+	log *slog.Logger
+}
+
+// NewDoor makes the hands of a config that was checked. Nothing is cut by it,
+// and nothing given back: what was published before is still published.
+func NewDoor(c Hands, o Outfit) (*Door, error) {
+	d := &Door{mux: http.NewServeMux(), log: o.Log}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	for _, r := range c.Routers {
+		word, err := readSecret(r.TokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("contain: routers: %s: token_file: %w", r.Name, err)
+		}
+		remote := &Remote{name: r.Name, place: r.Place, ledger: o.Ledger, does: DoesEgress | DoesDestinations, key: o.Key, token: newSecret(word), now: o.Now,
+			patience: 5 * time.Second, changed: make(chan struct{}), seen: map[string]Observed{}}
+		d.Hands = append(d.Hands, remote)
+		d.mux.HandleFunc("/hands/"+r.Name, d.known(func(_, word string) bool { return remote.token.is(word) }, remote.serve))
+	}
+	if f := c.Firewall; f != nil {
+		n, err := NewNftables(f.Name, f.Place, f.NFT, f.Router)
+		if err != nil {
+			return nil, fmt.Errorf("contain: firewall: %w", err)
+		}
+		d.Hands = append(d.Hands, n)
+	}
+	for _, l := range c.Lists {
+		list, err := newList(l, o, disk.OS{})
+		if err != nil {
+			return nil, fmt.Errorf("contain: lists: %s: %w", l.Name, err)
+		}
+		d.Hands = append(d.Hands, list)
+		for _, file := range []string{listEgress, listDestinations} {
+			d.mux.HandleFunc("/lists/"+l.Name+"/"+file, d.known(list.knows, list.serve(file)))
+		}
+	}
+	for _, w := range c.Webhooks {
+		hook, err := newWebhook(w, o)
+		if err != nil {
+			return nil, fmt.Errorf("contain: webhooks: %s: %w", w.Name, err)
+		}
+		d.Hands = append(d.Hands, hook)
+	}
+	return d, nil
+}
+
+// A secret is kept as its hash, so that comparing takes the same time for all.
+type secret [sha256.Size]byte
+
+func newSecret(word string) secret { return sha256.Sum256([]byte(word)) }
+
+func (s secret) is(word string) bool {
+	sum := sha256.Sum256([]byte(word))
+	return subtle.ConstantTimeCompare(s[:], sum[:]) == 1
+}
+
+// known lets in who shows a word: as a bearer token, or as a password with a
+// name, which is what firewalls can do.
+func (d *Door) known(knows func(name, word string) bool, serve http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, q *http.Request) {
+		name, word, ok := q.BasicAuth()
+		if !ok {
+			word, ok = strings.CutPrefix(q.Header.Get("Authorization"), "Bearer ")
+		}
+		if !ok || !knows(name, word) {
+			d.log.Warn("somebody unknown at the door of hands", "path", q.URL.Path, "from", q.RemoteAddr)
+			w.Header().Set("WWW-Authenticate", `Basic realm="sekisho"`)
+			http.Error(w, "not known here", http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-cache")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		serve(w, q)
+	}
+}
+
+// Server serves the door. The caller listens, and closes it.
+func (d *Door) Server() *http.Server {
+	return &http.Server{
+		Handler: d.mux, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: longPoll + 30*time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 16 << 10,
+	}
+}
