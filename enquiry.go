@@ -80,7 +80,7 @@ func (b *IdentityChecked) code(c *coder) {
 // EnquiryRouted says who has an enquiry in hand, or to what it belongs.
 type EnquiryRouted struct {
 	Enquiry  uint64
-	Action   string // "assigned", "by_hand" (the asker wants a person to check who they are), "incident"
+	Action   string // "assigned", "by_hand" (the asker wants a person to check who they are), "code" (the asker wants another code), "incident"
 	To       uint32 // assigned: ordinal in "staff"; 0 for nobody any more
 	Incident uint64 // incident: its number; 0 for none
 	By       uint32 // ordinal in "staff"; 0 for the asker
