@@ -64,8 +64,8 @@ type Template struct {
 	Ja      string    `yaml:"ja" json:"-"`
 }
 
-// Asked lists what can be asked, in the order of the page.
-func Asked() []string {
+// EnquiryKinds lists what can be asked, in the order of the page.
+func EnquiryKinds() []string {
 	return []string{"affected", "accesses", "disclosure", "correction", "stop", "complaint", "misuse"}
 }
 
@@ -130,7 +130,7 @@ func (a *Answers) check() error {
 			a.within[asked] = s
 		}
 	}
-	for _, asked := range Asked() {
+	for _, asked := range EnquiryKinds() {
 		if _, ok := a.within[asked]; !ok {
 			return fmt.Errorf("deadlines: none for %q", asked)
 		}

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -151,8 +150,8 @@ func (c *DeskConfig) Check() error {
 	}
 	c.targets = map[string]span{}
 	for asked, text := range c.Targets {
-		if !slices.Contains(Asked(), asked) {
-			return fmt.Errorf("config: desk: targets: %q is none of %s", asked, strings.Join(Asked(), ", "))
+		if !slices.Contains(EnquiryKinds(), asked) {
+			return fmt.Errorf("config: desk: targets: %q is none of %s", asked, strings.Join(EnquiryKinds(), ", "))
 		}
 		if c.targets[asked], err = parseSpan(text); err != nil {
 			return fmt.Errorf("config: desk: targets: %w", err)
@@ -263,7 +262,7 @@ func (d *Desk) checkAsking(a *Asking) error {
 	a.Said = strings.TrimSpace(strings.ReplaceAll(a.Said, "\r\n", "\n"))
 	bad := func(s string) bool { return len(s) > maxField || !utf8.ValidString(s) || strings.ContainsAny(s, "\r\n\x00") }
 	switch {
-	case !slices.Contains(Asked(), a.Asked):
+	case !slices.Contains(EnquiryKinds(), a.Asked):
 		return ErrAsked("asked")
 	case bad(a.Asker.Number):
 		return ErrAsked("number")
@@ -412,10 +411,8 @@ func (d *Desk) Receive(ctx context.Context, a Asking) (number uint64, receipt st
 	if err != nil {
 		return 0, "", fmt.Errorf("receiving an enquiry: %w", err)
 	}
-	if a.Once != "" { // who sends it again shall find it
-		if err := d.Views.WaitFor(ctx, id.Seq); err != nil {
-			return 0, "", fmt.Errorf("receiving an enquiry: %w", err)
-		}
+	if err := d.Views.WaitFor(ctx, id.Seq); err != nil { // who sends it again shall find it
+		return 0, "", fmt.Errorf("receiving an enquiry: %w", err)
 	}
 	return id.Seq, receipt, nil
 }
@@ -660,6 +657,3 @@ func (d *Desk) Due(q *incident.Enquiry) (target, limit time.Time) {
 
 // hashOf is the SHA-256 of a text.
 func hashOf(text string) [32]byte { return sha256.Sum256([]byte(text)) }
-
-// short is a hash for people to compare.
-func short(h [32]byte) string { return hex.EncodeToString(h[:6]) }
