@@ -260,7 +260,9 @@ func (e ErrAsked) Error() string { return "the field " + string(e) + " cannot be
 func (d *Desk) checkAsking(a *Asking) error {
 	a.Asker.Number, a.Asker.Email, a.Asker.Name = strings.TrimSpace(a.Asker.Number), strings.TrimSpace(a.Asker.Email), strings.TrimSpace(a.Asker.Name)
 	a.Said = strings.TrimSpace(strings.ReplaceAll(a.Said, "\r\n", "\n"))
-	bad := func(s string) bool { return len(s) > maxField || !utf8.ValidString(s) || strings.ContainsAny(s, "\r\n\x00") }
+	bad := func(s string) bool {
+		return len(s) > maxField || !utf8.ValidString(s) || strings.ContainsAny(s, "\r\n\x00")
+	}
 	switch {
 	case !slices.Contains(EnquiryKinds(), a.Asked):
 		return ErrAsked("asked")

@@ -533,9 +533,9 @@ func TestDue(t *testing.T) {
 	for _, c := range []struct{ asked, came, want string }{
 		{"disclosure", "2016-06-14 09:00", "2016-06-28"},
 		{"affected", "2016-06-14 23:59", "2016-06-17"},
-		{"affected", "2016-06-17 10:00", "2016-06-22"}, // over a weekend
+		{"affected", "2016-06-17 10:00", "2016-06-22"},  // over a weekend
 		{"complaint", "2016-04-28 10:00", "2016-05-09"}, // over Golden Week: the 2nd, 6th and 9th are working days,
-		{"affected", "2016-12-28 10:00", "2017-01-06"}, // the turn of the year
+		{"affected", "2016-12-28 10:00", "2017-01-06"},  // the turn of the year
 		{"misuse", "2016-06-17 10:00", "2016-06-18"},
 	} {
 		at, err := time.ParseInLocation("2006-01-02 15:04", c.came, tokyo)
