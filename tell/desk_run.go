@@ -57,7 +57,11 @@ func (d *Desk) each(ctx context.Context, what string, do func(context.Context) e
 		if err := d.Views.WaitFor(ctx, seen+1); err != nil {
 			return
 		}
+		// What is done reads the views: they must hold what counts as seen.
 		seen = d.Last()
+		if err := d.Views.WaitFor(ctx, seen); err != nil {
+			return
+		}
 		began := time.Now()
 		if err := do(ctx); err != nil && ctx.Err() == nil {
 			d.Log.Error(what, "error", err)
