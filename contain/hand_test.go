@@ -34,16 +34,16 @@ func prefixes(list ...string) (out []netip.Prefix) {
 	return out
 }
 
-// ledger folds bodies as a ledger would.
-type ledger struct {
+// pages fold bodies as a ledger would.
+type pages struct {
 	book *incident.Book
 	seq  uint64
 	now  sekisho.Time
 }
 
-func newLedger() *ledger { return &ledger{book: incident.New(), now: 1_000_000_000_000} }
+func newPages() *pages { return &pages{book: incident.New(), now: 1_000_000_000_000} }
 
-func (l *ledger) put(b sekisho.Body) uint64 {
+func (l *pages) put(b sekisho.Body) uint64 {
 	l.seq++
 	l.now += 1e6
 	for _, more := range l.book.React(&sekisho.Entry{ID: sekisho.ID{Gate: 1, Epoch: 1, Seq: l.seq}, Time: l.now, Body: b}) {
@@ -54,7 +54,7 @@ func (l *ledger) put(b sekisho.Body) uint64 {
 
 // Two orders over the same terminal: what one gives back, the other still cuts.
 func TestContainCombinesOrders(t *testing.T) {
-	l := newLedger()
+	l := newPages()
 	one := l.put(&sekisho.ContainmentProposed{Cuts: sekisho.CutEgress, Endpoints: []sekisho.ContainedEndpoint{
 		{Name: "pc-1", Addresses: prefixes("10.0.0.1/32")}, {Name: "pc-2", Addresses: prefixes("10.0.0.2/32")}}})
 	two := l.put(&sekisho.ContainmentProposed{Cuts: sekisho.CutEgress | sekisho.CutGate, Tables: []string{"member"}, Endpoints: []sekisho.ContainedEndpoint{{Name: "pc-2"}}})
@@ -95,7 +95,7 @@ func TestContainCombinesOrders(t *testing.T) {
 // An order that follows its incident takes in destinations that become known
 // later, and what an alert of the containment says changes no scope.
 func TestContainFollowsTheIncident(t *testing.T) {
-	l := newLedger()
+	l := newPages()
 	l.put(&sekisho.Alert{Detector: "egress", Endpoint: "pc-1", From: l.now, Until: l.now + 1, Target: netip.MustParseAddr("203.0.113.1")})
 	number := l.book.List()[0].Number
 	order := l.put(&sekisho.ContainmentProposed{Incident: number, Follow: true})
@@ -118,7 +118,7 @@ func TestContainFollowsTheIncident(t *testing.T) {
 // What a sensor sees leave a terminal that is cut is a leak; what began before
 // it was cut is none.
 func TestContainSeesLeaks(t *testing.T) {
-	l := newLedger()
+	l := newPages()
 	order := l.put(&sekisho.ContainmentProposed{Cuts: sekisho.CutEgress, Endpoints: []sekisho.ContainedEndpoint{{Name: "pc-1"}}})
 	before := l.now
 	l.put(&sekisho.ContainmentDecided{Order: order, Action: "approved", Until: l.now + 3600e6})

@@ -10,6 +10,7 @@ import (
 	"sekisho"
 	"sekisho/budget"
 	"sekisho/catalog"
+	"sekisho/contain"
 	"sekisho/gate"
 	"sekisho/incident"
 	"sekisho/sensor"
@@ -59,6 +60,9 @@ type Config struct {
 
 	// Roster is how often the list of everybody is read anew. Default 24h.
 	Roster time.Duration `yaml:"roster"`
+
+	// Contain says how terminals are cut off, and which never are.
+	Contain contain.Config `yaml:"contain"`
 
 	// Outside is the search for what passes the gate by.
 	Outside Outside `yaml:"outside"`
@@ -174,6 +178,9 @@ func (c *Config) check(base string) error {
 		return err
 	}
 	if _, err := incident.Read(c.CSIRT); err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
+	if err := c.Contain.Check(); err != nil {
 		return fmt.Errorf("config: %w", err)
 	}
 	if err := c.Catalog.Check(); err != nil {

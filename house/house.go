@@ -15,6 +15,7 @@ import (
 	"sekisho"
 	"sekisho/budget"
 	"sekisho/console"
+	"sekisho/contain"
 	"sekisho/disk"
 	"sekisho/gate"
 	"sekisho/incident"
@@ -52,12 +53,14 @@ type House struct {
 	Views   *view.Set
 	Manual  *incident.Manual // the risk management manual in force
 	Gate    *gate.Gate       // nil until OpenGate
+	Contain *contain.Keeper  // nil until OpenGate
 	Console *console.Console // nil until NewConsole
 
 	now       func() time.Time
 	drill     string
 	past      past
 	outside   lookout
+	moreHands []contain.Hand // of containment, beside the gate
 	mail      mail
 	importing sync.Mutex // one log is taken over at a time
 	climbing  sync.Mutex // one look at the ladders at a time
@@ -75,6 +78,7 @@ type Books struct {
 	Budgets  *budget.Book
 	Permits  *permit.Book
 	Decoys   *watch.Decoys
+	Census   *contain.Census
 	// Incidents is no view but a reaction: it folds and answers.
 	Incidents *incident.Book
 }
@@ -165,7 +169,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	if err != nil {
 		return fmt.Errorf("config: sensors: %w", err)
 	}
-	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Reported: sensor.NewReported(), Bindings: bindings, Live: console.NewLive(), Budgets: budget.New(h.Config.Budgets, h.nameOf), Permits: permit.New(), Decoys: watch.NewDecoys(), Incidents: incident.New()}
+	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Reported: sensor.NewReported(), Bindings: bindings, Live: console.NewLive(), Budgets: budget.New(h.Config.Budgets, h.nameOf), Permits: permit.New(), Decoys: watch.NewDecoys(), Census: contain.NewCensus(), Incidents: incident.New()}
 	h.limit()
 	hostile, err := ParsePrefixes(h.Config.Hostile)
 	if err != nil {
@@ -174,7 +178,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	judges := h.Config.Watch
 	judges.Egress.Hostile = append(judges.Egress.Hostile, hostile...)
 	reactions := []view.Reaction{watch.New(judges).Reaction(), h.Incidents.Reaction()}
-	views := []view.View{&h.past, h.Trace, h.Seen, h.Reported, h.Bindings, h.Live, h.Budgets, h.Permits, h.Decoys}
+	views := []view.View{&h.past, h.Trace, h.Seen, h.Reported, h.Bindings, h.Live, h.Budgets, h.Permits, h.Decoys, h.Census}
 	if quiet {
 		reactions, views = nil, append(views, h.Incidents) // folded all the same
 	}
@@ -217,7 +221,7 @@ func (h *House) OpenGate(ctx context.Context) (err error) {
 	if len(h.Config.Budgets) > 0 || h.Config.Gate.Policy.Dir != "" {
 		h.Gate.Budget(h.Budgets)
 	}
-	return nil
+	return h.OpenContain(ctx)
 }
 
 // Settle waits until the views have seen everything that is in the ledger now.

@@ -28,7 +28,9 @@ type Order struct {
 	Over     sekisho.Time   // when all of it was lifted; 0: it was not
 	Hands    []HandState    // in the order of their names
 	History  []HandState    // every report, the latest last
-	Leaks    []Leak         // what a sensor saw leave although it was cut
+	Alarms   []HandState    // what the keeper itself has found, by its topic: the latest of each
+	Leaks    []Leak         // what a sensor saw leave although it was cut: the latest
+	Leaked   uint64         // how many there were
 	Learned  []netip.Prefix // hostile destinations that became known later, where the order follows its incident
 	Sees     []netip.Prefix // every hostile destination of the incident that is known
 
@@ -124,6 +126,7 @@ type Orders struct {
 	list     []*Order
 	byNumber map[uint64]*Order
 	cut      map[string][]*Order // by endpoint: of the orders that cut its way out and are in force
+	through  uint64
 }
 
 func newOrders() *Orders {
@@ -161,9 +164,10 @@ func (b *Book) InForce() (list []*Order) {
 func (b *Book) copyOf(o *Order) *Order {
 	c := *o
 	c.Lifts, c.Hands, c.History, c.Leaks = slices.Clone(o.Lifts), slices.Clone(o.Hands), slices.Clone(o.History), slices.Clone(o.Leaks)
+	c.Alarms = slices.Clone(o.Alarms)
 	c.left = o.left // replaced whole when it changes
 	if i := b.find(o.Proposed.Incident); i != nil {
-		c.Sees = i.hostile()
+		c.Sees = i.Hostile()
 	}
 	c.Learned = nil
 	switch {
@@ -176,9 +180,9 @@ func (b *Book) copyOf(o *Order) *Order {
 	return &c
 }
 
-// hostile are the destinations that are known: of its alerts, and those named
+// Hostile are the destinations that are known: of its alerts, and those named
 // when its question was last asked.
-func (i *Incident) hostile() (list []netip.Prefix) {
+func (i *Incident) Hostile() (list []netip.Prefix) {
 	for _, t := range i.Targets {
 		list = append(list, netip.PrefixFrom(t, t.BitLen()))
 	}
@@ -201,6 +205,7 @@ func without(list, other []netip.Prefix) (out []netip.Prefix) {
 // contained folds what entries say of containments.
 func (b *Book) contained(e *sekisho.Entry) {
 	of := b.orders
+	of.through = e.ID.Seq
 	switch body := e.Body.(type) {
 	case *sekisho.ContainmentProposed:
 		o := &Order{Number: e.ID.Seq, At: e.Time, Proposed: body, Owner: body.Owner}
@@ -226,7 +231,11 @@ func (b *Book) contained(e *sekisho.Entry) {
 		for _, n := range body.Orders {
 			if o := of.byNumber[n]; o != nil {
 				o.report(HandState{e.ID.Seq, e.Time, body})
-				b.tellOrder(o, e, Fact{Code: "contain_hand_" + body.State, Reason: body.Hand, Count: body.Enforced, Limit: body.Intended})
+				code := "contain_hand_" + body.State
+				if body.Hand == "" {
+					code = "contain_" + body.State + "_" + body.Reason
+				}
+				b.tellOrder(o, e, Fact{Code: code, Reason: body.Hand, Count: body.Enforced, Limit: body.Intended})
 			}
 		}
 	case *sekisho.ContainmentLifted:
@@ -249,11 +258,15 @@ func (b *Book) contained(e *sekisho.Entry) {
 }
 
 func (o *Order) report(s HandState) {
-	at, found := slices.BinarySearchFunc(o.Hands, s, func(a, b HandState) int { return cmp.Compare(a.Body.Hand, b.Body.Hand) })
+	list, by := &o.Hands, func(s HandState) string { return s.Body.Hand }
+	if s.Body.Hand == "" {
+		list, by = &o.Alarms, func(s HandState) string { return s.Body.Reason }
+	}
+	at, found := slices.BinarySearchFunc(*list, s, func(a, b HandState) int { return cmp.Compare(by(a), by(b)) })
 	if found {
-		o.Hands[at] = s
+		(*list)[at] = s
 	} else {
-		o.Hands = slices.Insert(o.Hands, at, s)
+		*list = slices.Insert(*list, at, s)
 	}
 	if o.History = append(o.History, s); len(o.History) > 2*mostKept {
 		o.History = slices.Clone(o.History[mostKept:])
@@ -308,6 +321,7 @@ func (b *Book) leak(e *sekisho.Entry, body *sekisho.Egress) {
 		if body.Start <= o.When+settles || body.Out == 0 {
 			continue
 		}
+		o.Leaked++
 		if o.Leaks = append(o.Leaks, Leak{e.ID.Seq, body.Start, body.Endpoint, body.Target, body.Out}); len(o.Leaks) > 2*mostKept {
 			o.Leaks = slices.Clone(o.Leaks[mostKept:])
 		}
@@ -373,3 +387,17 @@ func (f Fact) ofOrder(person func(uint32) string) string {
 	}
 	return f.Code
 }
+
+// Hand is what a hand was last found to have in force for the order; nil: it
+// has not been reported.
+func (o *Order) Hand(name string) *HandState {
+	for i := range o.Hands {
+		if o.Hands[i].Body.Hand == name {
+			return &o.Hands[i]
+		}
+	}
+	return nil
+}
+
+// Through is the sequence number of the last entry that the book has folded.
+func (b *Book) Through() uint64 { return b.orders.through }
