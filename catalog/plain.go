@@ -187,7 +187,7 @@ func qualified(mentions []mention, qualifier []string) *relation {
 
 // plainCopy is COPY TO STDOUT of a protected table, or of a plain SELECT.
 func (c *Catalog) plainCopy(s *stmt.Statement, j *Judgement) string {
-	if s.Copy.Odd || s.Copy.Format != "text" && s.Copy.Format != "csv" || s.Copy.Encoding != "" && !SafeEncoding(s.Copy.Encoding) {
+	if s.Copy.Odd || s.Copy.Format != "text" && s.Copy.Format != "csv" && s.Copy.Format != "binary" || s.Copy.Encoding != "" && !SafeEncoding(s.Copy.Encoding) {
 		return "copy_format"
 	}
 	if inner := s.Copy.Query; inner != nil {

@@ -46,7 +46,7 @@ var refusals = map[string][2]string{
 	"call":                {"the gate cannot see what a procedure reads", "Run its statements one by one."},
 	"setting":             {"the gate cannot see what this setting becomes", "Use SET with a constant."},
 	"statistics":          {"this system table holds values of protected tables or others' statements", "Ask a database administrator."},
-	"copy_format":         {"the gate does not yet pass COPY in this format", "Use the text or csv format."},
+	"copy_format":         {"the gate does not pass COPY in this format", "Use the format text, csv or binary."},
 	"copy_kind":           {"COPY of this kind of relation is not passed", "Use COPY (SELECT …) TO STDOUT."},
 	"lock":                {"", "Lock the tables themselves."},
 

@@ -293,7 +293,7 @@ func (c *Catalog) copyIn(s *stmt.Statement, target *relation, j *Judgement) stri
 		return "write_reads" // of what it carries on; it cannot be
 	case target.kind != 'r' && target.kind != 'p':
 		return "write_view"
-	case s.Copy.Odd || s.Copy.Format != "text" && s.Copy.Format != "csv" || s.Copy.Encoding != "":
+	case s.Copy.Odd || s.Copy.Format != "text" && s.Copy.Format != "csv" && s.Copy.Format != "binary" || s.Copy.Encoding != "":
 		return "copy_format"
 	case target.remakes:
 		return "copy_trigger"

@@ -64,7 +64,7 @@ func fill(ctx context.Context, c *Cluster, cfg FillConfig) error {
 		return err
 	}
 	mark := fmt.Sprintf("%d|%d|%d", fillVersion, cfg.Seed, cfg.Members)
-	filled, err := isFilled(ctx, c, mark)
+	filled, err := isFilled(ctx, c, Database, mark)
 	if err != nil || filled {
 		return err
 	}
@@ -119,16 +119,16 @@ func makeRoles(ctx context.Context, c *Cluster) error {
 	return err
 }
 
-func isFilled(ctx context.Context, c *Cluster, mark string) (bool, error) {
-	found, err := c.SQL(ctx, "postgres", "select 1 from pg_database where datname = '"+Database+"'")
+func isFilled(ctx context.Context, c *Cluster, database, mark string) (bool, error) {
+	found, err := c.SQL(ctx, "postgres", "select 1 from pg_database where datname = '"+database+"'")
 	if err != nil || found == "" {
 		return false, err
 	}
-	found, err = c.SQL(ctx, Database, "select to_regclass('demo.filled') is not null")
+	found, err = c.SQL(ctx, database, "select to_regclass('demo.filled') is not null")
 	if err != nil || found != "t" {
 		return false, err
 	}
-	found, err = c.SQL(ctx, Database, "select mark from demo.filled")
+	found, err = c.SQL(ctx, database, "select mark from demo.filled")
 	return found == mark, err
 }
 

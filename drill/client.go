@@ -27,6 +27,7 @@ type desk struct{ account, endpoint, program string }
 
 // clients hold the connections of everybody.
 type clients struct {
+	database  string
 	addr      netip.AddrPort // of the gate
 	ca        *demo.Authority
 	passwords map[string]string // by account
@@ -40,6 +41,10 @@ type clients struct {
 type client struct {
 	conn     *pgconn.PgConn
 	prepared map[string]string // name by SQL
+}
+
+func newClients(database string) *clients {
+	return &clients{database: database, passwords: map[string]string{}, certs: map[string]*tls.Config{}, open: map[desk]*client{}}
 }
 
 func newPassword() string {
@@ -72,7 +77,7 @@ func (c *clients) connect(ctx context.Context, d desk) (*client, error) {
 		return nil, err
 	}
 	conf.Host, conf.Port = c.addr.Addr().String(), c.addr.Port()
-	conf.Database, conf.User, conf.Password = demo.Database, d.account, c.passwords[d.account]
+	conf.Database, conf.User, conf.Password = c.database, d.account, c.passwords[d.account]
 	conf.Fallbacks = nil
 	conf.RuntimeParams = map[string]string{"application_name": d.program}
 	if conf.TLSConfig, err = c.tlsOf(d.endpoint); err != nil {

@@ -2,21 +2,21 @@ package drill
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"sekisho/catalog"
+	"sekisho/console"
 	"sekisho/demo"
-	"sekisho/gate"
 	"sekisho/house"
 	"sekisho/sensor"
 )
@@ -24,13 +24,32 @@ import (
 // Jal2014 is the scenario's name.
 const Jal2014 = "jal-2014"
 
+// Scenarios are the cases that play to their end by themselves.
+func Scenarios() []string { return []string{Jal2014, Jtb2016} }
+
+// Size is how many customers a case is about.
+func Size(scenario string) int {
+	if scenario == Jtb2016 {
+		return FullJtb
+	}
+	return 1_000_000
+}
+
+// ShippedSeed is that of a case's shipped plan.
+func ShippedSeed(scenario string) uint64 {
+	if scenario == Jtb2016 {
+		return DefaultSeedJtb
+	}
+	return DefaultSeed
+}
+
 // DefaultSeed is that of the shipped plan.
 const DefaultSeed = 2014
 
 // Config of a drill.
 type Config struct {
-	Scenario  string        // Jal2014
-	Cluster   *demo.Cluster // whose store (demo.Database) is filled
+	Scenario  string        // Jal2014 or Jtb2016
+	Cluster   *demo.Cluster // whose store is filled: demo.Database, or demo.Bookings by FillJtb with the same seed
 	Seed      uint64        // of what the actors do
 	StoreSeed uint64        // of the store: as it was filled
 	Members   int           // of the store: as it was filled
@@ -49,12 +68,36 @@ type Config struct {
 // its clock goes on from the drill's last day, so that it can be looked at.
 type Played struct {
 	House  *house.House
-	Report *Report
+	Report *Report    // of jal-2014; else nil
+	Jtb    *JtbReport // of jtb-2016; else nil
 	// Recovered is the path of the file that was found.
 	Recovered string
 
+	events string // where events are posted; empty if nowhere
+
 	stop    context.CancelFunc
 	serving sync.WaitGroup
+}
+
+// A Told report can be told to people.
+type Told interface {
+	Text(out io.Writer, w *console.Teller)
+}
+
+// Told is the report of whichever case was played.
+func (p *Played) Told() Told {
+	if p.Jtb != nil {
+		return p.Jtb
+	}
+	return p.Report
+}
+
+// Incident is the number of the case's incident; 0 if none was opened.
+func (p *Played) Incident() uint64 {
+	if p.Jtb != nil {
+		return p.Jtb.Incident
+	}
+	return p.Report.Incident
 }
 
 // Close ends the house. What it recorded stays.
@@ -72,7 +115,7 @@ func (p *Played) shut() {
 	p.serving.Wait()
 }
 
-// Run plays a case to its end and closes the house.
+// Run plays jal-2014 to its end and closes the house.
 func Run(ctx context.Context, c Config) (*Report, error) {
 	p, err := Play(ctx, c)
 	if p == nil {
@@ -84,8 +127,8 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 // Play plays a case. If the truth contradicts an answer, the error says so and
 // the Played is given all the same; after any other error it is nil.
 func Play(ctx context.Context, c Config) (*Played, error) {
-	if c.Scenario != Jal2014 {
-		return nil, fmt.Errorf("there is no drill called %q: there is %s", c.Scenario, Jal2014)
+	if !slices.Contains(Scenarios(), c.Scenario) {
+		return nil, fmt.Errorf("there is no drill called %q: there are %s", c.Scenario, strings.Join(Scenarios(), " and "))
 	}
 	if c.Members < 2000 {
 		return nil, fmt.Errorf("drill %s: %d members are too few for it: fill the store with 2000 or more", c.Scenario, c.Members)
@@ -95,6 +138,13 @@ func Play(ctx context.Context, c Config) (*Played, error) {
 	}
 	if c.Progress == nil {
 		c.Progress = func(string, int, int) {}
+	}
+	if c.Scenario == Jtb2016 {
+		p, err := playJtb(ctx, c)
+		if err != nil {
+			err = fmt.Errorf("drill %s: %w", c.Scenario, err)
+		}
+		return p, err
 	}
 	began := time.Now()
 	s := &stage{
@@ -141,7 +191,7 @@ type stage struct {
 
 // open makes the house, its gate and its people.
 func (s *stage) open(ctx context.Context) (p *Played, err error) {
-	for _, d := range []string{"", "upstream", "network", "staging"} {
+	for _, d := range []string{"", "network", "staging"} {
 		if err := os.MkdirAll(filepath.Join(s.Dir, d), 0o700); err != nil {
 			return nil, err
 		}
@@ -154,65 +204,27 @@ func (s *stage) open(ctx context.Context) (p *Played, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.house, err = house.Open(ctx, conf, s.Dir, house.Options{Drill: s.Scenario, Now: s.clock.now, Log: s.Log}); err != nil {
+	if p, s.clients.addr, err = raise(ctx, conf, s.Dir, s.Scenario, s.clock, s.Log); err != nil {
 		return nil, err
 	}
-	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	p = &Played{House: s.house, stop: stop}
-	if err := s.house.OpenGate(ctx); err != nil {
-		return nil, errors.Join(err, p.Close())
-	}
-	l, err := net.Listen("tcp", conf.Gate.Listen)
-	if err != nil {
-		return nil, errors.Join(err, p.Close())
-	}
-	s.clients.addr = l.Addr().(*net.TCPAddr).AddrPort()
-	s.clients.ca = ca
-	p.serving.Go(func() {
-		if err := s.house.Gate.Serve(serving, l); err != nil {
-			s.Log.Error("the drill's gate", "error", err)
-		}
-	})
+	s.house, s.clients.ca = p.House, ca
 	return p, nil
 }
 
 // config is that of the drill's house.
 func (s *stage) config(ca *demo.Authority) (conf house.Config, err error) {
-	cert, key, err := ca.Gate()
-	if err != nil {
-		return conf, err
-	}
-	login := func(role string) gate.Login {
-		password, e := s.Cluster.Password(role)
-		path := filepath.Join(s.Dir, "upstream", role)
-		err = errors.Join(err, e, os.WriteFile(path, []byte(password+"\n"), 0o600))
-		return gate.Login{User: role, PasswordFile: path}
-	}
 	conf = house.Config{
 		Name: s.Scenario, Data: s.Dir, Number: 1, TimeZone: "Asia/Tokyo", Catalog: s.Catalog, Hostile: []string{dropSite},
-		Gate: gate.Config{
-			Listen:   "127.0.0.1:0",
-			TLS:      gate.TLS{Cert: cert, Key: key, ClientCA: ca.CA(), Require: true},
-			Upstream: gate.Upstream{Host: s.Cluster.SocketDir(), Port: uint16(s.Cluster.Port()), Database: demo.Database, Reader: login(demo.Reader)},
-			Roles: map[string]gate.Role{
-				demo.CallCentre: {Login: login(demo.CallCentre), Purposes: []string{enquiries}},
-				demo.Batch:      {Login: login(demo.Batch), Purposes: []string{mailings}},
-			},
-		},
 	}
-	if err != nil {
+	if conf.Gate, err = gateOf(s.Dir, s.Cluster, demo.Database, ca, map[string][]string{demo.CallCentre: {enquiries}, demo.Batch: {mailings}}); err != nil {
 		return conf, err
 	}
 	all := staff()
-	s.clients = &clients{passwords: map[string]string{}, certs: map[string]*tls.Config{}, open: map[desk]*client{}}
+	s.clients = newClients(demo.Database)
 	for _, one := range all {
-		password := newPassword()
-		verifier, err := gate.MakeVerifier(password)
-		if err != nil {
+		if err := s.clients.hire(&conf.Gate, one.account, one.role); err != nil {
 			return conf, err
 		}
-		s.clients.passwords[one.account] = password
-		conf.Gate.Principals = append(conf.Gate.Principals, gate.Principal{Name: one.account, Role: one.role, Verifier: verifier})
 	}
 	s.network = &network{dir: filepath.Join(s.Dir, "network"), random: s.script.stream(streamNetwork), of: map[string]int{}, silent: s.noTraffic}
 	for i, name := range terminals(all) {

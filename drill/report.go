@@ -118,6 +118,8 @@ type Event struct {
 	Seen  time.Time `json:"seen,omitzero"`
 	Delay *float64  `json:"delay_seconds,omitempty"`
 	By    string    `json:"by,omitempty"` // the detector
+	// Unseen: there was something to be seen, and nobody did.
+	Unseen bool `json:"unseen,omitempty"`
 }
 
 // Spared says whether the ledger knows of any access at the infected terminals

@@ -115,7 +115,7 @@ func (e Event) tellSeen(w *console.Teller) string {
 		return w.Say("report.seen_after", w.Code("report.by", e.By), w.Duration(*e.Delay))
 	case e.Code == "trial":
 		return w.Say("report.seen_below")
-	case e.Code == "burst" || e.Code == "sent":
+	case e.Code == "burst" || e.Code == "sent" || e.Unseen:
 		return w.Say("report.unseen")
 	}
 	return ""

@@ -25,7 +25,7 @@ func (sp *stmtPlan) copyOptions(st *stmt.Statement) *refusal {
 			return &refusal{code: "0A000", reason: "copy_option", text: "the gate does not pass COPY of protected data with the option " + name, hint: "Use FORMAT text or FORMAT csv with their usual delimiters, and convert in the client."}
 		}
 	}
-	sp.header, sp.csv = st.Copy.Header, st.Copy.Format == "csv"
+	sp.header, sp.csv, sp.binary = st.Copy.Header, st.Copy.Format == "csv", st.Copy.Format == "binary"
 	return nil
 }
 
@@ -46,7 +46,7 @@ func (r *replies) copyOut(w *want, sp *stmtPlan, from, to int) error {
 		return errServerProtocol
 	}
 	fields, hidden := int(be.Uint16(b[6:])), sp.hiddenFields()
-	if b[5] != 0 || hidden == 0 && !sp.told() || fields < hidden {
+	if (b[5] != 0) != sp.binary || hidden == 0 && !sp.told() || fields < hidden {
 		return r.cut(w, &refusal{code: "0A000", reason: "copy_format", text: "the gate cannot read this form of COPY", hint: "Use FORMAT text or FORMAT csv."})
 	}
 	d := &desc{fields: fields, hidden: hidden, header: sp.header}
@@ -86,6 +86,9 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 	d := r.descOf(w)
 	if d == nil {
 		return errServerProtocol
+	}
+	if sp.binary {
+		return r.copyBinaryRow(w, sp, d, from, to)
 	}
 	b := r.c.buf[from:to]
 	line := b[5:]

@@ -19,13 +19,21 @@ type copyIn struct {
 	number uint64
 	key    keyAt
 	shape  uint64
-	lines  copyLines
+	lines  copyReader
+	binary bool // so keys are not as the client would write them
 
 	access *sekisho.Access // what has not been appended
 	nobody bool            // recorded as any-row, because of a line without a key
 	begun  bool            // an entry has been appended
 	shut   *Suspension     // that was in force when it was last looked at
 	over   *refusal        // the COPY was ended by the gate
+}
+
+// A copyReader reads the key of each row that a client sends to COPY FROM, or
+// says that it cannot do so for certain.
+type copyReader interface {
+	read(b []byte, each func(field []byte, null bool) error) error
+	end(each func(field []byte, null bool) error) error
 }
 
 // mostCopied is how many customers of a COPY one entry names.
@@ -36,7 +44,10 @@ func (q *requests) reads(w *want, sp *stmtPlan, number uint64) {
 	in, of := sp.judgement.Instances[0], sp.written.of
 	q.copies = &copyIn{w: w, by: w.by(), sp: sp, number: number,
 		key:   keyAt{of: q.s.g.vault.Space(in.Space), typ: keyTypes[in.TypeOID], null: in.KeyNullable},
-		lines: copyLines{csv: sp.csv, skip: sp.header, key: of.Copy.Field}}
+		lines: &copyLines{csv: sp.csv, skip: sp.header, key: of.Copy.Field}, binary: sp.binary}
+	if sp.binary {
+		q.copies.lines = &copyTuples{fields: of.Copy.Fields, key: of.Copy.Field}
+	}
 }
 
 // copyData passes one CopyData on, of which length and type are in the buffer,
@@ -85,8 +96,11 @@ func (q *requests) copied(c *copyIn, field []byte, null bool) error {
 		}
 		return nil // else the server takes no such row
 	}
-	v, ok := c.key.canonical(field)
-	if ok && !ascii(v) {
+	v, ok := field, true
+	if !c.binary || c.key.typ == keyText {
+		v, ok = c.key.canonical(field)
+	}
+	if ok && (c.key.typ == keyText || c.key.typ == keyChar || !c.binary) && !ascii(v) {
 		ok = !q.s.wants.isForeign() && q.s.utf8.Load()
 	}
 	if !ok {
@@ -99,7 +113,7 @@ func (q *requests) copied(c *copyIn, field []byte, null bool) error {
 	if n := len(c.access.Subjects); n > 0 {
 		last = c.access.Subjects[n-1]
 	}
-	ord, err := c.key.ordinal(v, false, last)
+	ord, err := c.key.ordinal(v, c.binary, last)
 	if err != nil || ord == 0 {
 		return errKey
 	}

@@ -76,6 +76,7 @@ type stmtPlan struct {
 	expects   *expects           // where it names the customer it asks for; nil if nowhere
 	header    bool               // COPY … HEADER
 	csv       bool               // COPY in CSV, not in text format
+	binary    bool               // COPY in binary format
 	effect    *effect            // on what the session has stated; nil for none
 	names     string             // SQL-level PREPARE or DECLARE: the kind and the name
 	commits   bool               // to run it may make the server commit

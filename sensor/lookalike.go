@@ -20,10 +20,8 @@ func LooksLike(domain, real string) bool {
 	if label == of { // under another top-level domain
 		return true
 	}
-	for _, word := range strings.FieldsFunc(domain, func(r rune) bool { return r == '.' || r == '-' }) {
-		if word == of {
-			return true
-		}
+	if strings.Contains("-"+strings.ReplaceAll(domain, ".", "-")+"-", "-"+of+"-") {
+		return true
 	}
 	a, b := skeleton(label), skeleton(of)
 	if a == b {

@@ -150,6 +150,7 @@ func TestLooksLike(t *testing.T) {
 		{"news.example", "neus.example", false}, // too short a name to tell
 		{"weather.example", "aozora-air.example", false},
 		{"ana-eticket.example", "skynippon.example", false},
+		{"aozora-air-eticket.example", "aozora-air.example", true},
 		{"skynippon-eticket.example", "skynippon.example", true},
 	} {
 		if got := LooksLike(c.domain, c.real); got != c.want {

@@ -73,7 +73,7 @@ func (d *demonstration) run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, cluster.Stop()) }()
-	played, err := perform(ctx, filepath.Join(d.dir, "drill-"+drill.Jal2014), cluster, d.seed, d.members)
+	played, err := perform(ctx, drill.Jal2014, filepath.Join(d.dir, "drill-"+drill.Jal2014), cluster, d.seed, d.members)
 	if err != nil {
 		return err
 	}

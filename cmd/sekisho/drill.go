@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,12 +35,13 @@ func drillCommand() *cobra.Command {
 beside the attacker, real files. The truth is kept apart from all that sekisho
 sees, and compared with its answers at the end.
 
-Scenarios: jal-2014.`,
-		Example: "  sekisho drill jal-2014 --members 50000",
+Scenarios: jal-2014 (a million members), jtb-2016 (7,930,000 bookings). --members
+plays them smaller.`,
+		Example: "  sekisho drill jal-2014 --members 50000\n  sekisho drill jtb-2016 --members 79300 --lang ja",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if args[0] != drill.Jal2014 {
-				return usage{fmt.Errorf("there is no drill called %q: there is %s", args[0], drill.Jal2014)}
+			if !slices.Contains(drill.Scenarios(), args[0]) {
+				return usage{fmt.Errorf("there is no drill called %q: there are %s", args[0], strings.Join(drill.Scenarios(), " and "))}
 			}
 			words, err := reportWords(lang)
 			if err != nil {
@@ -49,34 +51,40 @@ Scenarios: jal-2014.`,
 			if err != nil {
 				return err
 			}
-			// Another seed is another story about other people.
-			people := uint64(storeSeed)
-			if seed != drill.DefaultSeed {
-				people = seed
+			if members == 0 {
+				members = drill.Size(args[0])
 			}
-			d := demonstration{dir: base, members: members, seed: people}
-			cluster, err := d.store(cmd.Context())
+			// Another seed is another story about other people.
+			shipped := drill.ShippedSeed(args[0])
+			if !cmd.Flags().Changed("seed") {
+				seed = shipped
+			}
+			people := seed
+			if seed == shipped && args[0] == drill.Jal2014 {
+				people = storeSeed
+			}
+			cluster, err := storeOf(cmd.Context(), args[0], filepath.Join(base, "postgres"), members, people)
 			if err != nil {
 				return err
 			}
 			defer cluster.Stop()
-			p, err := play(cmd.Context(), filepath.Join(base, args[0]), cluster, seed, people, members)
+			p, err := play(cmd.Context(), args[0], filepath.Join(base, args[0]), cluster, seed, people, members)
 			if p == nil {
 				return err
 			}
 			if asJSON {
 				e := json.NewEncoder(cmd.OutOrStdout())
 				e.SetIndent("", "  ")
-				err = errors.Join(err, e.Encode(p.Report))
+				err = errors.Join(err, e.Encode(p.Told()))
 			} else {
-				p.Report.Text(cmd.OutOrStdout(), words)
+				p.Told().Text(cmd.OutOrStdout(), words)
 			}
 			return errors.Join(err, p.Close())
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", filepath.Join("var", "drills"), "where the drill keeps its own database and ledger")
-	cmd.Flags().Uint64Var(&seed, "seed", drill.DefaultSeed, "another number tells another story about other people")
-	cmd.Flags().IntVar(&members, "members", 1_000_000, "how many members the store has")
+	cmd.Flags().Uint64Var(&seed, "seed", 0, "another number than the case's year tells another story about other people")
+	cmd.Flags().IntVar(&members, "members", 0, "how many customers the store has; default: as many as the case's")
 	cmd.Flags().StringVar(&lang, "lang", "", "language of the report: en or ja; default by LANG")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	return cmd
@@ -95,10 +103,34 @@ func reportWords(lang string) (*console.Teller, error) {
 	return console.NewTeller(lang, zone)
 }
 
-// play plays jal-2014 into dir, in place of what was played there before. If
+// storeOf starts the cluster in dir with the store of a case.
+func storeOf(ctx context.Context, scenario, dir string, members int, people uint64) (*demo.Cluster, error) {
+	if scenario == drill.Jal2014 {
+		d := demonstration{dir: filepath.Dir(dir), members: members, seed: people}
+		return d.store(ctx)
+	}
+	cluster, err := demo.StartCluster(ctx, demo.ClusterConfig{Dir: dir, Log: logger(slog.LevelWarn)})
+	if err != nil {
+		return nil, err
+	}
+	bar := newBar(os.Stderr, "making bookings")
+	bar.set(0, int64(members))
+	err = drill.FillJtb(ctx, cluster, people, members)
+	bar.done()
+	if err != nil {
+		return nil, errors.Join(err, cluster.Stop())
+	}
+	return cluster, nil
+}
+
+// play plays a case into dir, in place of what was played there before. If
 // the answers contradict the truth, there is an error and what was played.
-func play(ctx context.Context, dir string, cluster *demo.Cluster, seed, people uint64, members int) (*drill.Played, error) {
-	cat, err := unmarshalCatalog(demo.CatalogYAML)
+func play(ctx context.Context, scenario, dir string, cluster *demo.Cluster, seed, people uint64, members int) (*drill.Played, error) {
+	text := demo.CatalogYAML
+	if scenario == drill.Jtb2016 {
+		text = demo.BookingsYAML
+	}
+	cat, err := unmarshalCatalog(text)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +140,7 @@ func play(ctx context.Context, dir string, cluster *demo.Cluster, seed, people u
 	bar := newBar(os.Stderr, "")
 	defer bar.done()
 	return drill.Play(ctx, drill.Config{
-		Scenario: drill.Jal2014, Cluster: cluster, Seed: seed, StoreSeed: people, Members: members, Catalog: cat, Dir: dir, Log: logger(slog.LevelWarn),
+		Scenario: scenario, Cluster: cluster, Seed: seed, StoreSeed: people, Members: members, Catalog: cat, Dir: dir, Log: logger(slog.LevelWarn),
 		Progress: func(step string, done, total int) {
 			bar.what = fmt.Sprintf("%-28s", step)
 			bar.set(int64(done), int64(total))
@@ -142,14 +174,14 @@ func (r *record) text(w *console.Teller) string {
 	return r.En
 }
 
-// perform plays jal-2014, or opens it as it was played before.
-func perform(ctx context.Context, dir string, cluster *demo.Cluster, people uint64, members int) (*performance, error) {
+// perform plays a case, or opens it as it was played before.
+func perform(ctx context.Context, scenario, dir string, cluster *demo.Cluster, people uint64, members int) (*performance, error) {
 	words, err := reportWords("")
 	if err != nil {
 		return nil, err
 	}
 	file := filepath.Join(dir, "played.json")
-	want := record{Software: house.Software, Seed: drill.DefaultSeed, People: people, Members: members}
+	want := record{Software: house.Software, Seed: drill.ShippedSeed(scenario), People: people, Members: members}
 	var have record
 	if b, err := os.ReadFile(file); err == nil && json.Unmarshal(b, &have) == nil {
 		want.En, want.Ja, want.Incident = have.En, have.Ja, have.Incident
@@ -161,22 +193,22 @@ func perform(ctx context.Context, dir string, cluster *demo.Cluster, people uint
 			logger(slog.LevelWarn).Warn("the drill of an earlier run cannot be opened, so it is played again", "error", err)
 		}
 	}
-	p, err := play(ctx, dir, cluster, drill.DefaultSeed, people, members)
+	p, err := play(ctx, scenario, dir, cluster, want.Seed, people, members)
 	if err != nil {
 		if p != nil {
-			p.Report.Text(os.Stdout, words)
+			p.Told().Text(os.Stdout, words)
 			err = errors.Join(err, p.Close())
 		}
 		return nil, err
 	}
-	want.Incident = p.Report.Incident
+	want.Incident = p.Incident()
 	for lang, into := range map[string]*string{"en": &want.En, "ja": &want.Ja} {
 		var text strings.Builder
 		w, err := reportWords(lang)
 		if err != nil {
 			return nil, errors.Join(err, p.Close())
 		}
-		p.Report.Text(&text, w)
+		p.Told().Text(&text, w)
 		*into = text.String()
 	}
 	b, err := json.Marshal(want)
