@@ -168,8 +168,10 @@ func (c *Console) questionOf(one *incident.Incident) trace.Question {
 		space = files[len(files)-1].body.Space
 	}
 	var now sekisho.Time
-	c.cfg.Views.Read(func() { now = c.cfg.Trace.LastTime() })
-	return one.Question(space, now)
+	var known []string
+	c.cfg.Views.Read(func() { now, known = c.cfg.Trace.LastTime(), c.cfg.Trace.Endpoints() })
+	q, _ := incident.Asked(one.Question(space, now), known)
+	return q
 }
 
 // incidentPage is one incident: the four numbers and everything behind them.
@@ -269,6 +271,11 @@ func (c *Console) showIncident(v *visit, number uint64) (page, error) {
 	}
 	a, err := c.ask(v.r.Context(), c.questionOf(one))
 	if err != nil {
+		// No number can be given; what people do about it can be shown.
+		if !wantsJSON(v.r) && v.r.Method == http.MethodGet {
+			http.Redirect(v.w, v.r, fmt.Sprintf("/incidents/%d/room", number), http.StatusSeeOther)
+			return nil, errDone
+		}
 		return nil, err
 	}
 	q := a.Question

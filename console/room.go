@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"sekisho"
 	"sekisho/incident"
@@ -379,6 +380,11 @@ func (c *Console) roomNumbers(v *visit, p *RoomPage) {
 	}
 	for _, n := range a.NotObserved {
 		p.Notes = append(p.Notes, v.note(n))
+	}
+	var known []string
+	c.cfg.Views.Read(func() { known = c.cfg.Trace.Endpoints() })
+	if _, unseen := incident.Asked(trace.Question{Endpoints: p.one.Endpoints}, known); len(unseen) > 0 {
+		p.Notes = append(p.Notes, v.say("room.unseen", strings.Join(unseen, ", ")))
 	}
 }
 

@@ -71,8 +71,8 @@ func (h *House) Revise(ctx context.Context) error {
 	}
 	var open []*incident.Incident
 	var now sekisho.Time
-	var spaces []string
-	h.Views.Read(func() { open, now, spaces = h.Incidents.List(), h.Trace.LastTime(), h.Trace.Spaces() })
+	var spaces, known []string
+	h.Views.Read(func() { open, now, spaces, known = h.Incidents.List(), h.Trace.LastTime(), h.Trace.Spaces(), h.Trace.Endpoints() })
 	if len(spaces) == 0 {
 		return nil
 	}
@@ -80,7 +80,8 @@ func (h *House) Revise(ctx context.Context) error {
 		if len(i.Endpoints) == 0 {
 			continue // somebody opened it, and nobody has said yet where
 		}
-		a, err := h.Impact(ctx, i.Question(spaces[0], now))
+		q, _ := incident.Asked(i.Question(spaces[0], now), known)
+		a, err := h.Impact(ctx, q)
 		var unseen *trace.UnknownEndpoint
 		if errors.As(err, &unseen) {
 			continue // no number can be given while one of its terminals is unknown: 0 would be read as innocence

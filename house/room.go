@@ -52,6 +52,10 @@ func (h *House) Escalate(ctx context.Context) (next sekisho.Time, err error) {
 		return next, fmt.Errorf("recording who is told next: %w", err)
 	}
 	for n := range due {
+		if due[n].Rung == 0 && due[n].Stage == "acknowledge" {
+			h.Log.Info("put before somebody", "incident", due[n].Incident, "role", due[n].Role, "named", due[n].Person != 0)
+			continue
+		}
 		h.Log.Warn("nobody answered in time, so it goes up", "incident", due[n].Incident, "stage", due[n].Stage, "role", due[n].Role, "named", due[n].Person != 0)
 	}
 	return next, h.Settle(ctx)

@@ -18,6 +18,7 @@ func (b *Book) Apply(e *sekisho.Entry) { b.React(e) }
 // React folds one entry, and opens an incident for an alert that fits none.
 func (b *Book) React(e *sekisho.Entry) []sekisho.Body {
 	b.contained(e)
+	b.moments(e)
 	switch body := e.Body.(type) {
 	case *sekisho.Alert:
 		if b.aboutOrder(e, body) {

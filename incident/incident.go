@@ -207,6 +207,24 @@ func (i *Incident) Question(space string, now sekisho.Time) trace.Question {
 	return q
 }
 
+// Asked leaves out of a question the terminals that no entry of the ledger knows,
+// as long as it knows one: what they did cannot be counted, and must be said
+// beside the numbers. known is sorted.
+func Asked(q trace.Question, known []string) (asked trace.Question, unseen []string) {
+	var seen []string
+	for _, name := range q.Endpoints {
+		if _, ok := slices.BinarySearch(known, name); ok {
+			seen = append(seen, name)
+		} else {
+			unseen = append(unseen, name)
+		}
+	}
+	if len(seen) > 0 {
+		q.Endpoints = seen
+	}
+	return q, unseen
+}
+
 // Revise gives the entry that records an answer, by a member of staff or by
 // sekisho itself (0). It is nil if the latest revision says the same: a later
 // end of the window that changes no number is no revision.

@@ -152,6 +152,11 @@ func (i *Incident) Marks() map[string]Mark {
 			seen("escalated_exec", h.At, h.Seq)
 		}
 	}
+	for _, r := range i.Legal.Reports {
+		if code, ok := reportMarks[r.Body.Step]; ok && r.Mistaken == 0 {
+			seen(code, r.Body.Sent, r.Seq)
+		}
+	}
 	owed := false
 	for _, l := range i.Room.Lessons {
 		owed = owed || l.Open()
@@ -191,3 +196,7 @@ func (i *Incident) Marks() map[string]Mark {
 	}
 	return out
 }
+
+// reportMarks are the moments that reports under the law bring about, by the
+// step of the rules.
+var reportMarks = map[string]string{"preliminary": "regulator_prelim", "final": "regulator_final", "people": "subjects_notified", "entrusting": "partners_notified", "controller": "partners_notified", "authority": "regulator_prelim"}
