@@ -72,7 +72,9 @@ func (h *House) Revise(ctx context.Context) error {
 	var open []*incident.Incident
 	var now sekisho.Time
 	var spaces, known []string
-	h.Views.Read(func() { open, now, spaces, known = h.Incidents.List(), h.Trace.LastTime(), h.Trace.Spaces(), h.Trace.Endpoints() })
+	h.Views.Read(func() {
+		open, now, spaces, known = h.Incidents.List(), h.Trace.LastTime(), h.Trace.Spaces(), h.Trace.Endpoints()
+	})
 	if len(spaces) == 0 {
 		return nil
 	}
