@@ -27,6 +27,7 @@ import (
 	"sekisho/incident"
 	"sekisho/ledger"
 	"sekisho/permit"
+	"sekisho/tell"
 	"sekisho/trace"
 	"sekisho/vault"
 	"sekisho/view"
@@ -76,6 +77,10 @@ type Config struct {
 	// Outside says how the last search for ways round the gate went. nil: there
 	// is no gate.
 	Outside func() Outside
+
+	// Enquiries is in Views, Desk the contact point over it. nil: there is none.
+	Enquiries *incident.Enquiries
+	Desk      *tell.Desk
 
 	Name     string // the ledger's name
 	Drill    string // the scenario, if the ledger is a drill: every page says so, loudly

@@ -74,12 +74,13 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 	must(t, err)
 	must(t, h.vault.Reconcile(map[string]uint32{}))
 	live, known, cases, permits := NewLive(), trace.New(), incident.New(), permit.New()
-	h.views = view.New(view.Config{Follow: h.ledger.Follow, Hurry: h.ledger.Hurry, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{known, live, permits},
+	enquiries := incident.NewEnquiries()
+	h.views = view.New(view.Config{Follow: h.ledger.Follow, Hurry: h.ledger.Hurry, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{known, live, permits, enquiries},
 		Reactions: []view.Reaction{cases.Reaction()}})
 	ctx, stop := context.WithCancel(context.Background())
 	running := make(chan struct{})
 	go func() { h.views.Run(ctx); close(running) }()
-	cfg := Config{Dir: dir, FS: disk.OS{}, Ledger: h.ledger, Vault: h.vault, Views: h.views, Live: live, Trace: known, Incidents: cases, Permits: permits,
+	cfg := Config{Dir: dir, FS: disk.OS{}, Ledger: h.ledger, Vault: h.vault, Views: h.views, Live: live, Trace: known, Incidents: cases, Permits: permits, Enquiries: enquiries,
 		Name: "jal-test", Software: "0.1", Mode: "enforce", Now: h.clock.now,
 		MatchFile: func(ctx context.Context, file io.Reader, space string) (*sekisho.FileMatched, error) {
 			roster, err := h.vault.Roster(space)
@@ -159,12 +160,13 @@ type browser struct {
 	h    *house
 	lang string
 	*http.Client
+	at string // another server than the console's
 }
 
 func (h *house) stranger(lang string) *browser {
 	jar, err := cookiejar.New(nil)
 	must(h.t, err)
-	return &browser{h, lang, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &browser{h: h, lang: lang, Client: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
 // signedIn is a browser of the administrator's.
@@ -201,7 +203,11 @@ func (b *browser) do(r *http.Request) answer {
 
 func (b *browser) request(method, path string, body io.Reader) *http.Request {
 	b.h.t.Helper()
-	r, err := http.NewRequest(method, b.h.server.URL+path, body)
+	at := b.h.server.URL
+	if b.at != "" {
+		at = b.at
+	}
+	r, err := http.NewRequest(method, at+path, body)
 	must(b.h.t, err)
 	return r
 }

@@ -14,6 +14,7 @@ import (
 	"sekisho/gate"
 	"sekisho/incident"
 	"sekisho/sensor"
+	"sekisho/tell"
 	"sekisho/watch"
 )
 
@@ -63,6 +64,10 @@ type Config struct {
 
 	// Contain says how terminals are cut off, and which never are.
 	Contain contain.Config `yaml:"contain"`
+
+	// Desk is the contact point: a public page where customers ask about their
+	// own data.
+	Desk tell.DeskConfig `yaml:"desk"`
 
 	// Outside is the search for what passes the gate by.
 	Outside Outside `yaml:"outside"`
@@ -167,6 +172,9 @@ func (c *Config) check(base string) error {
 	}
 	if m := c.Sensors.Mail; m.Listen != "" && len(m.Domains) == 0 {
 		return errors.New("config: sensors: mail: domains is missing: those for which mail is received")
+	}
+	if err := c.Desk.Check(); err != nil {
+		return err
 	}
 	if _, err := ParsePrefixes(c.Hostile); err != nil {
 		return fmt.Errorf("config: hostile: %w", err)

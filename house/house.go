@@ -22,6 +22,7 @@ import (
 	"sekisho/ledger"
 	"sekisho/permit"
 	"sekisho/sensor"
+	"sekisho/tell"
 	"sekisho/trace"
 	"sekisho/vault"
 	"sekisho/view"
@@ -55,6 +56,7 @@ type House struct {
 	Gate    *gate.Gate       // nil until OpenGate
 	Contain *contain.Keeper  // nil until OpenGate
 	Console *console.Console // nil until NewConsole
+	Desk    *tell.Desk       // nil until NewConsole, and without a contact point
 
 	now       func() time.Time
 	drill     string
@@ -81,6 +83,7 @@ type Books struct {
 	Census   *contain.Census
 	// Incidents is no view but a reaction: it folds and answers.
 	Incidents *incident.Book
+	Enquiries *incident.Enquiries
 }
 
 // paths of a data directory.
@@ -170,6 +173,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 		return fmt.Errorf("config: sensors: %w", err)
 	}
 	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Reported: sensor.NewReported(), Bindings: bindings, Live: console.NewLive(), Budgets: budget.New(h.Config.Budgets, h.nameOf), Permits: permit.New(), Decoys: watch.NewDecoys(), Census: contain.NewCensus(), Incidents: incident.New()}
+	h.Enquiries = incident.NewEnquiries()
 	h.limit()
 	hostile, err := ParsePrefixes(h.Config.Hostile)
 	if err != nil {
@@ -179,6 +183,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	judges.Egress.Hostile = append(judges.Egress.Hostile, hostile...)
 	reactions := []view.Reaction{watch.New(judges).Reaction(), h.Incidents.Reaction()}
 	views := []view.View{&h.past, h.Trace, h.Seen, h.Reported, h.Bindings, h.Live, h.Budgets, h.Permits, h.Decoys, h.Census}
+	views = append(views, h.Enquiries)
 	if quiet {
 		reactions, views = nil, append(views, h.Incidents) // folded all the same
 	}

@@ -33,7 +33,11 @@ func (h *House) NewConsole() (c *console.Console, err error) {
 	if h.Gate != nil {
 		turned, estimate = h.Gate.Turned, h.Gate.Estimate
 	}
+	if h.Desk, err = h.newDesk(); err != nil {
+		return nil, err
+	}
 	h.Console, err = console.New(console.Config{
+		Enquiries: h.Enquiries, Desk: h.Desk,
 		Permits: h.Permits, Turned: turned, Estimate: estimate,
 		Dir: h.Config.Console.Users, FS: disk.OS{}, Ledger: h.Ledger, Vault: h.Vault, Views: h.Views, Live: h.Live, Budgets: h.Budgets, Trace: h.Trace,
 		ImportLog: h.ImportLog,

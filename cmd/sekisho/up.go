@@ -46,6 +46,9 @@ func up(ctx context.Context, c house.Config, base string, out io.Writer) (err er
 			fmt.Fprintf(out, "sign in  %s / %s   (shown this once; `sekisho user reset` makes another)\n", d.user, d.password)
 		}
 	}
+	if d.desk != "" {
+		fmt.Fprintf(out, "desk     %s\n", d.desk)
+	}
 	return d.wait()
 }
 
@@ -53,6 +56,7 @@ func up(ctx context.Context, c house.Config, base string, out io.Writer) (err er
 type doors struct {
 	house          *house.House
 	gate, console  string // addresses
+	desk           string // of the contact point
 	user, password string // of a console administrator made just now
 	failed         chan error
 	running        sync.WaitGroup
@@ -81,6 +85,9 @@ func stand(ctx context.Context, c house.Config, base string, level slog.Level) (
 		return nil, errors.Join(err, d.close())
 	}
 	if err := d.openEvents(); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	if err := d.openDesk(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	h.FollowZeek(d.ctx)
@@ -169,6 +176,25 @@ func (d *doors) openConsole() error {
 		h.Log.Warn("the console's port is taken, so it listens on the next free one", "wanted", addr, "got", l.Addr().String())
 	}
 	d.serve("console", func() error { return h.ServeConsole(d.ctx, c, l) })
+	return nil
+}
+
+// openDesk opens the contact point, if the config says where.
+func (d *doors) openDesk() error {
+	h := d.house
+	if h.Desk == nil {
+		return nil
+	}
+	l, err := net.Listen("tcp", h.Config.Desk.Listen) // not the next free port: customers know this one
+	if err != nil {
+		return fmt.Errorf("opening the contact point: %w", err)
+	}
+	scheme := "http://"
+	if h.Config.Desk.Cert != "" {
+		scheme = "https://"
+	}
+	d.desk = scheme + l.Addr().String()
+	d.serve("desk", func() error { return h.ServeDesk(d.ctx, l) })
 	return nil
 }
 
