@@ -315,9 +315,15 @@ func (d *Desk) keepResults(ctx context.Context) {
 			}
 			break
 		}
-		if _, err := d.Append(ctx, bodies...); err != nil {
+		id, err := d.Append(ctx, bodies...)
+		if err != nil {
 			d.Log.Error("recording what became of letters", "error", err)
 			continue
+		}
+		// Until the views know, they are on their way: else they would be taken for
+		// lost, and sent anew.
+		if err := d.Views.WaitFor(ctx, id.Seq+uint64(len(bodies))-1); err != nil {
+			return
 		}
 		d.mu.Lock()
 		for _, b := range bodies {

@@ -664,3 +664,23 @@ func FuzzReceipt(f *testing.F) {
 		}
 	})
 }
+
+// Nobody gets a second code for one that has arrived.
+func TestOneCodeForEachEnquiry(t *testing.T) {
+	p := newPoint(t)
+	var last uint64
+	for i := range 200 {
+		last, _ = p.ask("accesses", i+1, fmt.Sprintf("m%d@example.jp", i+1))
+	}
+	p.compared(last, 1)
+	p.until("all letters", func() bool {
+		left := 1
+		p.views.Read(func() { left = len(p.Enquiries.Unmailed()) })
+		return left == 0
+	})
+	_, err := p.Allow(t.Context(), p.opened("pc-0417"), "x", "x", 1) // so that everything is looked at again
+	p.must(err)
+	if n := len(p.letters()); n != 200 {
+		t.Errorf("%d codes for 200 enquiries", n)
+	}
+}
