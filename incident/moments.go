@@ -56,7 +56,7 @@ func (o *Order) covers(i *Incident) bool {
 	if all {
 		return true
 	}
-	hostile := i.hostile()
+	hostile := i.Hostile()
 	ordered := o.Destinations()
 	if o.Proposed.Follow {
 		ordered = append(ordered, hostile...)
