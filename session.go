@@ -11,6 +11,7 @@ const (
 	DoorCommand Door = 3 // a person at the command line of the sekisho machine
 	DoorLog     Door = 4 // the database's own log, read afterwards: a login that stood behind glass
 	DoorDesk    Door = 5 // a customer at the contact point, who is told about themselves
+	DoorNotice  Door = 6 // sekisho itself, which reads the addresses of people who are told of an incident
 )
 
 func (d Door) String() string {
@@ -25,6 +26,8 @@ func (d Door) String() string {
 		return "log"
 	case DoorDesk:
 		return "desk"
+	case DoorNotice:
+		return "notice"
 	}
 	return "unknown"
 }

@@ -95,3 +95,28 @@ func (c *Catalog) RowsOf(table string) (sql string, ok bool) {
 	return fmt.Sprintf("SELECT %s, pg_catalog.count(*)::pg_catalog.text FROM %s.%s WHERE %s IN (SELECT pg_catalog.json_array_elements_text($1::pg_catalog.json)) GROUP BY 1",
 		key, stmt.Quote(schema), stmt.Quote(name), key), true
 }
+
+// ColumnOf is the query for one column of some people of a subject: $1 is a JSON
+// array of keys as text, a row of the answer has a key and the column as text. The
+// column stands in query, or, without one, in the subject's table.
+func (c *Catalog) ColumnOf(subject, column, query string) (sql string, ok bool) {
+	s := c.subjects[subject]
+	if s == nil {
+		return "", false
+	}
+	schema, table, _ := split(s.Table)
+	from := stmt.Quote(schema) + "." + stmt.Quote(table)
+	if query != "" {
+		from = "(" + strings.TrimRight(strings.TrimSpace(query), ";") + "\n)"
+	}
+	// The keys take the column's type, not the column theirs: so an index is used.
+	key, wanted := "r."+stmt.Quote(s.Key), "k"
+	r := c.named(s.Table)
+	if r != nil && r.key != nil && r.key.name == s.Key && r.key.typeName != "" {
+		wanted += "::" + r.key.typeName
+	} else {
+		key += "::pg_catalog.text"
+	}
+	return fmt.Sprintf("SELECT r.%s::pg_catalog.text, r.%s::pg_catalog.text FROM %s AS r WHERE %s IN (SELECT %s FROM pg_catalog.json_array_elements_text($1::pg_catalog.json) AS k)",
+		stmt.Quote(s.Key), stmt.Quote(column), from, key, wanted), true
+}

@@ -74,6 +74,10 @@ type Config struct {
 	// log. nil: there is no gate.
 	ImportLog func(ctx context.Context, login string, log io.Reader) (Imported, error)
 
+	// Office writes, approves and sends what people outside are told. nil: it is
+	// not done here.
+	Office *tell.Office
+
 	// Outside says how the last search for ways round the gate went. nil: there
 	// is no gate.
 	Outside func() Outside

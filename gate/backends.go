@@ -119,7 +119,12 @@ type Reading struct {
 
 // Read calls f with a connection of its own, which ends with f.
 func (g *Gate) Read(ctx context.Context, f func(Reading) error) error {
-	r, err := g.reader(ctx)
+	return g.ReadAs(ctx, g.conf.Upstream.Reader, f)
+}
+
+// ReadAs is Read with a login of its own, which may know less than the reader.
+func (g *Gate) ReadAs(ctx context.Context, login Login, f func(Reading) error) error {
+	r, err := g.readerAs(ctx, login)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,12 @@ type reader struct {
 }
 
 func (g *Gate) reader(ctx context.Context) (*reader, error) {
-	conf, err := g.upstreamConfig(g.conf.Upstream.Reader)
+	return g.readerAs(ctx, g.conf.Upstream.Reader)
+}
+
+// readerAs is a reader with another login.
+func (g *Gate) readerAs(ctx context.Context, login Login) (*reader, error) {
+	conf, err := g.upstreamConfig(login)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +39,7 @@ func (g *Gate) reader(ctx context.Context) (*reader, error) {
 	}
 	conn, err := g.dial(ctx, conf)
 	if err != nil {
-		return nil, fmt.Errorf("connecting upstream as the reader %s: %w", g.conf.Upstream.Reader.User, err)
+		return nil, fmt.Errorf("connecting upstream as the reader %s: %w", login.User, err)
 	}
 	return &reader{conn, func() { g.backends.over(conn.PID()) }}, nil
 }

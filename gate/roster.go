@@ -52,7 +52,7 @@ func (r *reader) people(ctx context.Context, sql string, labels, dates, matches 
 		ctx, stop := context.WithCancel(ctx) // ends the query if the reading ends early
 		defer stop()
 		if _, err := r.conn.Exec(ctx, "begin transaction isolation level repeatable read, read only").ReadAll(); err != nil {
-			yield(vault.RosterRow{}, fmt.Errorf("beginning: %w", withoutValues(err)))
+			yield(vault.RosterRow{}, fmt.Errorf("beginning: %w", WithoutValues(err)))
 			return
 		}
 		row := vault.RosterRow{Labels: make([]string, labels), Dates: make([]int32, dates), Match: make([]string, matches)}
@@ -86,14 +86,14 @@ func (r *reader) people(ctx context.Context, sql string, labels, dates, matches 
 			}
 		}
 		if _, err := res.Close(); err != nil {
-			yield(vault.RosterRow{}, withoutValues(err))
+			yield(vault.RosterRow{}, WithoutValues(err))
 		}
 	}
 }
 
-// withoutValues is an error of the server without what can hold a customer's
+// WithoutValues is an error of the server without what can hold a customer's
 // data.
-func withoutValues(err error) error {
+func WithoutValues(err error) error {
 	var pe *pgconn.PgError
 	if !errors.As(err, &pe) || speaksOfTheStatement(pe.Code, pe.Position > 0) {
 		return err

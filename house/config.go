@@ -64,6 +64,8 @@ type Config struct {
 
 	// Contain says how terminals are cut off, and which never are.
 	Contain contain.Config `yaml:"contain"`
+	// Tell says how people outside are told of an incident.
+	Tell tell.Config `yaml:"tell"`
 
 	// Desk is the contact point: a public page where customers ask about their
 	// own data.
@@ -170,7 +172,7 @@ func (c *Config) check(base string) error {
 	if err := c.Sensors.Events.check(base); err != nil {
 		return err
 	}
-	if m := c.Sensors.Mail; m.Listen != "" && len(m.Domains) == 0 {
+	if m := c.Sensors.Mail; m.Listen != "" && len(m.Domains) == 0 && c.Tell.Mail.Returns == "" {
 		return errors.New("config: sensors: mail: domains is missing: those for which mail is received")
 	}
 	if err := c.Desk.Check(); err != nil {
@@ -202,6 +204,9 @@ func (c *Config) check(base string) error {
 		subjects = append(subjects, s.Name)
 	}
 	if err := c.Budgets.Known(subjects); err != nil {
+		return err
+	}
+	if err := c.checkTell(base, subjects); err != nil {
 		return err
 	}
 	if c.Gate.Listen == "" && len(c.Gate.Roles) == 0 && c.Gate.Upstream.Host == "" {

@@ -56,6 +56,7 @@ type House struct {
 	Gate    *gate.Gate       // nil until OpenGate
 	Contain *contain.Keeper  // nil until OpenGate
 	Console *console.Console // nil until NewConsole
+	Office  *tell.Office     // what people outside are told
 	Desk    *tell.Desk       // nil until NewConsole, and without a contact point
 
 	now       func() time.Time
@@ -80,6 +81,7 @@ type Books struct {
 	Budgets  *budget.Book
 	Permits  *permit.Book
 	Decoys   *watch.Decoys
+	Told     *tell.Book
 	Census   *contain.Census
 	// Incidents is no view but a reaction: it folds and answers.
 	Incidents *incident.Book
@@ -139,6 +141,9 @@ func Open(ctx context.Context, c Config, base string, o Options) (h *House, err 
 	if err := h.Vault.Reconcile(h.past.highest); err != nil {
 		return nil, err
 	}
+	if err := h.openOffice(key); err != nil {
+		return nil, err
+	}
 	return h, nil
 }
 
@@ -174,6 +179,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	}
 	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Reported: sensor.NewReported(), Bindings: bindings, Live: console.NewLive(), Budgets: budget.New(h.Config.Budgets, h.nameOf), Permits: permit.New(), Decoys: watch.NewDecoys(), Census: contain.NewCensus(), Incidents: incident.New()}
 	h.Enquiries = incident.NewEnquiries()
+	h.Told = tell.NewBook()
 	h.limit()
 	hostile, err := ParsePrefixes(h.Config.Hostile)
 	if err != nil {
@@ -184,6 +190,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	reactions := []view.Reaction{watch.New(judges).Reaction(), h.Incidents.Reaction()}
 	views := []view.View{&h.past, h.Trace, h.Seen, h.Reported, h.Bindings, h.Live, h.Budgets, h.Permits, h.Decoys, h.Census}
 	views = append(views, h.Enquiries)
+	views = append(views, h.Told)
 	if quiet {
 		reactions, views = nil, append(views, h.Incidents) // folded all the same
 	}

@@ -31,12 +31,15 @@ type mail struct {
 
 // ReceiveMail receives mail on l until ctx ends.
 func (h *House) ReceiveMail(ctx context.Context, l net.Listener) error {
-	return sensor.ReceiveMail(ctx, l, sensor.MailOptions{Domains: h.Config.Sensors.Mail.Domains, Come: h.mailCame, Log: h.Log.With("sensor", "mail")})
+	return sensor.ReceiveMail(ctx, l, sensor.MailOptions{Domains: h.mailDomains(), Come: h.mailCame, Log: h.Log.With("sensor", "mail")})
 }
 
 // mailCame takes a message in: the alert is durable, and the message kept, when
 // it returns. Mail to nobody's mailbox is forgotten.
 func (h *House) mailCame(ctx context.Context, m sensor.Mail) error {
+	if ours, err := h.Office.Bounce(ctx, m.To, m.Text); ours || err != nil {
+		return err
+	}
 	var touched []watch.Placed
 	for _, to := range m.To {
 		mailbox, known := h.Vault.Space("mailbox").Find(to)

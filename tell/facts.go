@@ -424,3 +424,15 @@ var gapWords = map[string][2]string{
 	"any_row_reach_unknown": {"accesses of which it cannot be told whom they reached", "対象者を特定できないアクセス"},
 	"passed_by":             {"connections that went past the checkpoint", "関門を通らなかった接続"}, "confirmed_outside": {"people found in a recovered file who are in no record of access", "アクセス記録にないが回収ファイルに含まれる人"},
 }
+
+// FactOf is the fact that a code of the incident room speaks of; empty for one
+// that no draft can use.
+func FactOf(code string) string {
+	switch code {
+	case "root_cause":
+		return "cause"
+	case "cause", "cause_in", "prevention", "prevention_planned", "measures", "misuse", "police", "contractor", "other", "consequences":
+		return code
+	}
+	return ""
+}

@@ -128,7 +128,7 @@ func serveAs(t *testing.T, r smtp.Backend, implicit bool) (addr, ca string) {
 	}
 	done := make(chan struct{})
 	go func() { s.Serve(l); close(done) }()
-	t.Cleanup(func() { s.Close(); <-done })
+	t.Cleanup(func() { s.Close(); l.Close(); <-done })
 	return l.Addr().String(), ca
 }
 

@@ -1,0 +1,264 @@
+package house
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	netmail "net/mail"
+	netsmtp "net/smtp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"sekisho"
+	"sekisho/disk"
+	"sekisho/ledger"
+	"sekisho/tell"
+)
+
+// postOffice is a real mail server that keeps what it is given.
+type postOffice struct {
+	mu   sync.Mutex
+	came []letter
+}
+
+type letter struct{ from, to, text string }
+
+func (p *postOffice) NewSession(*smtp.Conn) (smtp.Session, error) { return &counter{p: p}, nil }
+
+type counter struct {
+	p *postOffice
+	letter
+}
+
+func (s *counter) Mail(from string, _ *smtp.MailOptions) error { s.from = from; return nil }
+func (s *counter) Rcpt(to string, _ *smtp.RcptOptions) error   { s.to = to; return nil }
+func (s *counter) Data(r io.Reader) error {
+	b, err := io.ReadAll(r)
+	s.text = string(b)
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	s.p.came = append(s.p.came, s.letter)
+	return err
+}
+func (*counter) Reset()        {}
+func (*counter) Logout() error { return nil }
+
+func (p *postOffice) open(t *testing.T) string {
+	s := smtp.NewServer(p)
+	s.Domain = "relay.example.jp"
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	done := make(chan struct{})
+	go func() { s.Serve(l); close(done) }()
+	t.Cleanup(func() { s.Close(); l.Close(); <-done })
+	return l.Addr().String()
+}
+
+// readLetter undoes what mail does to a text.
+func readLetter(t *testing.T, l letter) (subject, body string, head netmail.Header) {
+	t.Helper()
+	m, err := netmail.ReadMessage(strings.NewReader(l.text))
+	must(t, err)
+	raw, err := io.ReadAll(base64.NewDecoder(base64.StdEncoding, m.Body))
+	must(t, err)
+	subject, err = new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
+	must(t, err)
+	return subject, string(raw), m.Header
+}
+
+// From a terminal that reads customers through the gate to the notice that each
+// of them gets: two people agree to the text, two to the list, the addresses are
+// read with a login of their own after the ledger holds that they are, a real mail
+// server takes the mail, and one comes back.
+func TestTellingPeople(t *testing.T) {
+	s := newSite(t)
+	s.owner(`alter table crm.member add email text;
+		update crm.member set email = 'm'||member_no||'@example.jp' where member_no <> 7;
+		create role notifier login password 'upstream';
+		grant usage on schema crm to notifier; grant select (member_no, email) on crm.member to notifier`)
+	post := &postOffice{}
+	s.close()
+	s.config.Catalog.Tables[0].Columns["email"] = "contact"
+	s.config.Sensors.Mail = Mail{Listen: "127.0.0.1:0"}
+	s.config.Tell = tell.Config{
+		Company:   tell.Company{Name: "日の丸航空", Contact: "0120-000-000"},
+		Mail:      tell.Mail{Relay: tell.Relay{Server: post.open(t), TLS: "none"}, From: "notice@example.jp", Returns: "back.example.jp", Pace: tell.Pace{PerSecond: 1000}},
+		Addresses: map[string]tell.Addresses{"member": {Email: "email", User: "notifier", PasswordFile: s.config.Gate.Upstream.Reader.PasswordFile}},
+	}
+	s.open()
+	h, ctx := s.house, t.Context()
+	s.ask(s.through(), "select name, email from crm.member where member_no <= 30")
+	must(t, h.Settle(ctx))
+	var ends []string
+	h.Views.Read(func() { ends = h.Trace.Terminals() })
+	opened, err := h.Ledger.Append(ctx, &sekisho.IncidentOpened{By: 1, Endpoints: ends})
+	must(t, err)
+	must(t, h.Revise(ctx))
+	must(t, h.Settle(ctx))
+
+	o, same := h.Office, func(a, b uint32) bool { return a == b }
+	code := func(want string, err error) {
+		t.Helper()
+		var w *tell.Wrong
+		if !errors.As(err, &w) || w.Code != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	key := tell.Key{Incident: opened.Seq, Form: "person", Language: "ja"}
+	_, err = o.AskMailing(ctx, opened.Seq, "worst-case", false, "", 1)
+	code("no_text", err)
+	text, err := o.Save(ctx, key, map[string]string{"person_cause": "原因は標的型メールです。"}, nil, 1)
+	must(t, err)
+	code("not_proposed", o.Decide(ctx, text, "approved", "", 2, same))
+	if text, err = o.Propose(ctx, key, 1); err != nil {
+		t.Fatal(err)
+	}
+	code("own", o.Decide(ctx, text, "approved", "", 1, same))
+	must(t, o.Decide(ctx, text, "approved", "", 2, same))
+
+	plan, err := o.Plan(ctx, opened.Seq, "worst-case", false)
+	must(t, err)
+	if plan.Listed != 30 || plan.People != 30 || plan.Languages["ja"] != 30 || plan.Texts["ja"] != text {
+		t.Errorf("%+v", plan)
+	}
+	number, err := o.AskMailing(ctx, opened.Seq, "worst-case", false, "", 1)
+	must(t, err)
+	code("own", o.DecideMailing(ctx, number, "approved", "", 1, same))
+	code("nobody", second(o.AskMailing(ctx, opened.Seq, "worst-case", false, "", 1))) // all of them wait in the first
+
+	sending, stop := context.WithCancel(ctx)
+	sent := make(chan error, 1)
+	go func() { sent <- h.SendNotices(sending) }()
+	if m, _ := o.Mailing(number); m.State != tell.Asked {
+		t.Errorf("before a second person agreed it is %s", m.State)
+	}
+	must(t, o.DecideMailing(ctx, number, "approved", "", 2, same))
+	settled(t, h, number, tell.Done)
+	stop()
+	must(t, <-sent)
+
+	m, err := o.Mailing(number)
+	must(t, err)
+	if m.Counts[tell.Taken] != 29 || m.Counts[tell.Unsent] != 1 || m.Why["no_address"] != 1 || len(post.came) != 29 {
+		t.Errorf("%v, %v; %d letters came", m.Counts, m.Why, len(post.came))
+	}
+	slices.SortFunc(post.came, func(a, b letter) int { return strings.Compare(a.to, b.to) })
+	subject, body, head := readLetter(t, post.came[0])
+	if post.came[0].to != "m10@example.jp" || subject != "【重要】お客様の情報に関するお詫びとお知らせ" || !strings.HasPrefix(post.came[0].from, "b-") || head.Get("Message-ID") == "" ||
+		head.Get("Content-Type") != "text/plain; charset=utf-8" {
+		t.Errorf("%+v: %s, %v", post.came[0], subject, head)
+	}
+	for _, want := range []string{"日の丸航空です。", "原因は標的型メールです。", "氏名・生年月日・会員番号等、住所・メールアドレス・電話番号（20", "お問い合わせ先: 0120-000-000"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("%q is not in\n%s", want, body)
+		}
+	}
+	if strings.ContainsAny(body, "{}") {
+		t.Error(body)
+	}
+	readBeforeSent(t, s.config.Data, number)
+	s.bounces(post.came[0].from, number)
+
+	code("nobody", second(o.AskMailing(ctx, opened.Seq, "worst-case", false, "", 1)))
+	if again, err := o.Plan(ctx, opened.Seq, "worst-case", true); err != nil || again.Told != 30 {
+		t.Errorf("for the same revision: %+v, %v", again, err)
+	}
+}
+
+func second(_ uint64, err error) error { return err }
+
+func settled(t *testing.T, h *House, number uint64, want tell.MailingState) {
+	t.Helper()
+	for {
+		m, err := h.Office.Mailing(number)
+		must(t, err)
+		if m.State == want {
+			return
+		}
+		ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+		err = h.Views.WaitFor(ctx, h.Ledger.Last()+1)
+		stop()
+		if err != nil {
+			t.Fatalf("it is %s, with %v: %v", m.State, m.Counts, err)
+		}
+	}
+}
+
+// readBeforeSent: whoever is written to stands in an access of the house's own
+// first.
+func readBeforeSent(t *testing.T, data string, number uint64) {
+	t.Helper()
+	session, read := uint64(0), map[uint32]bool{}
+	windows := 0
+	for e, err := range ledger.Read(disk.OS{}, ledgerDir(data), 1) {
+		must(t, err)
+		switch b := e.Body.(type) {
+		case *sekisho.SessionOpened:
+			if b.Door == sekisho.DoorNotice {
+				if session = e.ID.Seq; b.Principal != 2 {
+					t.Errorf("the addresses were read for %d, not for who approved", b.Principal)
+				}
+			}
+		case *sekisho.Access:
+			for _, s := range b.Subjects {
+				read[s] = read[s] || b.Session == session
+			}
+		case *sekisho.MailStarted:
+			windows++
+			for _, s := range b.Subjects {
+				if !read[s] {
+					t.Errorf("%d was written to, and no entry says that the address was read", s)
+				}
+			}
+		}
+	}
+	if windows == 0 {
+		t.Error("nothing was sent")
+	}
+}
+
+// bounces has a report come back to a return address, through the house's own
+// door.
+func (s *site) bounces(to string, number uint64) {
+	s.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(s.t, err)
+	ctx, stop := context.WithCancel(s.t.Context())
+	served := make(chan error, 1)
+	go func() { served <- s.house.ReceiveMail(ctx, l) }()
+	defer func() {
+		stop()
+		must(s.t, <-served)
+	}()
+	report := func(action, status string) string {
+		return "From: MAILER-DAEMON@example.jp\r\nSubject: Undelivered\r\nMIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=delivery-status; boundary=\"xx\"\r\n\r\n" +
+			"--xx\r\nContent-Type: text/plain\r\n\r\nSorry.\r\n--xx\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; example.jp\r\n\r\n" +
+			fmt.Sprintf("Final-Recipient: rfc822; m10@example.jp\r\nAction: %s\r\nStatus: %s\r\n", action, status) + "\r\n--xx--\r\n"
+	}
+	for _, one := range []struct {
+		to, text string
+		bounced  uint64
+	}{
+		{to, "Subject: I am away\r\n\r\nBack on Monday.\r\n", 0},
+		{strings.Replace(to, "@", "a@", 1), report("failed", "5.1.1"), 0}, // not one of ours
+		{to, report("delayed", "4.4.1"), 0},
+		{to, report("failed", "5.1.1"), 1},
+		{to, report("failed", "5.1.1"), 1},
+	} {
+		must(s.t, netsmtp.SendMail(l.Addr().String(), nil, "", []string{one.to}, []byte(one.text)))
+		m, err := s.house.Office.Mailing(number)
+		must(s.t, err)
+		if m.Counts[tell.Bounced] != one.bounced || m.Bounces["5.1.1"] != one.bounced {
+			s.t.Errorf("after %q: %v, %v", one.text[:20], m.Counts, m.Bounces)
+		}
+	}
+}
