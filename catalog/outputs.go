@@ -89,7 +89,7 @@ func (j Judgement) Outputs(origins []Origin) (columns []string, categories sekis
 			return nil, 0, fmt.Errorf("%w: hidden key %d is not %s.%s", ErrOrigin, i+1, in.Table, in.Key)
 		}
 	}
-	if len(j.Head) > 0 {
+	if j.Write != nil && len(j.Head) > 0 {
 		columns, err = j.outputsTold(origins[:n])
 		return columns, j.catalog.categories(columns), err
 	}

@@ -12,6 +12,8 @@ import (
 // the reason why it cannot be.
 func (c *Catalog) plain(s *stmt.Statement, j *Judgement) string {
 	switch {
+	case len(s.Changes) > 0:
+		return c.changing(s, j)
 	case s.Kind == stmt.Insert || s.Kind == stmt.Update || s.Kind == stmt.Delete || s.Kind == stmt.Merge || s.Kind == stmt.Truncate || s.Kind == stmt.Copy && s.Copy.From:
 		return c.write(s, j)
 	case s.Kind == stmt.Copy:

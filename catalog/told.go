@@ -18,6 +18,7 @@ type Named struct {
 	Exact   bool   // protected values of theirs are shown; else they contributed
 	TypeOID uint32 // of the keys
 	Column  string // of the head: its name in the result; empty in Judgement.Whole
+	Wrote   *Wrote // they are those whose records were written; nil: they are read
 }
 
 // cannot is why a statement's names cannot be told, as a reason code.
@@ -80,21 +81,37 @@ func (c *Catalog) told(s *stmt.Statement, login string, j *Judgement) error {
 // write reads, the relations that they stand in, and the types of their keys by
 // subject.
 func (c *Catalog) behind(s *stmt.Statement, login string) (names []stmt.Names, seen []*relation, keys map[string]map[uint32]bool, err error) {
+	if err := c.unsteady(s); err != nil {
+		return nil, nil, nil, err
+	}
+	keys = map[string]map[uint32]bool{}
+	names, err = stmt.Provenance(s, c.resolver(login, &seen, keys))
+	return names, seen, keys, err
+}
+
+// unsteady says what in a statement may give something else each time, or is not
+// what it seems.
+func (c *Catalog) unsteady(s *stmt.Statement) error {
 	for _, f := range s.Functions {
 		if c.system[f.Name.Name].volatile || slices.ContainsFunc(c.functions[f.Name.Name], func(u function) bool { return u.volatile }) {
-			return nil, nil, nil, cannot{"", "it calls " + f.Name.Name + ", which gives something else each time"}
+			return cannot{"", "it calls " + f.Name.Name + ", which gives something else each time"}
 		}
 	}
 	for _, col := range s.Columns {
 		if col.Attribute && !c.column(nil, col) {
-			return nil, nil, nil, cannot{"unknown_column", "it takes a field that may be a call of a function"}
+			return cannot{"unknown_column", "it takes a field that may be a call of a function"}
 		}
 	}
-	keys = map[string]map[uint32]bool{}
-	names, err = stmt.Provenance(s, func(n stmt.Name) (stmt.Table, error) {
+	return nil
+}
+
+// resolver says what names in FROM mean to somebody with this login, and notes
+// the relations, and by subject the types of their keys.
+func (c *Catalog) resolver(login string, seen *[]*relation, keys map[string]map[uint32]bool) stmt.Resolver {
+	return func(n stmt.Name) (stmt.Table, error) {
 		rel, t, err := c.means(n, login)
 		if rel != nil && err == nil {
-			seen = append(seen, rel)
+			*seen = append(*seen, rel)
 			if t.Key != "" {
 				if keys[t.Space] == nil {
 					keys[t.Space] = map[uint32]bool{}
@@ -103,8 +120,7 @@ func (c *Catalog) behind(s *stmt.Statement, login string) (names []stmt.Names, s
 			}
 		}
 		return t, err
-	})
-	return names, seen, keys, err
+	}
 }
 
 // keyType is the type that keys of these types arrive in. What is char(n) in

@@ -34,6 +34,9 @@ type Write struct {
 	// do so for the same customers are among the judgement's.
 	Carried []string
 
+	Verbs []sekisho.Verb // of the writes in its WITH
+	Says  sekisho.Verb   // what the statement says it did, at its end
+
 	Copy *CopyIn // of COPY FROM
 }
 
@@ -77,7 +80,7 @@ func (c *Catalog) write(s *stmt.Statement, j *Judgement) string {
 	case targets != 1:
 		return "write_reads" // another one in a WITH
 	}
-	w := &Write{Quiet: !s.Write.Returning, Rows: s.Write.Rows}
+	w := &Write{Quiet: !s.Write.Returning, Rows: s.Write.Rows, Says: verb(s)}
 	deletes := s.Kind == stmt.Delete
 	if target == nil || !target.protected() {
 		// What it reads goes where nobody accounts for it.

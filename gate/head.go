@@ -193,6 +193,16 @@ func (g *Gate) tellShapes(d *desc, sp *stmtPlan, columns []string, categories se
 	}
 	add := func(n catalog.Named, whole bool) *refusal {
 		ref := shapeRef{space: n.Space, class: sekisho.Contributed, whole: whole, named: true}
+		if one := n.Wrote; one != nil {
+			ref.writes = true
+			if why := g.addShape(d, sp, &sekisho.Shape{Statement: sp.statement, Verb: one.Verb, Space: n.Space, Tables: sp.judgement.Tables, Columns: one.Columns, Categories: sp.judgement.CategoriesOf(one.Columns)}, sekisho.Exact); why != nil {
+				return why
+			}
+			at := len(d.shapes) - 1
+			ref.seq, ref.class = d.shapes[at].seq, sekisho.Exact
+			d.shapes[at] = ref
+			return nil
+		}
 		cols, cats := tested, of
 		if n.Exact {
 			ref.class, cols, cats = sekisho.Exact, columns, categories
@@ -205,7 +215,7 @@ func (g *Gate) tellShapes(d *desc, sp *stmtPlan, columns []string, categories se
 		return nil
 	}
 	for i, n := range sp.head {
-		d.head = append(d.head, headAt{keyAt{field: d.fields - len(sp.head) + i, space: len(d.shapes), of: g.vault.Space(n.Space), typ: keyTypes[n.TypeOID]}, n.Exact})
+		d.head = append(d.head, headAt{keyAt{field: d.fields - len(sp.head) + i, space: len(d.shapes), of: g.vault.Space(n.Space), typ: keyTypes[n.TypeOID], written: n.Wrote != nil}, n.Exact})
 		if why := add(n, false); why != nil {
 			return why
 		}
@@ -374,7 +384,7 @@ func (r *replies) takeHead(w *want, sp *stmtPlan, u *run, arrays [][]byte, binar
 			}
 			slices.Sort(list)
 			lists[i] = slices.Compact(list)
-			if i > 0 && !h.exact && d.head[i-1].exact && d.head[i-1].of == h.of {
+			if i > 0 && !h.exact && d.head[i-1].exact && !d.head[i-1].written && d.head[i-1].of == h.of {
 				shown := lists[i-1]
 				lists[i] = slices.DeleteFunc(lists[i], func(ord uint32) bool {
 					_, found := slices.BinarySearch(shown, ord)
@@ -460,6 +470,9 @@ func (r *replies) withinLimit(w *want, u *run, lists [][]uint32, nobody, many bo
 	}
 	over := func() *refusal { return noneSent(r.overLimit(w, u)) }
 	for i, list := range lists {
+		if u.d.head[i].written {
+			continue
+		}
 		space := u.d.countedAs(i)
 		for _, ord := range list {
 			for !u.limit.allows(space, ord) {
@@ -491,7 +504,7 @@ func (d *desc) countedAs(i int) int {
 			return k.space
 		}
 	}
-	return d.head[slices.IndexFunc(d.head, func(h headAt) bool { return h.of == of })].space
+	return d.head[slices.IndexFunc(d.head, func(h headAt) bool { return !h.written && h.of == of })].space
 }
 
 // noneSent is the refusal of a statement of which no row has gone.

@@ -249,7 +249,9 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 			}
 			sp.hidden, sp.skip = j.Instances, j.Skip
 			if sp.head = j.Head; sp.written != nil && len(sp.head) > 0 {
-				sp.insertAt, sp.insertLen, sp.behind = st.Start, len(j.Rewrite.Insert), utf8.RuneCountInString(text[:st.Start])+j.Behind
+				if sp.moved = j.Rewrite.Moved; !sp.moved {
+					sp.insertAt, sp.insertLen, sp.behind = st.Start, len(j.Rewrite.Insert), utf8.RuneCountInString(p.original[:st.Start])+j.Behind
+				}
 			}
 			if sp.written == nil { // whose insertion stands behind all that an error points at
 				sp.expects = expectation(st, j, text)

@@ -82,6 +82,16 @@ func (s *session) mayTell(policy *act.Policy, sp *stmtPlan, r act.Request) *refu
 		return nil
 	}
 	of := sp.written.of
+	for _, verb := range of.Verbs { // of the writes in its WITH
+		if r.Verb = verb; verb == sp.judgement.Verb {
+			continue // asked for by itself
+		}
+		if d := sp.memo.Decide(policy, &r); d.Effect == act.Refuse {
+			return s.ruled("policy_refused", act.Refuse, sp, &r, d)
+		} else if d.Second {
+			return s.ruled("policy_second", act.Ask, sp, &r, d)
+		}
+	}
 	if of.Quiet && len(of.Reads) == 0 {
 		if len(of.Sources) == 0 {
 			return nil
@@ -328,7 +338,10 @@ func (sp *stmtPlan) tagOf(tag []byte, own int64) ([]byte, error) {
 	if !ok || n < own || !bytes.HasPrefix(tag, []byte("SELECT ")) {
 		return nil, fmt.Errorf("%w: it has counted other rows than it sent", errServerProtocol)
 	}
-	verb := map[sekisho.Verb]string{sekisho.Insert: "INSERT 0 ", sekisho.Update: "UPDATE ", sekisho.Delete: "DELETE "}[sp.judgement.Verb]
+	verb := map[sekisho.Verb]string{sekisho.Insert: "INSERT 0 ", sekisho.Update: "UPDATE ", sekisho.Delete: "DELETE "}[sp.written.of.Says]
+	if verb == "" {
+		verb = "SELECT "
+	}
 	return appendMessage(nil, 'C', verb+strconv.FormatInt(n-own, 10)+"\x00"), nil
 }
 
@@ -392,6 +405,9 @@ func (o *outbox) lose() {
 // its condition. shown are the columns of that RETURNING.
 func (g *Gate) writeShapes(d *desc, sp *stmtPlan, shown []string) *refusal {
 	j := sp.judgement
+	if len(j.Instances) == 0 { // all its writes stand in WITH, and in the head
+		return nil
+	}
 	write := &sekisho.Shape{Statement: sp.statement, Verb: j.Verb, Space: j.Instances[0].Space, Tables: j.Tables, Columns: sp.written.of.Columns, Categories: j.CategoriesOf(sp.written.of.Columns)}
 	first := len(d.keys)
 	if d.refuse = g.addShape(d, sp, write, sekisho.Exact); d.refuse != nil || first == 0 {

@@ -83,7 +83,15 @@ func randomWrite(r *rand.Rand) string {
 		fmt.Sprintf("no in (select n from w.word where n > %d)", no()), fmt.Sprintf("no > %d", no()))
 	returning := pick("", "", "", " returning *", " returning no")
 	value := fmt.Sprintf("'v%d'", r.IntN(1000))
-	switch r.IntN(14) {
+	switch r.IntN(18) {
+	case 14:
+		return fmt.Sprintf("with moved as (delete from w.card where %s returning no, pan) insert into w.visit (office, no, note) select 'c', no, pan from moved%s", where, returning)
+	case 15:
+		return fmt.Sprintf("with u as (update w.person set name = %s where %s returning no), v as (delete from w.visit where no = %d) select count(*) from u", value, where, no())
+	case 16:
+		return fmt.Sprintf("insert into w.card (no, pan) select no, %s || no from w.person where %s on conflict do nothing%s", value, where, returning)
+	case 17:
+		return fmt.Sprintf("update w.person set points = (select count(*) from w.trip t where t.no = person.no) where %s%s", where, returning)
 	case 0:
 		return fmt.Sprintf("update w.person set name = %s where %s%s", value, where, returning)
 	case 1:

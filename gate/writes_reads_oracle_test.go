@@ -99,7 +99,7 @@ func readingWrite(r *rand.Rand) string {
 		"(select count(*) from w.trip t where t.no = person.no) > 1", "no = any (array(select t.no from w.trip t where "+where("t.")+"))",
 		"points > (select avg(points) from w.person)", where("")+" and name not in (select pan from w.card where pan is not null)")
 	returning := pick("", "", "", " returning no", " returning *", " returning person.name, (select count(*) from w.card where card.no = person.no)")
-	switch r.IntN(9) {
+	switch r.IntN(15) {
 	case 0:
 		return fmt.Sprintf("update w.person set name = %s where %s%s", pick("'x'", value()), cond, returning)
 	case 1:
@@ -116,6 +116,20 @@ func readingWrite(r *rand.Rand) string {
 		return fmt.Sprintf("with x as (%s), y as (select count(*) as n from x) update w.person p set name = y.n::text from x, y where x.no = p.no%s", inner(), pick("", " returning p.no, y.n"))
 	case 7:
 		return fmt.Sprintf("delete from w.trip using (%s) x where x.no = trip.no and trip.no < %d", inner(), no())
+	}
+	switch r.IntN(7) {
+	case 0:
+		return fmt.Sprintf("with moved as (delete from w.card where no in (%s) returning no, pan) insert into w.visit (office, no, note) select 'c', no, pan from moved", inner())
+	case 1:
+		return fmt.Sprintf("with u as (update w.person set points = points + 1 where %s returning no, name) select u.name, (select count(*) from w.card c where c.no = u.no) from u where u.name > 'p1'", cond)
+	case 2:
+		return fmt.Sprintf("with i as (insert into w.visit select 'c', no, 'x' from w.person where %s returning no as who) select p.name, p.email from w.person p join i on i.who = p.no", cond)
+	case 3:
+		return fmt.Sprintf("with d as (delete from w.trip where no in (%s) returning no) update w.person set points = points + (select count(*) from d where d.no = person.no) where no in (select no from d)%s", inner(), returning)
+	case 4:
+		return fmt.Sprintf("with a as (%s), u as (update w.card set pan = '-' from a where a.no = card.no returning card.no), e as (select max(points) as most from w.person where no in (select no from u)) select (select count(*) from u), most from e", inner())
+	case 5:
+		return fmt.Sprintf("with i as (insert into w.card (no, pan) select no, %s from w.person where %s on conflict do nothing returning *) select count(*), max(pan) from i", pick("'pan1'", value()), where(""))
 	}
 	return fmt.Sprintf("update w.card set pan = pan || coalesce((select left(name, 3) from w.person where person.no = card.no), '-') from (%s) x where x.no = card.no", inner())
 }

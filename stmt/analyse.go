@@ -156,6 +156,7 @@ func analyse(node *pg.Node) *Statement {
 		w.named, w.namedCall = settingNamed(sel)
 	}
 	s.describe(node, &w)
+	s.Changes = changes(node)
 	w.message(node.ProtoReflect())
 	w.finish()
 	return s

@@ -88,6 +88,16 @@ func enter(sel *pg.SelectStmt, e *env, outer *scope) *env {
 	for _, n := range sel.WithClause.Ctes {
 		c := n.GetCommonTableExpr()
 		def := c.GetCtequery().GetSelectStmt()
+		if writes(c.GetCtequery()) {
+			if sel.WithClause.Recursive || in.find(c.Ctename) != nil {
+				giveUp("a write in a recursive WITH, or two of one name")
+			}
+			in.ctes[c.Ctename] = &cte{write: c.Ctequery, env: &env{clone(in.ctes), e}}
+			if len(c.Aliascolnames) > 0 {
+				in.ctes[c.Ctename].names = &pg.Alias{Colnames: c.Aliascolnames}
+			}
+			continue
+		}
 		if def == nil || c.SearchClause != nil || c.CycleClause != nil {
 			giveUp("a WITH query of an unknown kind")
 		}

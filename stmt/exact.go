@@ -18,7 +18,7 @@ func (p *pass) exact(sel *pg.SelectStmt, with *pg.WithClause, e *env) []part {
 		if with != nil {
 			return nil
 		}
-		with = sel.WithClause
+		with = readable(sel.WithClause)
 	}
 	e = enter(sel, e, nil)
 	if sel.Op == pg.SetOperation_SETOP_UNION && sel.LimitCount == nil && sel.LimitOffset == nil {

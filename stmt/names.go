@@ -86,12 +86,20 @@ func Provenance(s *Statement, resolve Resolver) (names []Names, err error) {
 			panic(r)
 		}
 	}()
+	if len(s.Changes) > 0 {
+		giveUp("it writes") // see TellChanges
+	}
+	names, _, err = provenance(s, resolve)
+	return names, err
+}
+
+// provenance panics with gaveUp. The pass is for whoever asks more.
+func provenance(s *Statement, resolve Resolver) (names []Names, p *pass, err error) {
 	if strings.Contains(lower(s.Text), Hidden) {
 		giveUp("it uses a name that begins with %s", Hidden)
 	}
-	sel, target := reads(s)
 	known := map[Name]Table{}
-	p := &pass{resolve: func(n Name) (Table, error) {
+	p = &pass{resolve: func(n Name) (Table, error) {
 		if t, ok := known[n]; ok {
 			return t, nil
 		}
@@ -102,7 +110,10 @@ func Provenance(s *Statement, resolve Resolver) (names []Names, err error) {
 		return t, err
 	}}
 	p.spaces = map[string]*space{}
-	p.survey(sel, nil)
+	of := p.readings(s)
+	for _, r := range of {
+		p.survey(r.sel, nil)
+	}
 	order := make([]string, 0, len(p.spaces))
 	for name := range p.spaces {
 		order = append(order, name)
@@ -110,22 +121,25 @@ func Provenance(s *Statement, resolve Resolver) (names []Names, err error) {
 	slices.Sort(order)
 	for _, name := range order {
 		p.space, p.made = p.spaces[name], 0
-		if target != nil {
-			p.fixed(sel, target)
+		var shown, all []part
+		for _, r := range of {
+			if r.target != nil {
+				p.fixed(r.sel, r.target, r.env)
+			}
+			shown, all = append(shown, p.exact(r.sel, nil, r.env)...), append(all, p.names(r.sel, r.env, nil)...)
 		}
-		shown, all := p.exact(sel, nil, nil), p.names(sel, nil, nil)
 		if len(shown) > 0 {
 			names = append(names, p.finish(shown, true))
 		}
 		if len(all) > 0 {
 			n := p.finish(all, false)
-			n.Whole = slices.ContainsFunc(all, whole) && p.summary(sel)
+			n.Whole = len(of) == 1 && slices.ContainsFunc(all, whole) && p.summary(of[0].sel)
 			if len(shown) == 0 || names[len(names)-1].Text != n.Text {
 				names = append(names, n)
 			}
 		}
 	}
-	return names, nil
+	return names, p, nil
 }
 
 // reads is the SELECT that a statement runs for its client, or that reads what
@@ -176,7 +190,8 @@ type pass struct {
 	resolve Resolver
 	spaces  map[string]*space
 	space   *space
-	made    int // items built, see tooMany
+	writes  map[string]bool // of a statement with writes in its WITH: its WITH queries, and whether they write
+	made    int             // items built, see tooMany
 }
 
 // A CTE or a view is written out at each place of use, and the FROM of a level
@@ -194,6 +209,7 @@ type cte struct {
 	def   *pg.SelectStmt
 	names *pg.Alias // of its columns
 	env   *env
+	write *pg.Node // instead of def: what is read of it is there
 
 	recursive bool
 }
@@ -216,7 +232,14 @@ func (e *env) find(name string) *cte {
 // survey refuses what nobody has thought through, wherever it stands, and
 // notes whose data there is.
 func (p *pass) survey(sel *pg.SelectStmt, views []string) {
+	if w := sel.WithClause; w != nil && len(p.writes) > 0 {
+		sel = proto.Clone(sel).(*pg.SelectStmt)
+		sel.WithClause = readable(w)
+	}
 	var ctes []string
+	for name := range p.writes {
+		ctes = append(ctes, name)
+	}
 	all(sel.ProtoReflect(), func(m protoreflect.Message) {
 		if c, ok := m.Interface().(*pg.CommonTableExpr); ok {
 			ctes = append(ctes, c.Ctename)

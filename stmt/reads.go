@@ -77,9 +77,10 @@ func readOf(n *pg.Node) (sel *pg.SelectStmt, target *pg.RangeVar) {
 
 func readOfInsert(i *pg.InsertStmt) *pg.SelectStmt {
 	sel := i.SelectStmt.GetSelectStmt()
+	if sel == nil { // DEFAULT VALUES
+		sel = fresh()
+	}
 	switch {
-	case sel == nil:
-		giveUp("it reads nothing")
 	case i.OnConflictClause != nil && hasSublink(&pg.Node{Node: &pg.Node_OnConflictClause{OnConflictClause: i.OnConflictClause}}):
 		giveUp("a sub-select in ON CONFLICT")
 	case slices.ContainsFunc(i.ReturningList, hasSublink):
@@ -121,7 +122,7 @@ func rangeVar(r *pg.RangeVar) *pg.Node { return &pg.Node{Node: &pg.Node_RangeVar
 // other than the key. At READ COMMITTED a row that somebody else has changed
 // meanwhile is read again as it is then, and such a sub-select with it; the
 // names would be of before. A key does not change.
-func (p *pass) fixed(sel *pg.SelectStmt, target *pg.RangeVar) {
+func (p *pass) fixed(sel *pg.SelectStmt, target *pg.RangeVar, e *env) {
 	t := p.table(target)
 	name := refOf(target)
 	i := &item{name: name, table: t}
@@ -131,7 +132,7 @@ func (p *pass) fixed(sel *pg.SelectStmt, target *pg.RangeVar) {
 		}
 	}
 	sc := &scope{items: []*item{i}}
-	e := enter(sel, nil, nil)
+	e = enter(sel, e, nil)
 	nodes := append(slices.Clone(sel.TargetList), sel.WhereClause)
 	for _, n := range sel.FromClause {
 		nodes = append(nodes, joinConditions(n)...)

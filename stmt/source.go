@@ -199,7 +199,13 @@ func (p *pass) item(n *pg.Node, e *env, left, outer *scope, f *source) (*item, *
 			name = r.Alias.Aliasname
 		}
 		if r.Schemaname == "" {
-			if c := e.find(r.Relname); c != nil {
+			if c := e.find(r.Relname); c != nil && c.write != nil {
+				i := &item{name: name, whole: true}
+				for _, col := range rename(rename(p.given(c.write, c.env), c.names), r.Alias) {
+					i.cols = append(i.cols, column{col, true})
+				}
+				return i, n
+			} else if c != nil {
 				if c.recursive {
 					return p.steps(r.Relname, c, name, r.Alias, f)
 				}

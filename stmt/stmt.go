@@ -201,6 +201,7 @@ type Statement struct {
 	Writes    bool       // holds INSERT, UPDATE, DELETE, MERGE or COPY FROM at any depth, or locks rows
 	Settings  []Setting  // of SET and RESET, and of set_config()
 	Copy      *CopyTo    // only for Copy
+	Changes   []Change   // in its WITH
 	Inner     *Statement // of EXPLAIN, PREPARE, DECLARE, CREATE TABLE AS, CREATE VIEW
 	Runs      Kind       // Execute, Fetch, Call or Do if one stands in it at any depth, or is it: what runs cannot be read off this text
 	Certain   bool       // its Settings all take effect, once, when it completes: SET and RESET, or a SELECT of nothing but set_config
