@@ -25,6 +25,7 @@ import (
 	"sekisho/budget"
 	"sekisho/disk"
 	"sekisho/incident"
+	"sekisho/law"
 	"sekisho/ledger"
 	"sekisho/permit"
 	"sekisho/tell"
@@ -51,6 +52,12 @@ type Config struct {
 	Incidents *incident.Book
 	// Manual is the risk management manual. nil is the shipped one.
 	Manual *incident.Manual
+	// Rules are the duties to report; nil is the shipped ones. Company is what is
+	// known of it whatever happens; Residence, the roster's name for where people
+	// live.
+	Rules     *law.Book
+	Company   law.Company
+	Residence string
 
 	// MatchFile compares a recovered file with the roster of a space, reading
 	// it once: sensor.MatchFile. The entry comes without Incident and By. nil:
@@ -112,6 +119,7 @@ type Console struct {
 	closing  chan struct{}     // closed by Close: streams hang up
 	well     lastHealth
 	tallied  lastTally
+	concerns concerns
 	closed   sync.Once
 
 	deciding sync.Mutex // one export or user is decided on at a time
@@ -140,6 +148,12 @@ func newConsole(cfg Config, hashing cost) (*Console, error) {
 	if cfg.Manual == nil {
 		var err error
 		if cfg.Manual, err = incident.Read(incident.Config{}); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Rules == nil {
+		var err error
+		if cfg.Rules, err = law.Load(law.Shipped()); err != nil {
 			return nil, err
 		}
 	}
@@ -192,6 +206,10 @@ var routes = []route{
 	{pattern: "GET /incidents/{id}/room/events", handle: (*Console).roomEvents},
 	{pattern: "POST /incidents/{id}/room/{act}", handle: (*Console).roomAct, limit: 1 << 20},
 	{pattern: "GET /incidents/{id}/brief", handle: (*Console).brief},
+	{pattern: "GET /incidents/{id}/clocks", handle: (*Console).clocks},
+	{pattern: "POST /incidents/{id}/clocks", handle: (*Console).clocksForm},
+	{pattern: "GET /notices", handle: (*Console).notices},
+	{pattern: "POST /notices", handle: (*Console).noticeForm},
 	{pattern: "GET /budgets", handle: (*Console).budgets},
 	{pattern: "GET /exports", handle: (*Console).exports},
 	{pattern: "POST /exports", handle: (*Console).askExportForm},

@@ -42,6 +42,9 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	GET  /api/incidents           → an IncidentsPage; POST a RoomOpening → its RoomPage
 //	GET  /api/incidents/NUMBER/room        → a RoomPage
 //	POST /api/incidents/NUMBER/room/ACT    a RoomAct → the RoomPage
+//	GET  /api/clocks              → the ClocksPages of the open incidents
+//	GET  /api/incidents/NUMBER/clocks      → a ClocksPage; POST a ClockAct → the ClocksPage
+//	GET  /api/notices             → a NoticesPage; POST a NoticeAct → the NoticesPage
 //	GET  /api/csirt/manual?playbook=NAME   → a ManualText
 //	POST /api/breakglass/import?login=NAME   the database's log → an Imported
 //	GET  /api/decoys              → the decoys; POST /api/decoys/check counts their rows
@@ -109,6 +112,7 @@ func (c *Console) Control() http.Handler {
 	handle("GET /api/budgets", maxForm, func(v *visit) (any, error) { return c.budgetsNow(), nil })
 	c.controlExports(handle)
 	c.controlRoom(handle)
+	c.controlClocks(handle)
 	c.controlUsers(handle)
 	c.controlGlass(handle)
 	c.controlDecoys(handle)

@@ -225,4 +225,4 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 var ordinalSpaces = map[string]string{"Principal": "staff", "User": "staff", "By": "staff",
 	"Application": "application", "Purpose": "purpose", "Statement": "statement", "Reason": "reason",
 	"Person": "staff", "Owner": "staff", "Executive": "staff", "Said": "said", "Title": "said", "Kept": "said",
-	"Actor": "staff", "Object": "object", "Domain": "domain", "Sender": "mailbox"}
+	"Department": "said", "Reference": "said", "Actor": "staff", "Object": "object", "Domain": "domain", "Sender": "mailbox"}

@@ -76,6 +76,9 @@ type Config struct {
 
 	// CSIRT says who answers an incident, by which manual.
 	CSIRT incident.Config `yaml:"csirt"`
+
+	// Law says under which duties to report the company stands.
+	Law Law `yaml:"law"`
 }
 
 // Console says where the pages are.
@@ -150,7 +153,7 @@ func (c *Config) check(base string) error {
 		return errors.New("config: console: cert and key come together")
 	}
 	for _, p := range []*string{&c.Data, &c.Gate.TLS.Cert, &c.Gate.TLS.Key, &c.Gate.TLS.ClientCA, &c.Gate.TLS.ClientCRL, &c.Gate.Upstream.SSLRootCert, &c.Gate.Policy.Dir, &c.Gate.Policy.Postures,
-		&c.Gate.Upstream.Reader.PasswordFile, &c.Console.Cert, &c.Console.Key, &c.Console.Users, &c.CSIRT.Manual, &c.CSIRT.Playbooks} {
+		&c.Gate.Upstream.Reader.PasswordFile, &c.Console.Cert, &c.Console.Key, &c.Console.Users, &c.CSIRT.Manual, &c.CSIRT.Playbooks, &c.Law.Rules} {
 		*p = Against(base, *p)
 	}
 	for name, r := range c.Gate.Roles {
@@ -192,6 +195,9 @@ func (c *Config) check(base string) error {
 	}
 	if err := c.Contain.Check(); err != nil {
 		return fmt.Errorf("config: %w", err)
+	}
+	if _, _, err := c.Law.read(); err != nil {
+		return err
 	}
 	if err := c.Catalog.Check(); err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 	"sekisho/disk"
 	"sekisho/gate"
 	"sekisho/incident"
+	"sekisho/law"
 	"sekisho/ledger"
 	"sekisho/permit"
 	"sekisho/sensor"
@@ -53,6 +54,7 @@ type House struct {
 	Books   // the views, at one sequence number
 	Views   *view.Set
 	Manual  *incident.Manual // the risk management manual in force
+	Rules   *law.Book        // the duties to report
 	Gate    *gate.Gate       // nil until OpenGate
 	Contain *contain.Keeper  // nil until OpenGate
 	Console *console.Console // nil until NewConsole
@@ -61,6 +63,7 @@ type House struct {
 
 	now       func() time.Time
 	drill     string
+	company   law.Company
 	past      past
 	outside   lookout
 	moreHands []contain.Hand // of containment, beside the gate
@@ -108,6 +111,9 @@ func Open(ctx context.Context, c Config, base string, o Options) (h *House, err 
 	h = &House{Config: c, Log: o.Log, now: o.Now, drill: o.Drill}
 	if h.Manual, err = incident.Read(c.CSIRT); err != nil {
 		return nil, fmt.Errorf("config: %w", err)
+	}
+	if h.Rules, h.company, err = h.Config.Law.read(); err != nil {
+		return nil, err
 	}
 	opened := h
 	if h.Zone, err = time.LoadLocation(c.TimeZone); err != nil {

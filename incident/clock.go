@@ -8,6 +8,7 @@ import (
 
 	"sekisho"
 	"sekisho/law"
+	"sekisho/trace"
 )
 
 // Legal is what the ledger holds about the clocks of the law in an incident.
@@ -184,9 +185,9 @@ func (a *Aware) live() bool {
 	return a.State == law.Confirmed || a.State == law.Provisional && a.Counts
 }
 
-// grounded is what a notice counts as, by who gave it (guideline 3-5-3-1, note
+// Grounded is what a notice counts as, by who gave it (guideline 3-5-3-1, note
 // 4 (e): public bodies, security providers, experts).
-func grounded(source string) string {
+func Grounded(source string) string {
 	switch source {
 	case "provider", "authority", "police", "expert":
 		return law.Told
@@ -214,7 +215,7 @@ func (i *Incident) Aware(rules *law.Book) []Aware {
 	}
 	for _, q := range i.Room.Raised {
 		if q.Body.What == "notice" && !registered[q.Seq] {
-			list = append(list, Aware{Seq: q.Seq, At: q.Body.Known, Basis: grounded(q.Body.Source), Source: q.Body.Source, Endpoint: q.Body.Endpoint,
+			list = append(list, Aware{Seq: q.Seq, At: q.Body.Known, Basis: Grounded(q.Body.Source), Source: q.Body.Source, Endpoint: q.Body.Endpoint,
 				Said: q.Body.Said, By: q.Body.By, Counts: true})
 		}
 	}
@@ -300,6 +301,28 @@ func (i *Incident) Start(rules *law.Book) (earliest, settled sekisho.Time) {
 type Concerned struct {
 	Residence  []law.Residence
 	Categories []string
+}
+
+// ConcernedBy reads it from an answer: dimension is the roster's name for where
+// people live.
+func ConcernedBy(a *trace.Answer, dimension string) Concerned {
+	var c Concerned
+	for _, p := range a.Numbers.WorstCase.Breakdown {
+		switch {
+		case p.Count == 0:
+		case p.Kind == "category":
+			c.Categories = append(c.Categories, p.Value)
+		case p.Kind == "label" && p.Dimension == dimension:
+			place := law.Place(p.Value)
+			at := slices.IndexFunc(c.Residence, func(r law.Residence) bool { return r.Place == place })
+			if at < 0 {
+				c.Residence = append(c.Residence, law.Residence{Place: place})
+				at = len(c.Residence) - 1
+			}
+			c.Residence[at].Upper += p.Count
+		}
+	}
+	return c
 }
 
 // LegalFacts gathers the facts on which duties hang. What the ledger does not

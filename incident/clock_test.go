@@ -1,6 +1,9 @@
 package incident_test
 
 import (
+	"os"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -250,5 +253,29 @@ func TestDetectorsCountByTheRules(t *testing.T) {
 	d.put(&sekisho.AwareJudged{Incident: d.only().Number, About: seq, Action: "confirmed", By: 5})
 	if earliest, _ := d.only().Start(d.rules); earliest == 0 {
 		t.Error("a person has confirmed it, and no clock runs")
+	}
+}
+
+// Every detector of the house has a row that says what its alert counts as.
+func TestEveryDetectorHasABasis(t *testing.T) {
+	text, err := os.ReadFile("../alert.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(text), "type Alert struct")
+	list, _, ok := strings.Cut(list, "Detector  string")
+	names := regexp.MustCompile(`"([a-z_]+)"`).FindAllStringSubmatch(list, -1)
+	if !ok || len(names) < 10 {
+		t.Fatalf("alert.go does not list its detectors any more: %v", names)
+	}
+	d := newDesk(t, "2026-11-02T09:00:00Z")
+	for _, m := range names {
+		rule, known := d.rules.Detector(m[1])
+		if !known || rule.Why.EN == "" || rule.Why.JA == "" {
+			t.Errorf("law/rules/common.yaml does not say what an alert of %q counts as", m[1])
+		}
+		if rule.Basis == law.Malware && rule.Opens {
+			t.Errorf("%q opens a clock by itself: the detection of malware alone is not enough (FAQ 6-14)", m[1])
+		}
 	}
 }

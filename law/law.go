@@ -10,6 +10,7 @@ package law
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -288,4 +289,22 @@ func (f *Facts) Check(b *Book) error {
 		}
 	}
 	return nil
+}
+
+// Place reads a label of a roster as a place: an ISO 3166 code such as JP or
+// us-ca. Whatever else it is, it is a place that nobody knows.
+func Place(label string) string {
+	place := strings.ToUpper(strings.TrimSpace(label))
+	country, part, divided := strings.Cut(place, "-")
+	ok := len(country) == 2 && (!divided || len(part) >= 1 && len(part) <= 3)
+	for _, r := range country {
+		ok = ok && r >= 'A' && r <= 'Z'
+	}
+	for _, r := range part {
+		ok = ok && (r >= 'A' && r <= 'Z' || r >= '0' && r <= '9')
+	}
+	if !ok {
+		return ""
+	}
+	return place
 }
