@@ -1,6 +1,9 @@
 package law_test
 
 import (
+	"os"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,5 +72,41 @@ func TestGoldenVectors(t *testing.T) {
 				t.Errorf("%s, improper purpose %v: %s to %s and %s, want %s to %s and %s", c.name, improper, first.From, first.DueDay, last.DueDay, c.from, c.until, want)
 			}
 		}
+	}
+}
+
+// The table of the manual is what comes out: each row's known day, window and
+// limits.
+func TestTheManualsTableIsTrue(t *testing.T) {
+	text, err := os.ReadFile("../docs/law.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, rows := shipped(t), 0
+	days := regexp.MustCompile(`\d{4}-\d{2}-\d{2}`)
+	_, table, _ := strings.Cut(string(text), "## Japan, to the day")
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 7 {
+			continue
+		}
+		known := days.FindString(cells[2])
+		if known == "" {
+			continue
+		}
+		rows++
+		if day := tokyo(t, known+" 12:00:00"); day.Format("Mon") != strings.Fields(cells[2])[0] {
+			t.Errorf("%s is a %s", strings.TrimSpace(cells[2]), day.Format("Mon"))
+		}
+		for i, improper := range map[int]law.Answer{4: law.No, 5: law.Yes} {
+			list := b.Judge(law.Question{Facts: leak(tokyo(t, known+" 12:00:00"), improper), Now: tokyo(t, known+" 12:00:00"), Replay: true})
+			first, last := clock(t, list, "jp-appi", "preliminary"), clock(t, list, "jp-appi", "final")
+			if window := first.From[5:] + " to " + first.DueDay[5:]; window != strings.TrimSpace(cells[3]) || days.FindString(cells[i]) != last.DueDay {
+				t.Errorf("%s: %s and %s, the manual says %s", strings.TrimSpace(cells[1]), window, last.DueDay, line)
+			}
+		}
+	}
+	if rows < 8 {
+		t.Errorf("only %d rows were found", rows)
 	}
 }
