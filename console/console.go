@@ -23,6 +23,7 @@ import (
 
 	"sekisho"
 	"sekisho/budget"
+	"sekisho/contain"
 	"sekisho/disk"
 	"sekisho/incident"
 	"sekisho/law"
@@ -84,6 +85,10 @@ type Config struct {
 	// Office writes, approves and sends what people outside are told. nil: it is
 	// not done here.
 	Office *tell.Office
+
+	// Contain keeps the orders of containment. nil: there is no gate, and nothing
+	// can be cut off.
+	Contain *contain.Keeper
 
 	// Outside says how the last search for ways round the gate went. nil: there
 	// is no gate.
@@ -215,6 +220,10 @@ var routes = []route{
 	{pattern: "POST /exports", handle: (*Console).askExportForm},
 	{pattern: "GET /exports/{number}", handle: (*Console).export},
 	{pattern: "POST /exports/{number}", handle: (*Console).decideExportForm},
+	{pattern: "GET /containments", handle: (*Console).containments},
+	{pattern: "POST /containments", handle: (*Console).containForm, limit: 1 << 20},
+	{pattern: "GET /containments/{number}", handle: (*Console).containment},
+	{pattern: "POST /containments/{number}", handle: (*Console).answerContainmentForm, limit: 1 << 20},
 	{pattern: "GET /search", handle: (*Console).search},
 	{pattern: "POST /customers", handle: (*Console).customer},
 	{pattern: "GET /endpoints/{name}", handle: (*Console).endpoint},

@@ -35,6 +35,12 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	POST /api/users               a UserLine → {"password": …}
 //	POST /api/users/NAME/remove
 //	GET  /api/budgets             → a BudgetsPage
+//	GET  /api/containments        → a ContainmentsPage
+//	GET  /api/containments/NUMBER → a ContainmentPage
+//	POST /api/containments/plan   a contain.Ask → the contain.Plan: nothing happens
+//	POST /api/containments        a contain.Ask → the ContainmentPage
+//	POST /api/containments/NUMBER a ContainmentAnswer → the ContainmentPage
+//	POST /api/containments/NUMBER/lift-plan   a contain.LiftAsk → the contain.LiftPlan
 //	GET  /api/exports             → an ExportsPage
 //	GET  /api/exports/NUMBER      → an ExportPage
 //	POST /api/exports             an ExportAsk → the ExportPage
@@ -114,6 +120,7 @@ func (c *Console) Control() http.Handler {
 	c.controlRoom(handle)
 	c.controlClocks(handle)
 	c.controlUsers(handle)
+	c.controlContainments(handle)
 	c.controlGlass(handle)
 	c.controlDecoys(handle)
 	handle("GET /api/status", maxForm, func(v *visit) (any, error) { return c.facts(), nil })

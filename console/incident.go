@@ -195,6 +195,7 @@ type incidentPage struct {
 	Breakdown []breakdown    `json:"-"`
 	Span      *span          `json:"-"`
 	Files     []fileLine     `json:"files"`
+	Contain   any            `json:"contain,omitempty"`
 	CanMatch  bool           `json:"-"`
 }
 
@@ -309,6 +310,7 @@ func (c *Console) showIncident(v *visit, number uint64) (page, error) {
 	p.Timeline = c.timeline(v, one, p, q)
 	slices.Reverse(p.Revisions)
 	p.NotOut, p.Breakdown = notOut(a), breakdowns(a)
+	p.Contain, _ = c.roomContain(v, one)
 	return p, nil
 }
 

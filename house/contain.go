@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"sekisho/console"
 	"sekisho/contain"
 	"sekisho/gate"
 )
@@ -132,3 +133,34 @@ func (h *House) personAt(account string) (p contain.Person, ok bool) {
 
 // KeepContained sees to it that what is ordered stays in force, until ctx ends.
 func (h *House) KeepContained(ctx context.Context) { h.Contain.Run(ctx) }
+
+// Containments lists orders and hands.
+func (c *Caller) Containments(ctx context.Context) (p console.ContainmentsPage, err error) {
+	return p, c.tell(ctx, "/api/containments", nil, &p)
+}
+
+// Containment shows one order.
+func (c *Caller) Containment(ctx context.Context, number uint64) (p console.ContainmentPage, err error) {
+	return p, c.tell(ctx, fmt.Sprintf("/api/containments/%d", number), nil, &p)
+}
+
+// PlanContainment says what an order would do. Nothing happens.
+func (c *Caller) PlanContainment(ctx context.Context, ask contain.Ask) (p contain.Plan, err error) {
+	return p, c.tell(ctx, "/api/containments/plan", ask, &p)
+}
+
+// ProposeContainment records an order.
+func (c *Caller) ProposeContainment(ctx context.Context, ask contain.Ask) (p console.ContainmentPage, err error) {
+	return p, c.tell(ctx, "/api/containments", ask, &p)
+}
+
+// AnswerContainment does something with an order. Where that moves hands, they
+// have moved on return, as far as they answer.
+func (c *Caller) AnswerContainment(ctx context.Context, number uint64, a console.ContainmentAnswer) (p console.ContainmentPage, err error) {
+	return p, c.tell(ctx, fmt.Sprintf("/api/containments/%d", number), a, &p)
+}
+
+// PlanLift says what a lift would give back. Nothing happens.
+func (c *Caller) PlanLift(ctx context.Context, number uint64, ask contain.LiftAsk) (p contain.LiftPlan, err error) {
+	return p, c.tell(ctx, fmt.Sprintf("/api/containments/%d/lift-plan", number), ask, &p)
+}
