@@ -98,6 +98,9 @@ type Config struct {
 	Enquiries *incident.Enquiries
 	Desk      *tell.Desk
 
+	Steps *Steps             // of an exercise; folded by Views; may be nil
+	Cases func() []*Compared // what real cases took then and here; may be nil
+
 	Name     string // the ledger's name
 	Drill    string // the scenario, if the ledger is a drill: every page says so, loudly
 	Software string // the version
@@ -228,6 +231,8 @@ var routes = []route{
 	{pattern: "POST /customers", handle: (*Console).customer},
 	{pattern: "GET /endpoints/{name}", handle: (*Console).endpoint},
 	{pattern: "GET /people/{name}", handle: (*Console).person},
+	{pattern: "GET /drills", handle: (*Console).drills},
+	{pattern: "POST /drills/notes", handle: (*Console).noteForm},
 	{pattern: "GET /status", handle: (*Console).status},
 	{pattern: "GET /entries/{seq}", handle: (*Console).entry},
 	{pattern: "GET /signin", handle: (*Console).signInForm, open: true},

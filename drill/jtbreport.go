@@ -49,7 +49,8 @@ type JtbReport struct {
 	Answer       *trace.Answer `json:"answer"`
 	Incident     uint64        `json:"incident"`
 	Alerts       JtbAlerts     `json:"alerts"`
-	Marks        Marks         `json:"marks"`
+	// Compared is what the case took then, and took here.
+	Compared *console.Compared `json:"then_and_here"`
 }
 
 // Passports of the customers in the suspected.
@@ -149,6 +150,9 @@ func (s *travel) ask(ctx context.Context, p *Played) error {
 		}
 	}
 	s.fromLedger(r, entries, one)
+	if r.Compared, err = compare(s.house, s.Scenario, s.Members, r.Incident, jtbLure); err != nil {
+		return err
+	}
 	s.compareWithTruth(r)
 	if err := s.timeline(r, entries); err != nil {
 		return err

@@ -92,6 +92,14 @@ func (p *Played) Told() Told {
 	return p.Report
 }
 
+// Compared is what the case took then, and took here.
+func (p *Played) Compared() *console.Compared {
+	if p.Jtb != nil {
+		return p.Jtb.Compared
+	}
+	return p.Report.Compared
+}
+
 // Incident is the number of the case's incident; 0 if none was opened.
 func (p *Played) Incident() uint64 {
 	if p.Jtb != nil {

@@ -46,6 +46,8 @@ type Report struct {
 	Incident uint64             `json:"incident"`              // number of the incident that the bursts belong to; 0 if none was opened
 	Learning int                `json:"alerts_while_learning"` // before the case began
 	Alerts   Alerts             `json:"alerts"`
+	// Compared is what the case took then, and took here.
+	Compared *console.Compared `json:"then_and_here"`
 }
 
 // Alerts is what became of every alert: Before + Judging + Sent + Other is all
@@ -182,6 +184,9 @@ func (s *stage) ask(ctx context.Context, p *Played) error {
 		return err
 	}
 	s.count(r, alerts)
+	if r.Compared, err = compare(s.house, s.Scenario, s.Members, r.Incident, beaconOn); err != nil {
+		return err
+	}
 	s.Progress("comparing with the truth", 1, 1)
 	return nil
 }

@@ -61,6 +61,9 @@ type House struct {
 	Office  *tell.Office     // what people outside are told
 	Desk    *tell.Desk       // nil until NewConsole, and without a contact point
 
+	// Cases, if set before NewConsole, are shown on the page about drills.
+	Cases func() []*console.Compared
+
 	now       func() time.Time
 	drill     string
 	company   law.Company
@@ -81,6 +84,7 @@ type Books struct {
 	Reported *sensor.Reported
 	Bindings *sensor.Bindings
 	Live     *console.Live
+	Steps    *console.Steps
 	Budgets  *budget.Book
 	Permits  *permit.Book
 	Decoys   *watch.Decoys
@@ -186,6 +190,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Reported: sensor.NewReported(), Bindings: bindings, Live: console.NewLive(), Budgets: budget.New(h.Config.Budgets, h.nameOf), Permits: permit.New(), Decoys: watch.NewDecoys(), Census: contain.NewCensus(), Incidents: incident.New()}
 	h.Enquiries = incident.NewEnquiries()
 	h.Told = tell.NewBook()
+	h.Steps = &console.Steps{}
 	h.limit()
 	hostile, err := ParsePrefixes(h.Config.Hostile)
 	if err != nil {
@@ -197,6 +202,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	views := []view.View{&h.past, h.Trace, h.Seen, h.Reported, h.Bindings, h.Live, h.Budgets, h.Permits, h.Decoys, h.Census}
 	views = append(views, h.Enquiries)
 	views = append(views, h.Told)
+	views = append(views, h.Steps)
 	if quiet {
 		reactions, views = nil, append(views, h.Incidents) // folded all the same
 	}

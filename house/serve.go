@@ -37,6 +37,7 @@ func (h *House) NewConsole() (c *console.Console, err error) {
 		return nil, err
 	}
 	h.Console, err = console.New(console.Config{
+		Steps: h.Steps, Cases: h.Cases,
 		Enquiries: h.Enquiries, Desk: h.Desk,
 		Permits: h.Permits, Turned: turned, Estimate: estimate,
 		Dir: h.Config.Console.Users, FS: disk.OS{}, Ledger: h.Ledger, Vault: h.Vault, Views: h.Views, Live: h.Live, Budgets: h.Budgets, Trace: h.Trace,

@@ -18,9 +18,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sekisho/console"
 	"sekisho/demo"
 	"sekisho/drill"
 	"sekisho/gate"
+	"sekisho/house"
 )
 
 // demoConfig is the config that the demo writes beside its data. It doubles as
@@ -78,9 +80,29 @@ func (d *demonstration) run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, played.close()) }()
-	if d.once {
-		_, err := io.WriteString(out, played.text)
+	// The other case, in a store of its own, a hundredth of its size.
+	bookings := max(2000, d.members/1000*drill.Size(drill.Jtb2016)/100_000)
+	if err := drill.FillJtb(ctx, cluster, drill.DefaultSeedJtb, bookings); err != nil {
 		return err
+	}
+	other, err := perform(ctx, drill.Jtb2016, filepath.Join(d.dir, "drill-"+drill.Jtb2016), cluster, drill.DefaultSeedJtb, bookings)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, other.close()) }()
+	cases := []*console.Compared{played.compared, other.compared}
+	words, err := reportWords("")
+	if err != nil {
+		return err
+	}
+	tell := func() {
+		fmt.Fprintf(out, "%s\n%s\n", played.text, other.text)
+		drill.Table(out, words, cases)
+		fmt.Fprintf(out, "\njtb-2016 was played with %d of its %d bookings; all of them: %s drill %s\n", bookings, drill.Size(drill.Jtb2016), os.Args[0], drill.Jtb2016)
+	}
+	if d.once {
+		tell()
+		return nil
 	}
 	// The live house: what the psql line below comes through.
 	login, err := d.config(cluster)
@@ -91,7 +113,7 @@ func (d *demonstration) run(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	live, err := stand(ctx, c, base, slog.LevelWarn)
+	live, err := stand(ctx, c, base, slog.LevelWarn, func(h *house.House) { h.Cases = shown(cases) })
 	if err != nil {
 		return err
 	}
@@ -101,15 +123,21 @@ func (d *demonstration) run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	// The drill's house stands beside it, without a gate, with the same users.
+	played.house.Cases, other.house.Cases = shown(cases), shown(cases)
 	incident, err := played.show(beside(live.console), live.house.Config.Data)
 	if err != nil {
 		return err
 	}
-	io.WriteString(out, played.text)
+	second, err := other.show(beside(played.console), live.house.Config.Data)
+	if err != nil {
+		return err
+	}
+	tell()
 	fmt.Fprintf(out, `
 the incident   %s   (a drill: its ledger is %s)
+the other one  %s   (a drill: its ledger is %s)
 the console    %s   (live: who reads whose record, as it happens)
-sign in        %s / %s   (for both)
+sign in        %s / %s   (for all three)
 
 Read a customer as a member of the call centre, and watch the console:
 
@@ -122,17 +150,24 @@ Ask about it, here as of any sekisho (budget, export, decoy, readiness, doctor, 
   %s budget --config %s
 
 Ctrl-C ends everything.
-`, incident, played.dir, live.console, live.user, password, login.passfile, login.dsn(live.gate), demo.MemberNo(d.seed, d.members/2), os.Args[0], filepath.Join(d.dir, "sekisho.yaml"))
+`, incident, played.dir, second, other.dir, live.console, live.user, password, login.passfile, login.dsn(live.gate), demo.MemberNo(d.seed, d.members/2), os.Args[0], filepath.Join(d.dir, "sekisho.yaml"))
 	select {
 	case err := <-live.failed:
 		return err
 	case err := <-played.failed:
 		return fmt.Errorf("the drill: %w", err)
+	case err := <-other.failed:
+		return fmt.Errorf("the other drill: %w", err)
 	case <-cluster.Done():
 		return errors.New("the demo's PostgreSQL has ended; see its log under " + filepath.Join(d.dir, "postgres"))
 	case <-ctx.Done():
 		return nil
 	}
+}
+
+// shown gives the cases to a page.
+func shown(cases []*console.Compared) func() []*console.Compared {
+	return func() []*console.Compared { return cases }
 }
 
 // beside is the address after a console's.

@@ -78,6 +78,8 @@ plays them smaller.`,
 				err = errors.Join(err, e.Encode(p.Told()))
 			} else {
 				p.Told().Text(cmd.OutOrStdout(), words)
+				fmt.Fprintln(cmd.OutOrStdout())
+				drill.Table(cmd.OutOrStdout(), words, []*console.Compared{p.Compared()})
 			}
 			return errors.Join(err, p.Close())
 		},
@@ -154,6 +156,7 @@ type performance struct {
 	dir      string
 	text     string // the report
 	incident uint64
+	compared *console.Compared
 }
 
 // record is what a drill's directory says of how it was played.
@@ -164,6 +167,7 @@ type record struct {
 	Members  int
 	Incident uint64
 	En, Ja   string // the report
+	Compared *console.Compared
 }
 
 // text is the report in the language of w.
@@ -184,11 +188,11 @@ func perform(ctx context.Context, scenario, dir string, cluster *demo.Cluster, p
 	want := record{Software: house.Software, Seed: drill.ShippedSeed(scenario), People: people, Members: members}
 	var have record
 	if b, err := os.ReadFile(file); err == nil && json.Unmarshal(b, &have) == nil {
-		want.En, want.Ja, want.Incident = have.En, have.Ja, have.Incident
-		if have == want {
+		want.En, want.Ja, want.Incident, want.Compared = have.En, have.Ja, have.Incident, have.Compared
+		if have == want && have.Compared != nil {
 			h, err := house.Reopen(ctx, dir, "Asia/Tokyo", house.Options{Log: logger(slog.LevelWarn)})
 			if err == nil {
-				return &performance{doors: doorsOf(ctx, h, h.Close), dir: dir, text: have.text(words), incident: have.Incident}, nil
+				return &performance{doors: doorsOf(ctx, h, h.Close), dir: dir, text: have.text(words), incident: have.Incident, compared: have.Compared}, nil
 			}
 			logger(slog.LevelWarn).Warn("the drill of an earlier run cannot be opened, so it is played again", "error", err)
 		}
@@ -201,7 +205,7 @@ func perform(ctx context.Context, scenario, dir string, cluster *demo.Cluster, p
 		}
 		return nil, err
 	}
-	want.Incident = p.Incident()
+	want.Incident, want.Compared = p.Incident(), p.Compared()
 	for lang, into := range map[string]*string{"en": &want.En, "ja": &want.Ja} {
 		var text strings.Builder
 		w, err := reportWords(lang)
@@ -218,7 +222,7 @@ func perform(ctx context.Context, scenario, dir string, cluster *demo.Cluster, p
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("keeping the drill's report: %w", err), p.Close())
 	}
-	return &performance{doors: doorsOf(ctx, p.House, p.Close), dir: dir, text: want.text(words), incident: want.Incident}, nil
+	return &performance{doors: doorsOf(ctx, p.House, p.Close), dir: dir, text: want.text(words), incident: want.Incident, compared: want.Compared}, nil
 }
 
 // show opens the drill's console, with the users of another, and its control

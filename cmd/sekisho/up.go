@@ -65,11 +65,15 @@ type doors struct {
 	end            func() error // closes the house behind them
 }
 
-// stand opens the house of a config, with its gate and every other door.
-func stand(ctx context.Context, c house.Config, base string, level slog.Level) (d *doors, err error) {
+// stand opens the house of a config, with its gate and every other door. with
+// is done to it before any of them opens.
+func stand(ctx context.Context, c house.Config, base string, level slog.Level, with ...func(*house.House)) (d *doors, err error) {
 	h, err := house.Open(ctx, c, base, house.Options{Log: logger(level)})
 	if err != nil {
 		return nil, err
+	}
+	for _, do := range with {
+		do(h)
 	}
 	d = doorsOf(ctx, h, h.Close)
 	if err := h.OpenGate(ctx); err != nil {
