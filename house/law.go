@@ -13,6 +13,7 @@ import (
 	"sekisho/console"
 	"sekisho/incident"
 	"sekisho/law"
+	"sekisho/tell"
 	"sekisho/trace"
 )
 
@@ -122,6 +123,33 @@ func (h *House) Duties(ctx context.Context, number uint64) ([]law.Finding, error
 		}
 	}
 	return one.Clocks(h.Rules, h.company, people, h.now(), h.drill != ""), nil
+}
+
+// deadlines are the clocks of Japan's two reports, for the drafts of them.
+func (h *House) deadlines(i *incident.Incident, g *tell.Ground) (list []tell.Deadline) {
+	var people incident.Concerned
+	if g.Answer != nil {
+		people = incident.ConcernedBy(g.Answer, h.Config.Law.Residence)
+	}
+	for _, f := range i.Clocks(h.Rules, h.company, people, h.now(), h.drill != "") {
+		for _, c := range f.Clocks {
+			if f.Regime != "jp-appi" || c.Due.IsZero() || c.Step != "preliminary" && c.Step != "final" {
+				continue
+			}
+			d := tell.Deadline{Key: "appi_" + c.Step, At: sekisho.At(c.Due)}
+			for _, a := range i.Aware(h.Rules) {
+				if a.At.Go().Equal(c.Start) {
+					d.Entry = a.Seq // what started it
+					break
+				}
+			}
+			for _, r := range c.Recipients {
+				d.En, d.Ja = r.Name.EN, r.Name.JA
+			}
+			list = append(list, d)
+		}
+	}
+	return list
 }
 
 // Clocks shows what the law asks for in one incident, or in every open one (0).

@@ -90,6 +90,7 @@ func (h *House) more(i *incident.Incident, g *tell.Ground) {
 			g.Stated = append(g.Stated, tell.Stated{Key: key, Text: h.nameOf("said", f.Body.Said), Entry: f.Seq})
 		}
 	}
+	g.Due = h.deadlines(i, g)
 	h.Views.Read(func() {
 		for _, o := range h.Incidents.InForce() {
 			// Only what a hand was found to have in force was done.

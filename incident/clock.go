@@ -333,8 +333,11 @@ func (i *Incident) LegalFacts(rules *law.Book, company law.Company, people Conce
 	for name, a := range company.Facts {
 		f.Answers[name] = a
 	}
-	if slices.Contains(people.Categories, sekisho.SpecialCare.String()) {
-		f.Answers[law.SpecialCare] = law.Yes
+	// What was read says yes, and never no: a person may know better.
+	for category, fact := range map[sekisho.Categories]string{sekisho.SpecialCare: law.SpecialCare, sekisho.Payment: law.PaymentRisk, sekisho.Credential: law.PaymentRisk} {
+		if slices.Contains(people.Categories, category.String()) {
+			f.Answers[fact] = law.Yes
+		}
 	}
 	for _, x := range i.Legal.Facts {
 		a, err := law.ParseAnswer(x.Body.Answer)

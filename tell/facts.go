@@ -8,6 +8,7 @@ import (
 
 	"sekisho"
 	"sekisho/incident"
+	"sekisho/law"
 	"sekisho/trace"
 )
 
@@ -288,7 +289,7 @@ func (g *Ground) numbers(know func(string, ...uint64) *Fact) {
 
 // rule7 says which numbers of Rule 7 of APPI the figures alone speak for. Number
 // iii, an act against the company, is a person's word, unless something was sent
-// to a hostile destination.
+// to a hostile destination. What a person has answered goes before the figures.
 func (g *Ground) rule7(know func(string, ...uint64) *Fact, proof []uint64) {
 	has := func(category sekisho.Categories) bool {
 		return slices.ContainsFunc(g.Answer.Numbers.WorstCase.Breakdown, func(p trace.Part) bool { return p.Kind == "category" && p.Value == category.String() })
@@ -298,13 +299,26 @@ func (g *Ground) rule7(know func(string, ...uint64) *Fact, proof []uint64) {
 		f := know("rule7", entries...)
 		f.List = append(f.List, Item{En: en, Ja: map[string]string{"i": "第1号（要配慮個人情報）", "ii": "第2号（財産的被害のおそれ）", "iii": "第3号（不正の目的をもった行為）", "iv": "第4号（1,000人超）"}[en]})
 	}
-	if has(sekisho.SpecialCare) {
+	said := map[string]incident.LegalFact{} // the latest answer to each question
+	if g.Incident != nil {
+		for _, f := range g.Incident.Legal.Facts {
+			said[f.Body.Question] = f
+		}
+	}
+	answered := func(question, name, en string) bool {
+		f, ok := said[question]
+		if ok && f.Body.Answer == "yes" {
+			add(name, en, f.Seq)
+		}
+		return ok && f.Body.Answer != "unknown"
+	}
+	if !answered(law.SpecialCare, "rule7_1", "i") && has(sekisho.SpecialCare) {
 		add("rule7_1", "i", proof...)
 	}
-	if has(sekisho.Payment) || has(sekisho.Credential) {
+	if !answered(law.PaymentRisk, "rule7_2", "ii") && (has(sekisho.Payment) || has(sekisho.Credential)) {
 		add("rule7_2", "ii", proof...)
 	}
-	if i := g.Incident; i != nil {
+	if i := g.Incident; !answered(law.ImproperPurpose, "rule7_3", "iii") && i != nil {
 		for _, a := range i.Alerts {
 			if a.Body.Detector == "egress" || a.Body.Detector == "decoy_mail" {
 				add("rule7_3", "iii", a.Seq)
