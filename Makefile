@@ -12,9 +12,10 @@ RUN_PACKAGES = $(BUILD_PACKAGES) postgresql
 TEST_PACKAGES = $(RUN_PACKAGES) chromium nftables iproute2 squid
 BENCH_PACKAGES = $(RUN_PACKAGES) pgbouncer
 REGRESS_PACKAGES = $(RUN_PACKAGES) perl make bzip2
+APPLICATION_PACKAGES = $(RUN_PACKAGES) tryton-server tryton-modules-party tryton-modules-party-relationship tryton-modules-account-invoice tryton-modules-sale mailman3 python3-flufl.testing python3-psycopg2
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench fuzz regress setup clean
+.PHONY: help build run test bench fuzz regress applications setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -56,6 +57,11 @@ regress: ## PostgreSQL's own regression suite through the gate, beside a direct 
 	@setup/toolchain
 	@setup/packages $(REGRESS_PACKAGES)
 	@setup/regress
+
+applications: ## the tests of three applications that know nothing of sekisho, directly and through the gate: what passes, and how it is accounted; installs the applications
+	@setup/toolchain
+	@setup/packages $(APPLICATION_PACKAGES)
+	@setup/applications
 
 setup: ## install what run and test need, and nothing else
 	@setup/toolchain
