@@ -684,7 +684,8 @@ func (g *gen) recursive(outer *scope) query {
 	start.add("m", relations[0])
 	step := g.one(
 		"select m.member_no, m.name, r.n + 1 from air.member m join "+r+" r on m.referred_by = r.member_no where r.n < 4",
-		"select m.member_no, m.name, r.n + 1 from air.member m, "+r+" r where m.member_no = r.member_no + 5 and r.n < 3")
+		"select m.member_no, m.name, r.n + 1 from air.member m, "+r+" r where m.member_no = r.member_no + 5 and r.n < 3",
+		"select m.member_no, m.name, r.n + 1 from (select id from air.audit where amount > 0 union select 1) x join "+r+" r on x.id > r.n join air.member m on m.referred_by = r.member_no where r.n < 2")
 	return query{
 		seq("(with recursive "+r+"(member_no, name, n) as (select m.member_no, m.name, 0 from air.member m", g.where(start), " union "+g.one("", "all ")+step+") "+
 			g.one("select name as c1, n as c2 from "+r, "select max(name) as c1, count(*) as c2 from "+r, "select r.name as c1, f.amount as c2 from "+r+" r join air.audit f on f.id = r.n"), ")"),

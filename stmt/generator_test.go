@@ -65,8 +65,8 @@ func (g *gen) query(depth int, outer []relation) (string, []string) {
 	case n < 16 && depth < 2 && len(outer) == 0:
 		g.aliases++
 		name := fmt.Sprintf("r%d", g.aliases)
-		return fmt.Sprintf("with recursive %s(no, n) as (select m.member_no, 0 from air.member m where %s union %s select m.member_no, r.n + 1 from air.member m join %[1]s r on m.referred_by = r.no where r.n < 3) %s",
-			name, g.cond([]relation{named("m", schema()[0])}, nil, 3), g.one("", "all"), g.one("select no as c1, n as c2 from ", "select count(*) as c1, max(n) as c2 from ")+name), []string{"i:c1", "i:c2"}
+		return fmt.Sprintf("with recursive %s(no, n) as (select m.member_no, 0 from air.member m where %s union %s select m.member_no, r.n + 1 from air.member m join %[1]s r on m.referred_by = r.no%s where r.n < 3) %s",
+			name, g.cond([]relation{named("m", schema()[0])}, nil, 3), g.one("", "all"), g.one("", " join (select a.id from air.audit a where a.amount > 0 union select 1) x on x.id > r.n"), g.one("select no as c1, n as c2 from ", "select count(*) as c1, max(n) as c2 from ")+name), []string{"i:c1", "i:c2"}
 	case n < 28 && depth < 3:
 		op := g.one(" union ", " union all ", " intersect ", " except ", " except all ")
 		left, right := g.level(depth+1, outer, "it"), g.level(depth+1, outer, "it")

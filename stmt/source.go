@@ -391,6 +391,15 @@ func (p *pass) branch(b *pg.SelectStmt, self string, cols []string, e *env) {
 			visit(j.Rarg)
 			return
 		}
+		if q := n.GetRangeSubselect(); q != nil && !q.Lateral && q.Alias != nil {
+			// Of a query that gives the same rows whoever is there a step has nobody's key.
+			i, _ := p.derived(q.Subquery.GetSelectStmt(), e, &scope{}, q.Alias.Aliasname, fieldsOf(q.Alias.Colnames), false, &source{})
+			if i.key != nil || i.doubt {
+				giveUp("a recursion over a query that reads protected tables")
+			}
+			sc.items = append(sc.items, i)
+			return
+		}
 		r := n.GetRangeVar()
 		if r == nil || len(r.Alias.GetColnames()) > 0 {
 			giveUp("a recursion over more than tables")

@@ -64,6 +64,8 @@ select name, count(*) over (partition by city) from air.member where tier = 2 or
 select * from (select city, name, row_number() over (partition by city order by member_no) as n from air.member) t where n = 1;
 -- recursive, UNION ALL
 with recursive r(no, name, n) as (select member_no, name, 0 from air.member where member_no = 103 union all select m.member_no, m.name, r.n + 1 from air.member m join r on m.referred_by = r.no where r.n < 4) select name from r where n >= 1;
+-- recursive, over a query of unprotected tables
+with recursive r(no, n) as (select member_no, 0 from air.member where member_no = 103 union all select m.member_no, r.n + 1 from (select a.id from air.audit a union select 1) x join r on x.id > r.n join air.member m on m.referred_by = r.no) select count(*) from r;
 -- recursive, UNION
 with recursive r(no) as (select member_no from air.member where member_no = 103 union select m.referred_by from air.member m join r on m.member_no = r.no) select count(*) from r;
 -- a view without a key
