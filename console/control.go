@@ -55,6 +55,8 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	POST /api/breakglass/import?login=NAME   the database's log → an Imported
 //	GET  /api/decoys              → the decoys; POST /api/decoys/check counts their rows
 //	POST /api/decoys              a DecoyOrder → how many
+//	GET  /api/desk                → a DeskPage; POST /api/desk a DeskAllowAsk → the DeskPage
+//	GET  /api/desk/NUMBER         → a DeskEnquiryPage; POST /api/desk/NUMBER a DeskAct → the same
 //	POST /api/certificates        what the authority did as JSON → {"entry": …}
 //	GET  /api/status              → the status page's JSON
 func (c *Console) Control() http.Handler {
@@ -123,6 +125,7 @@ func (c *Console) Control() http.Handler {
 	c.controlContainments(handle)
 	c.controlGlass(handle)
 	c.controlDecoys(handle)
+	c.controlDesk(handle)
 	handle("GET /api/status", maxForm, func(v *visit) (any, error) { return c.facts(), nil })
 	return mux
 }

@@ -423,6 +423,27 @@ func TestWhoseTurnItIs(t *testing.T) {
 	}
 }
 
+// arrives waits until the browser shows a page that has something. A page that
+// is just being left can answer with an error, or not at all.
+func (c *window) arrives(ctx context.Context, selector string) {
+	c.t.Helper()
+	last := ""
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		soon, stop := context.WithTimeout(ctx, 2*time.Second)
+		there, err := chromedp.Run(soon, chromedp.Evaluate[bool](fmt.Sprintf("document.readyState === 'complete' && document.querySelector(%q) !== null", selector)))
+		if err == nil && there {
+			stop()
+			return
+		}
+		last, err = chromedp.Run(soon, chromedp.Evaluate[string]("location.href + ' ' + document.querySelector('main').innerText"))
+		if err != nil {
+			last = err.Error()
+		}
+		stop()
+	}
+	c.t.Fatalf("no page with %s came, but %s", selector, last)
+}
+
 // Every page fits a telephone, in both languages, and can be used in a browser
 // that runs no script. With SHOTS=DIR it leaves pictures.
 func TestDeskPagesInABrowser(t *testing.T) {
@@ -449,19 +470,153 @@ func TestDeskPagesInABrowser(t *testing.T) {
 				c.clock.pass(25 * time.Hour)
 				must(t, chromedp.Do(ctx, chromedp.Navigate(c.server.URL+"/ask/"+asked+"?lang="+lang),
 					chromedp.SendKeys(chromedp.CSS("input[name=number]"), "5"), chromedp.SendKeys(chromedp.CSS("input[name=email]"), "m5@example.jp"),
-					chromedp.Submit(chromedp.CSS("main form")), chromedp.WaitReady(chromedp.CSS(".receipt"))))
+					chromedp.Submit(chromedp.CSS("main form"))))
+				c.arrives(ctx, ".receipt")
 				fits(t, ctx, "desk-taken-"+asked, lang, width)
 				c.until("a code", func() bool { return c.relay.code("m5@example.jp") != "" })
-				must(t, chromedp.Do(ctx, chromedp.Submit(chromedp.CSS("form[action='/answer']")), chromedp.WaitReady(chromedp.CSS(".facts"))))
+				must(t, chromedp.Do(ctx, chromedp.Submit(chromedp.CSS("form[action='/answer']"))))
+				c.arrives(ctx, ".facts")
 				fits(t, ctx, "desk-proof-"+asked, lang, width)
 				must(t, chromedp.Do(ctx, chromedp.SendKeys(chromedp.CSS("input[name=code]"), c.relay.code("m5@example.jp")),
-					chromedp.Submit(chromedp.CSS("form[action='/answer/code']")), chromedp.WaitReady(chromedp.CSS(".answer"))))
+					chromedp.Submit(chromedp.CSS("form[action='/answer/code']"))))
+				c.arrives(ctx, ".answer")
 				fits(t, ctx, "desk-answer-"+asked, lang, width)
 			}
 			must(t, chromedp.Do(ctx, chromedp.Navigate(c.server.URL+"/answer?lang="+lang), chromedp.SendKeys(chromedp.CSS("input[name=receipt]"), "nothing"),
-				chromedp.Submit(chromedp.CSS("main form")), chromedp.WaitReady(chromedp.CSS(".bad"))))
+				chromedp.Submit(chromedp.CSS("main form"))))
+			c.arrives(ctx, ".bad")
 			fits(t, ctx, "desk-receipt", lang, width)
 		}
 	}
 
+}
+
+// Staff find the enquiry in the queue, check who asks, answer and close; each
+// step is an entry, and to open one is an access.
+func TestStaffAnswer(t *testing.T) {
+	c := newWindow(t, 50)
+	b := c.visitor("ja")
+	b.asks("disclosure", url.Values{"number": {"7"}, "email": {"old@example.jp"}, "name": {"山田花子"}, "said": {"すべて"}, "third": {"yes"}, "reach": {"post"}})
+	clerk := c.as("mori", "user", "en")
+	if a := clerk.get("/desk"); !strings.Contains(a.body, "Nothing of this kind.") || strings.Contains(a.body, "山田") {
+		t.Errorf("it waits for the asker:\n%s", a.body)
+	}
+	receipt, number := b.asks("disclosure", url.Values{"number": {"7"}, "email": {"old@example.jp"}, "name": {"山田花子"}, "said": {"すべて"}, "third": {"yes"}, "reach": {"post"}})
+	if a := b.post("/answer/by-hand", url.Values{"receipt": {receipt}}); !strings.Contains(a.body, "担当者による確認を受け付けました") {
+		t.Errorf("by hand:\n%s", a.body)
+	}
+	at := fmt.Sprintf("/desk/%d", number)
+	if a := clerk.get("/desk"); !strings.Contains(a.body, at) || strings.Contains(a.body, "山田") {
+		t.Errorf("the queue:\n%s", a.body)
+	}
+	c.until("comparing", func() (done bool) {
+		c.views.Read(func() { q, _ := c.desk.Enquiries.Get(number); done = q.Matched != nil })
+		return done
+	})
+	before := c.ledger.Last()
+	a := clerk.get(at + "?template=disclosed")
+	for _, want := range []string{"山田花子", "agrees with nobody", "old@example.jp", "保有個人データの開示のご請求"} {
+		if !strings.Contains(a.body, want) {
+			t.Errorf("the enquiry lacks %q:\n%s", want, a.body)
+		}
+	}
+	if strings.Contains(a.body, "salt") || c.ledger.Last() != before {
+		t.Errorf("it names nobody in the roster, yet:\n%s", c.since(before))
+	}
+	act := func(form url.Values, want int) {
+		t.Helper()
+		if a := clerk.post(at, form); a.status != want {
+			t.Errorf("%v: %d\n%s", form, a.status, a.body)
+		}
+	}
+	reply := url.Values{"act": {"reply"}, "text": {"お送りしました。"}, "result": {"granted"}, "close": {"yes"}}
+	act(reply, http.StatusConflict) // nobody knows who it is
+	act(url.Values{"act": {"identify"}, "key": {"9999"}, "means": {"licence"}}, http.StatusBadRequest)
+	act(url.Values{"act": {"identify"}, "key": {"7"}, "means": {"licence"}}, http.StatusSeeOther)
+	act(url.Values{"act": {"assign"}, "to": {"nobody"}}, http.StatusBadRequest)
+	act(url.Values{"act": {"assign"}, "to": {"mori"}}, http.StatusSeeOther)
+	act(url.Values{"act": {"lay"}, "incident": {"4711"}}, http.StatusNotFound)
+	act(url.Values{"act": {"close"}, "reason": {"answered"}}, http.StatusBadRequest)
+	act(url.Values{"act": {"reply"}, "text": {"… to be filled in"}, "result": {"granted"}}, http.StatusBadRequest)
+	act(url.Values{"act": {"reply"}, "text": {"7月まで"}, "result": {"extended"}, "until": {"2014-09-20"}}, http.StatusBadRequest)
+	act(reply, http.StatusSeeOther)
+	act(reply, http.StatusConflict) // it is closed
+	if a := b.post("/answer", url.Values{"receipt": {receipt}}); !strings.Contains(a.body, "お送りしました。") || !strings.Contains(a.body, "終了") {
+		t.Errorf("the asker reads:\n%s", a.body)
+	}
+	entries := c.since(before)
+	for _, want := range []string{"IdentityChecked", "EnquiryRouted", "EnquiryAnswered", "EnquiryClosed"} {
+		if !strings.Contains(entries, want) {
+			t.Errorf("no %s among\n%s", want, entries)
+		}
+	}
+	// Whoever opens it now sees whose it is, and that stands in the ledger.
+	before = c.ledger.Last()
+	if a := clerk.get(at); !strings.Contains(a.body, "customer 7") || c.ledger.Last() == before {
+		t.Errorf("an access left no entry:\n%s", a.body)
+	}
+	if a := clerk.json("/desk?show=all"); !strings.Contains(a.body, `"answered": 1`) || !strings.Contains(a.body, `"in_time": 1`) {
+		t.Errorf("the statistics:\n%s", a.body)
+	}
+}
+
+// What the machine tells people, two people have allowed.
+func TestAllowedByTwo(t *testing.T) {
+	c := newWindow(t, 50)
+	c.lookup("sato", "pc-0417", sekisho.Identity, 5)
+	number := c.append(&sekisho.IncidentOpened{By: c.staff("admin"), Endpoints: []string{"pc-0417"}})
+	asker, clerk, other, same := c.as("ito", "approver", "en"), c.as("mori", "user", "en"), c.as("kato", "approver", "en"), c.as("ito.2", "administrator", "en", "ito.shell")
+	ask := url.Values{"action": {"asked"}, "incident": {fmt.Sprint(number)}, "text_en": {"What happened."}, "text_ja": {"何が起きたか。"}}
+	if a := asker.post("/desk/allowed", ask); a.status != http.StatusSeeOther {
+		t.Fatalf("asking: %d\n%s", a.status, a.body)
+	}
+	request := uint64(0)
+	c.views.Read(func() { request = c.desk.Enquiries.Allowances()[0].Request })
+	decide := func(b *browser, action string, want int) {
+		t.Helper()
+		if a := b.post("/desk/allowed", url.Values{"request": {fmt.Sprint(request)}, "action": {action}}); a.status != want {
+			t.Errorf("%s: %d\n%s", action, a.status, a.body)
+		}
+	}
+	decide(asker, "approved", http.StatusForbidden)
+	first := request
+	var err error
+	request, err = c.desk.Allow(context.Background(), number, "x", "x", c.staff("ito.shell")) // by the command line
+	must(t, err)
+	decide(same, "approved", http.StatusForbidden)
+	decide(same, "rejected", http.StatusSeeOther) // their own
+	request = first
+	decide(clerk, "approved", http.StatusForbidden)
+	decide(other, "asked twice", http.StatusBadRequest)
+	decide(other, "approved", http.StatusSeeOther)
+	decide(other, "rejected", http.StatusConflict)
+	if _, _, a := c.proves(c.visitor("en"), "affected", 5); !strings.Contains(a.body, "What happened.") {
+		t.Errorf("the answer:\n%s", a.body)
+	}
+	decide(asker, "ended", http.StatusSeeOther) // to stop it needs no second person
+}
+
+// An enquiry by telephone is taken in by staff, who check who asks.
+func TestTakenInByTelephone(t *testing.T) {
+	c := newWindow(t, 50)
+	clerk := c.as("mori", "user", "en")
+	a := clerk.post("/desk", url.Values{"asked": {"accesses"}, "language": {"ja"}, "number": {"9"}, "name": {"Sato Jiro"}})
+	m := regexp.MustCompile(`<code>([A-Z2-7-]{29})</code>`).FindStringSubmatch(a.body)
+	if m == nil {
+		t.Fatalf("no receipt:\n%s", a.body)
+	}
+	var q incident.Enquiry
+	c.views.Read(func() { c.desk.Enquiries.Each(func(one *incident.Enquiry) bool { q = *one; return true }) })
+	if q.Standing() != incident.StandCheck || q.Body.By != c.staff("mori") {
+		t.Errorf("it is %s", q.Standing())
+	}
+	if a := clerk.post(fmt.Sprintf("/desk/%d", q.Number), url.Values{"act": {"identify"}, "key": {"9"}, "means": {"callback"}}); a.status != http.StatusSeeOther {
+		t.Errorf("%d\n%s", a.status, a.body)
+	}
+	if a := c.visitor("ja").post("/answer", url.Values{"receipt": {m[1]}}); !strings.Contains(a.body, "記録にありません") {
+		t.Errorf("the asker reads:\n%s", a.body)
+	}
+	if c.relay.code("") != "" || c.relay.took != 0 {
+		t.Error("a letter went out")
+	}
 }

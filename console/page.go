@@ -91,6 +91,7 @@ type frame struct {
 	Zone     string
 	Page     page
 	Printed  string
+	Desk     bool
 	Waiting  int // requests for an export that nobody has answered
 	Software string
 }
@@ -110,6 +111,7 @@ func newPress(t *tongue) (*press, error) {
 		"seg": url.PathEscape, "lang": func() string { return t.Lang }, "asset": assetPath, "join": strings.Join,
 
 		"nested": nested, "triple": triple, "delta": delta, "entry": entryOf, "perMinute": t.perMinute, "timeline": t.strip, "in": t.in, "until": t.until, "inc": func(n int) int { return n + 1 },
+		"list": func(words ...string) []string { return words },
 	}
 	base, err := template.New("layout").Funcs(funcs).ParseFS(assets, "templates/layout.html", "templates/parts.html", "templates/room_*.html")
 	if err != nil {
@@ -161,7 +163,7 @@ func (c *Console) print(v *visit, status int, p page) {
 		f.Here = "/"
 	}
 	if v.who != nil {
-		f.User, f.Waiting = v.who.name, c.waiting()
+		f.User, f.Waiting, f.Desk = v.who.name, c.waiting(), c.cfg.Desk != nil
 	}
 	var b bytes.Buffer
 	if err := c.presses[v.Lang].pages[p.file()].ExecuteTemplate(&b, "layout", f); err != nil {

@@ -27,6 +27,7 @@ type Enquiry struct {
 	Checked   *sekisho.IdentityChecked // the latest; nil: nobody has
 	CheckedAt sekisho.Time
 	ByHand    bool // the asker wants a person to check who they are
+	HandAt    sekisho.Time
 
 	To       uint32 // ordinal in "staff": who has it in hand
 	Incident uint64 // to which it belongs, if somebody said so
@@ -80,6 +81,20 @@ func (q *Enquiry) Standing() Standing {
 		return StandCheck
 	}
 	return StandProof
+}
+
+// Began is since when it was for the company to act: it came with nobody to
+// identify, or it was known who asks, or the asker wants staff to find out; 0:
+// not yet.
+func (q *Enquiry) Began() sekisho.Time {
+	if !NeedsIdentity(q.Body.Asked) || q.Body.By != 0 {
+		return q.At
+	}
+	at := q.HandAt
+	if _, _, known := q.Known(); known && (at == 0 || q.CheckedAt < at) {
+		at = q.CheckedAt
+	}
+	return at
 }
 
 // Waits says whether it waits for the company, not for the asker.
@@ -188,6 +203,9 @@ func (b *Enquiries) Apply(e *sekisho.Entry) {
 				q.To = body.To
 			case "by_hand":
 				q.ByHand = true
+				if q.HandAt == 0 {
+					q.HandAt = e.Time
+				}
 			case "code":
 				b.fresh[q.Number] = q
 			case "incident":

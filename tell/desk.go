@@ -195,9 +195,9 @@ type Desk struct {
 	taking    map[[32]byte]chan struct{} // enquiries that are being recorded
 	tries     map[uint64]int             // wrong codes, by enquiry
 	posting   map[uint64]bool            // letters on their way, by the entry that they tell of
-	answering map[uint64]bool
-	session   uint64 // the desk's SessionOpened
-	number    uint64 // of the latest look at somebody's accesses
+	answering map[uint64]chan struct{}   // closed when the answer stands
+	session   uint64                     // the desk's SessionOpened
+	number    uint64                     // of the latest look at somebody's accesses
 	shapes    map[string]uint64
 
 	lists exposures
@@ -215,7 +215,7 @@ func NewDesk(c DeskConfig, s Sources) (*Desk, error) {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
 	d := &Desk{Config: c, Answers: a, Sources: s, letters: make(chan errand, 256), results: make(chan sekisho.Body, 256),
-		taking: map[[32]byte]chan struct{}{}, tries: map[uint64]int{}, posting: map[uint64]bool{}, answering: map[uint64]bool{}, shapes: map[string]uint64{}}
+		taking: map[[32]byte]chan struct{}{}, tries: map[uint64]int{}, posting: map[uint64]bool{}, answering: map[uint64]chan struct{}{}, shapes: map[string]uint64{}}
 	rand.Read(d.key[:])
 	return d, nil
 }

@@ -2,6 +2,7 @@ package tell
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -121,8 +122,9 @@ type affectedIncident struct {
 
 type affectedDay struct{ Day, Categories string }
 
-// errWait: this is for a person to answer.
-var errWait = fmt.Errorf("this is for staff to answer")
+// ErrWait: no incident's answers have been allowed, so that this is for a person
+// to answer.
+var ErrWait = errors.New("this is for staff to answer")
 
 // Affected is what somebody is told about the incidents that two people have
 // allowed to be told about.
@@ -151,7 +153,7 @@ func (d *Desk) Affected(space string, subject uint32, lang string) (text string,
 		through = max(through, e.through)
 	}
 	if len(facts.Incidents) == 0 {
-		return "", 0, errWait
+		return "", 0, ErrWait
 	}
 	text, err = d.Answers.fill("answers.affected", lang, facts)
 	return text, through, err
@@ -386,14 +388,22 @@ func (d *Desk) shape(ctx context.Context, space string) (uint64, error) {
 // answer answers one enquiry, if it is one for sekisho, and open.
 func (d *Desk) answer(ctx context.Context, number uint64) error {
 	d.mu.Lock()
-	busy := d.answering[number]
-	d.answering[number] = true
+	other := d.answering[number]
+	if other == nil {
+		d.answering[number] = make(chan struct{})
+	}
 	d.mu.Unlock()
-	if busy {
-		return nil
+	if other != nil { // somebody is at it
+		select {
+		case <-other:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	defer func() {
 		d.mu.Lock()
+		close(d.answering[number])
 		delete(d.answering, number)
 		d.mu.Unlock()
 	}()
@@ -428,7 +438,7 @@ func (d *Desk) machine(ctx context.Context, q *incident.Enquiry) (*sekisho.Enqui
 	default:
 		return nil, nil
 	}
-	if err == errWait {
+	if err == ErrWait {
 		return nil, nil
 	}
 	if err != nil {

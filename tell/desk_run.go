@@ -114,6 +114,7 @@ func (d *Desk) match(ctx context.Context, list []incident.Enquiry) error {
 		return fmt.Errorf("reading the roster of %s: %w", space, err)
 	}
 	bodies := make([]sekisho.Body, len(list))
+	var hands []sekisho.Body // without codes staff check everybody
 	codes := make([]string, len(list))
 	askers := make([]Asker, len(list))
 	spent := map[uint32]int{} // codes of this batch
@@ -136,7 +137,11 @@ func (d *Desk) match(ctx context.Context, list []incident.Enquiry) error {
 			}
 		}
 		bodies[i] = m
+		if !d.Codes() && q.Standing() == incident.StandProof {
+			hands = append(hands, &sekisho.EnquiryRouted{Enquiry: q.Number, Action: "by_hand"})
+		}
 	}
+	bodies = append(bodies, hands...)
 	// On their way before the entry is seen, so that nobody takes them for lost.
 	first, err := d.Append(ctx, bodies...)
 	if err != nil {
@@ -166,7 +171,7 @@ func (d *Desk) match(ctx context.Context, list []incident.Enquiry) error {
 			return ctx.Err()
 		}
 	}
-	return d.Views.WaitFor(ctx, first.Seq+uint64(len(list))-1)
+	return d.Views.WaitFor(ctx, first.Seq+uint64(len(bodies))-1)
 }
 
 func newCode() (string, error) {
