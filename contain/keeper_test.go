@@ -498,3 +498,39 @@ func TestContainProtected(t *testing.T) {
 	mustDo(t, o.Decide(ctx, number, "approved", "", o.actor("president", false)))
 	o.expect(t, "the president has said so", "10.0.0.1 10.0.9.1", "10.0.0.1 10.0.9.1")
 }
+
+// An incident is contained when all that is held to be in it is cut, by two
+// hands that were read back: until something is taken away, or more comes to
+// light.
+func TestContainMarksTheIncident(t *testing.T) {
+	o := newKeeping(t, alone(5))
+	o.runs(t)
+	alert := func(endpoint string) {
+		now := sekisho.At(o.now())
+		id, err := o.ledger.Append(t.Context(), &sekisho.Alert{Detector: "egress", Endpoint: endpoint, From: now, Until: now + 1, Target: netip.MustParseAddr("203.0.113.1")})
+		mustDo(t, err)
+		mustDo(t, o.views.WaitFor(t.Context(), id.Seq))
+		mustDo(t, o.views.Quiet(t.Context()))
+	}
+	marked := func(code string) (ok bool) {
+		o.views.Read(func() { _, ok = o.book.List()[0].Marks()[code] })
+		return ok
+	}
+	alert("pc-1")
+	var number uint64
+	o.views.Read(func() { number = o.book.List()[0].Number })
+	if marked("contained_partial") {
+		t.Error("it is contained in part before anything was cut")
+	}
+	o.given(t, contain.Ask{Incident: number, Endpoints: []string{"pc-1"}})
+	until(t, "it is contained", func() bool { return marked("contained_partial") && marked("contained_verified") })
+	alert("pc-2")
+	if marked("contained_verified") || !marked("contained_partial") {
+		t.Error("another terminal came to light, and all of it is still called contained")
+	}
+	o.given(t, contain.Ask{Incident: number, Endpoints: []string{"pc-2"}})
+	until(t, "it is contained again", func() bool { return marked("contained_verified") })
+	mustDo(t, os.Remove(filepath.Join(o.dir, "proxy.list")))
+	until(t, "what was taken away has been seen", func() bool { return o.alerts() > 0 })
+	until(t, "it is contained once more", func() bool { return marked("contained_verified") })
+}

@@ -401,3 +401,69 @@ func (o *Order) Hand(name string) *HandState {
 
 // Through is the sequence number of the last entry that the book has folded.
 func (b *Book) Through() uint64 { return b.orders.through }
+
+// marksContained derives how far an incident is contained: in part, once a hand
+// has something of an order in force; and verified, while every order in force
+// is complete at two places that were read back (or one, where that was held to
+// be enough), nothing about them is an alarm, and every endpoint and destination
+// that is held to be in it is cut.
+func (b *Book) marksContained(e *sekisho.Entry) {
+	switch e.Body.(type) {
+	case *sekisho.ContainmentDecided, *sekisho.ContainmentReported, *sekisho.ContainmentLifted, *sekisho.Alert, *sekisho.IncidentRevised, *sekisho.IncidentOpened:
+	default:
+		return
+	}
+	done := map[uint64]bool{}
+	for _, o := range b.orders.list {
+		i := b.find(o.Proposed.Incident)
+		if i == nil || done[i.Number] || !o.InForce() {
+			continue
+		}
+		done[i.Number] = true
+		part, whole := b.contains(i)
+		if part {
+			i.mark("contained_partial", e.Time, e.ID.Seq)
+		}
+		if whole {
+			i.mark("contained_verified", e.Time, e.ID.Seq)
+		} else {
+			i.unmark("contained_verified")
+		}
+	}
+}
+
+func (b *Book) contains(i *Incident) (part, whole bool) {
+	cut := map[string]bool{}
+	whole = true
+	var blocked []netip.Prefix
+	for _, o := range b.orders.list {
+		if o.Proposed.Incident != i.Number || !o.InForce() {
+			continue
+		}
+		complete := 0
+		for _, h := range o.Hands {
+			switch h.Body.State {
+			case "applied":
+				complete++
+			case "partial", "failed", "drift":
+				whole = false
+			}
+			part = part || h.Body.Enforced > 0 || h.Body.State == "unverified"
+		}
+		whole = whole && (complete >= 2 || complete == 1 && o.Proposed.Alone)
+		for _, a := range o.Alarms {
+			whole = whole && (a.Body.State != "alarm" || a.Body.Reason == "expiring" || a.Body.Reason == "overdue")
+		}
+		for name, left := range o.left {
+			cut[name] = cut[name] || left&sekisho.CutEgress != 0
+		}
+		blocked = append(blocked, b.copyOf(o).Destinations()...)
+	}
+	for _, name := range i.Endpoints {
+		whole = whole && cut[name]
+	}
+	for _, d := range i.Hostile() {
+		whole = whole && slices.Contains(blocked, d)
+	}
+	return part, part && whole
+}

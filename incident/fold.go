@@ -17,6 +17,12 @@ func (b *Book) Apply(e *sekisho.Entry) { b.React(e) }
 
 // React folds one entry, and opens an incident for an alert that fits none.
 func (b *Book) React(e *sekisho.Entry) []sekisho.Body {
+	answers := b.react(e)
+	b.marksContained(e)
+	return answers
+}
+
+func (b *Book) react(e *sekisho.Entry) []sekisho.Body {
 	b.contained(e)
 	b.moments(e)
 	switch body := e.Body.(type) {
