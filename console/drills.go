@@ -49,8 +49,11 @@ func (t *tongue) milestone(r ComparedRow) string {
 	at, _ := time.Parse(time.RFC3339, m.At)
 	when := t.when(sekisho.At(at))
 	took := t.say("then.at_once")
-	if m.Seconds >= 1 {
+	switch {
+	case m.Seconds >= 1:
 		took = t.say("then.after", t.duration(m.Seconds))
+	case m.Seconds >= 0.001:
+		took = t.say("then.ms", int(m.Seconds*1000))
 	}
 	by := m.By
 	if r.What == "noticed" {

@@ -31,8 +31,11 @@ func (c *clock) set(t time.Time) {
 	}
 }
 
+// run lets it go on; once is enough.
 func (c *clock) run() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.started = time.Now()
+	if c.started.IsZero() {
+		c.started = time.Now()
+	}
 }

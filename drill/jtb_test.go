@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"sekisho/catalog"
+	"sekisho/console"
 	"sekisho/demo"
 	"sekisho/trace"
 )
@@ -77,6 +78,21 @@ func TestJtb2016(t *testing.T) {
 		t.Errorf("the intruder's file is still there: %v", err)
 	}
 
+	t.Run("what it takes here is read from the ledger", func(t *testing.T) {
+		for _, row := range r.Compared.Rows {
+			if row.Here == nil || row.Here.Entry == 0 || row.ThenDays == 0 || row.Source == "" {
+				t.Errorf("%s: %+v, here %+v", row.What, row, row.Here)
+			}
+		}
+		for _, lang := range []string{"en", "ja"} {
+			var text strings.Builder
+			Table(&text, teller(t, lang), []*console.Compared{r.Compared})
+			if strings.Contains(text.String(), "[then.") || strings.Contains(text.String(), "%!") || !strings.Contains(text.String(), "2016-06-10") {
+				t.Errorf("in %s:\n%s", lang, text.String())
+			}
+			t.Log(text.String())
+		}
+	})
 	t.Run("the report", func(t *testing.T) {
 		for lang, want := range map[string][]string{"en": {"SUSPECTED", "EXIT NOT OBSERVED", "web-proxy", "4,000", "of which valid: 2"}, "ja": {"【疑い】", "流出は観測されていません", "web-proxy", "うち有効 2 件"}} {
 			var text strings.Builder

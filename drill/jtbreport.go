@@ -150,6 +150,13 @@ func (s *travel) ask(ctx context.Context, p *Played) error {
 		}
 	}
 	s.fromLedger(r, entries, one)
+	over := []string{web, control}
+	for _, i := range s.cast.infected {
+		over = append(over, agencyPC(i))
+	}
+	if err := respond(ctx, s.house, s.clock, r.Incident, over, []string{reporting}); err != nil {
+		return err
+	}
 	if r.Compared, err = compare(s.house, s.Scenario, s.Members, r.Incident, jtbLure); err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func compare(h *house.House, scenario string, members int, number uint64, began 
 
 // milestones are the moments of an incident, as its ledger has them. noticed
 // and counted count from the first act, cut from the approval of the order, and
-// told from when the incident could be told of: its first count.
+// told from when a person last asked for the numbers.
 func milestones(h *house.House, number uint64, began time.Time) (map[string]*console.Milestone, error) {
 	out := map[string]*console.Milestone{}
 	mark := func(what string, from, at sekisho.Time, entry uint64, by string) {
@@ -106,11 +106,15 @@ func milestones(h *house.House, number uint64, began time.Time) (map[string]*con
 			mark("counted", start, one.Revisions[n].At, one.Revisions[n].Seq, "")
 		}
 	})
+	var asked sekisho.Time
 	approved := map[uint64]sekisho.Time{}
 	hands := map[uint64][]string{}
 	for e, err := range ledger.Read(disk.OS{}, filepath.Join(h.Config.Data, "ledger"), 1) {
 		if err != nil {
 			return nil, err
+		}
+		if personAsked(&e, number) {
+			asked = e.Time
 		}
 		switch b := e.Body.(type) {
 		case *sekisho.ContainmentProposed:
@@ -133,14 +137,8 @@ func milestones(h *house.House, number uint64, began time.Time) (map[string]*con
 				}
 			}
 		case *sekisho.TextWritten:
-			if b.Incident == number {
-				from := e.Time
-				if c := out["counted"]; c != nil {
-					if at, err := time.Parse(time.RFC3339, c.At); err == nil {
-						from = min(from, sekisho.At(at))
-					}
-				}
-				mark("told", from, e.Time, e.ID.Seq, b.Form)
+			if b.Incident == number && asked != 0 {
+				mark("told", asked, e.Time, e.ID.Seq, b.Form)
 			}
 		}
 	}

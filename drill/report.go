@@ -184,6 +184,11 @@ func (s *stage) ask(ctx context.Context, p *Played) error {
 		return err
 	}
 	s.count(r, alerts)
+	if r.Incident != 0 {
+		if err := respond(ctx, s.house, s.clock, r.Incident, infected[:], []string{supervisor, marketer}); err != nil {
+			return err
+		}
+	}
 	if r.Compared, err = compare(s.house, s.Scenario, s.Members, r.Incident, beaconOn); err != nil {
 		return err
 	}
