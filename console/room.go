@@ -46,6 +46,7 @@ type RoomPage struct {
 	Waits     []RoomWait         `json:"waits"`
 	Clocks    []RoomClock        `json:"clocks"`
 	Endings   []RoomEnding       `json:"endings"`
+	Cut       []RoomCut          `json:"cut"` // the orders of containment
 	Closed    bool               `json:"closed"`
 	Follows   uint64             `json:"follows,omitempty"`
 	Parts     map[string]any     `json:"parts,omitempty"` // the blocks of other nouns, by name
@@ -309,6 +310,7 @@ func (c *Console) roomPage(v *visit, number uint64) (*RoomPage, error) {
 	c.roomDecisions(v, p)
 	c.roomThings(v, p)
 	c.roomLadder(v, p)
+	c.roomCut(v, p)
 	if err := c.roomTimes(v, p); err != nil {
 		return nil, err
 	}
@@ -728,5 +730,51 @@ func (c *Console) roomLadder(v *visit, p *RoomPage) {
 			line.Top = true
 		}
 		p.Waits = append(p.Waits, line)
+	}
+}
+
+// RoomCut is an order of containment for this incident, as far as a room must
+// know of it.
+type RoomCut struct {
+	Order        uint64              `json:"order"`
+	State        incident.OrderState `json:"state"`
+	Endpoints    int                 `json:"endpoints"`
+	Destinations int                 `json:"destinations"`
+	Cuts         string              `json:"cuts"` // "egress", "gate", "egress and gate"
+	Until        sekisho.Time        `json:"until,omitempty"`
+	Owner        string              `json:"owner,omitempty"`
+	Hands        []RoomHand          `json:"hands"`
+	Leaks        int                 `json:"leaks,omitempty"` // connections that a sensor saw leave all the same
+	Reason       string              `json:"reason,omitempty"`
+}
+
+// RoomHand is what a hand was last found to have in force of an order.
+type RoomHand struct {
+	Name     string       `json:"name"`
+	State    string       `json:"state"` // empty: nothing is known of it yet
+	Intended uint64       `json:"intended"`
+	Enforced uint64       `json:"enforced"`
+	At       sekisho.Time `json:"at,omitempty"`
+}
+
+func (c *Console) roomCut(v *visit, p *RoomPage) {
+	var orders []*incident.Order
+	c.cfg.Views.Read(func() { orders = c.cfg.Incidents.Orders() })
+	for _, o := range orders {
+		if o.Proposed.Incident != p.ID {
+			continue
+		}
+		line := RoomCut{Order: o.Number, State: o.State(p.Now), Endpoints: len(o.Proposed.Endpoints), Destinations: len(o.Destinations()), Cuts: o.Proposed.Cuts.String(),
+			Until: o.Until, Owner: c.named("staff", o.Owner), Leaks: len(o.Leaks), Reason: c.said(o.Proposed.Reason)}
+		for _, name := range o.Proposed.Hands {
+			hand := RoomHand{Name: name}
+			for _, h := range o.Hands {
+				if h.Body.Hand == name {
+					hand.State, hand.Intended, hand.Enforced, hand.At = h.Body.State, h.Body.Intended, h.Body.Enforced, h.At
+				}
+			}
+			line.Hands = append(line.Hands, hand)
+		}
+		p.Cut = append(p.Cut, line)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // roomBlocks are the parts of the room that the stream brings up to date, by
 // the end of their templates' names.
-var roomBlocks = []string{"head", "next", "waits", "numbers", "known", "unknown", "clocks", "law", "contain", "tell", "who", "tasks", "decisions", "raised", "evidence", "ladder", "lessons", "end"}
+var roomBlocks = []string{"head", "next", "waits", "numbers", "known", "unknown", "clocks", "cut", "law", "contain", "tell", "who", "tasks", "decisions", "raised", "evidence", "ladder", "lessons", "end"}
 
 // Between two looks at an incident; and how long nothing may change before the
 // clocks are counted again.
