@@ -580,6 +580,12 @@ func (c *Console) roomDecisions(v *visit, p *RoomPage) {
 		for _, o := range b.Options {
 			line.Options = append(line.Options, c.said(o))
 		}
+		if rule, ok := c.cfg.Manual.Decision(b.Code); ok { // in the words of the manual it is said in the reader's language
+			line.Title = inTongue(v, line.Title, []incident.Words{rule.Say})
+			for n := range line.Options {
+				line.Options[n] = inTongue(v, line.Options[n], rule.Options)
+			}
+		}
 		switch {
 		case d.Pending():
 			line.State = "pending"
@@ -603,6 +609,16 @@ func (c *Console) roomDecisions(v *visit, p *RoomPage) {
 		}
 		p.Next = append(p.Next, line)
 	}
+}
+
+// inTongue is a text in the visitor's language, if it is one of the manual's.
+func inTongue(v *visit, text string, words []incident.Words) string {
+	for _, w := range words {
+		if text == w.En || text == w.Ja {
+			return w.In(v.Lang)
+		}
+	}
+	return text
 }
 
 // roomThings are evidence, what was raised, and lessons.
