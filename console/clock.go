@@ -341,14 +341,7 @@ func (c *Console) roomLegalClocks(v *visit, one *incident.Incident) ([]RoomClock
 			case line.Due != 0:
 				line.Left = v.left(sekisho.At(now), line.Due)
 			}
-			switch {
-			case k.Provisional && k.Conditional:
-				line.Left += v.say("clock.note", v.say("clock.provisional")+v.say("clock.and")+v.say("clock.conditional"))
-			case k.Provisional:
-				line.Left += v.say("clock.note", v.say("clock.provisional"))
-			case k.Conditional:
-				line.Left += v.say("clock.note", v.say("clock.conditional"))
-			}
+			line.Provisional, line.Conditional = k.Provisional, k.Conditional
 			list = append(list, line)
 		}
 	}

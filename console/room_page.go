@@ -46,6 +46,7 @@ type RoomPage struct {
 	Manual    *incident.Manual   `json:"-"`
 	Choices   roomChoices        `json:"-"`
 	Brief     bool               `json:"-"` // the page for the president
+	More      int                `json:"-"` // what that page leaves to the room
 	Answer    *trace.Answer      `json:"-"`
 	one       *incident.Incident // as it was folded
 }

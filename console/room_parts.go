@@ -41,6 +41,10 @@ type RoomClock struct {
 	Rule   string              `json:"rule,omitempty"`  // which edition says so
 	Left   string              `json:"left,omitempty"`  // in words: "3 hours left", "2 days over"
 	Paused string              `json:"paused,omitempty"`
+	// Provisional: nobody has judged yet what it counts from. Conditional: facts
+	// that decide whether it applies are not known.
+	Provisional bool `json:"provisional,omitempty"`
+	Conditional bool `json:"conditional,omitempty"`
 }
 
 // parts makes the blocks of others.

@@ -2,11 +2,15 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
+
+	"sekisho/incident"
 )
 
 // roomBlocks are the parts of the room that the stream brings up to date, by
@@ -113,12 +117,56 @@ func blockOf(p *RoomPage, name string) any {
 	return p
 }
 
-// brief is the page for the president: one sheet of A4.
+// brief is the page for the president: one sheet of A4, whatever happened. It
+// takes of each list what presses most, and says how much more the room holds.
 func (c *Console) brief(v *visit) (page, error) {
-	p, err := c.room(v)
+	one, err := c.room(v)
 	if err != nil {
 		return nil, err
 	}
-	p.(*RoomPage).Brief = true
+	p := one.(*RoomPage)
+	p.Brief = true
+	p.Clocks = slices.DeleteFunc(p.Clocks, func(k RoomClock) bool { return k.State == incident.ClockWaits })
+	urgent := []incident.ClockState{incident.ClockOverdue, incident.ClockWarns, incident.ClockRuns, incident.ClockPaused, incident.ClockLate, incident.ClockMet}
+	slices.SortStableFunc(p.Clocks, func(a, b RoomClock) int {
+		return cmp.Or(cmp.Compare(whether(a.Conditional), whether(b.Conditional)), cmp.Compare(slices.Index(urgent, a.State), slices.Index(urgent, b.State)), cmp.Compare(a.Due, b.Due))
+	})
+	p.Facts = slices.DeleteFunc(p.Facts, func(f RoomFact) bool { return !f.Stands })
+	p.Decisions = slices.DeleteFunc(p.Decisions, func(d RoomDecision) bool { return d.State != "stands" && d.State != "pending" })
+	p.Roles = slices.DeleteFunc(p.Roles, func(r RoomRole) bool { return r.Person == "" && len(r.Roster) == 0 })
+	p.Clocks, p.More = first(p.Clocks, 12, p.More)
+	p.Facts, p.More = last(p.Facts, 8, p.More)
+	p.Decisions, p.More = last(p.Decisions, 5, p.More)
+	p.Sat, p.More = last(p.Sat, 5, p.More)
+	p.Waits, p.More = first(p.Waits, 3, p.More)
+	p.Unknown, p.More = first(p.Unknown, 10, p.More)
+	p.Cut, p.More = first(p.Cut, 3, p.More)
+	for n := range p.Facts {
+		p.Facts[n].Text = shorter(p.Facts[n].Text, 160)
+	}
 	return p, nil
+}
+
+func first[T any](list []T, most, left int) ([]T, int) {
+	return list[:min(len(list), most)], left + max(0, len(list)-most)
+}
+
+func last[T any](list []T, most, left int) ([]T, int) {
+	return list[max(0, len(list)-most):], left + max(0, len(list)-most)
+}
+
+// shorter cuts a text that is longer than so many letters.
+func shorter(text string, most int) string {
+	if letters := []rune(text); len(letters) > most {
+		return string(letters[:most-1]) + "…"
+	}
+	return text
+}
+
+// whether puts what holds after what does not.
+func whether(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
