@@ -62,6 +62,9 @@ func (r *replies) copyOut(w *want, sp *stmtPlan, from, to int) error {
 			refused = r.s.g.addShapes(d, sp, columns, categories)
 		}
 	})
+	if refused == nil && len(d.shapes) == 0 {
+		refused = originRefusal // nothing says whose they are
+	}
 	if refused != nil {
 		return r.cut(w, refused)
 	}

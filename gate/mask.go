@@ -44,18 +44,27 @@ func (s *session) masked(p *plan, t *strand) *plan {
 		return p
 	}
 	var due act.Masks
+	var refuse func() *refusal // in the words of the first that wants a mask
 	for _, sp := range p.stmts {
 		if sp.kind == planFree || sp.observe || slices.Contains(p.named, sp) {
 			continue
 		}
 		var r act.Request
 		s.asks(&r, sp)
-		due = due.With(sp.memo.Decide(policy, &r).Masks)
+		d := sp.memo.Decide(policy, &r)
+		if due = due.With(d.Masks); refuse == nil && d.Masks != (act.Masks{}) {
+			refuse = func() *refusal { return s.ruled("policy_mask", act.Mask, sp, &r, d) }
+		}
 	}
 	if due == p.masks {
 		return p
 	}
-	return s.g.planMasked(s, p.original, due, t)
+	if p = s.g.planMasked(s, p.original, due, t); p.refuse == nil && p.unmaskable != "" && refuse != nil {
+		why := refuse()
+		why.hint = p.unmaskable
+		return p.refusedWith(why)
+	}
+	return p
 }
 
 // remasked is of a prepared statement whose masks are no longer those that are

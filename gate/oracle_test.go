@@ -201,7 +201,7 @@ type oracle struct {
 
 const oracleSchema = "testdata/oracle.sql"
 
-func newOracle(t *testing.T) *oracle {
+func newOracle(t *testing.T, more ...option) *oracle {
 	script, err := os.ReadFile(oracleSchema)
 	if err != nil {
 		t.Fatal(err)
@@ -210,7 +210,7 @@ func newOracle(t *testing.T) *oracle {
 	protected := func(name string) catalog.Table {
 		return catalog.Table{Name: name, Subject: "passenger", Key: "member_no", Columns: all}
 	}
-	h := newHouse(t, func(o *options) {
+	air := func(o *options) {
 		if _, err := cluster.SQL(context.Background(), o.gate.Upstream.Database, string(script)); err != nil {
 			t.Fatal(err)
 		}
@@ -230,7 +230,8 @@ func newOracle(t *testing.T) *oracle {
 		}
 		o.log = logToNobody{}
 		o.gate.Upstream.Refresh = time.Hour
-	})
+	}
+	h := newHouse(t, append([]option{air}, more...)...)
 	o := &oracle{house: h, gates: map[string]*pgconn.PgConn{}}
 	o.db, err = pgconn.Connect(context.Background(), fmt.Sprintf("host=%s port=%d user=staff password=upstream dbname=%s options='-c statement_timeout=3000'", cluster.SocketDir(), cluster.Port(), h.dbname))
 	if err != nil {

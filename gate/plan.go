@@ -231,7 +231,7 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 				break
 			}
 			if masks != (act.Masks{}) && sp.written != nil {
-				p.unmaskable = hintOf(nil)
+				p.unmaskable, p.protected = hintOf(nil), true
 				return p, keep
 			}
 			if sp.copies() {
@@ -241,7 +241,7 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 				sp.asked = j.Asked()
 				var err error
 				if j, err = cat.Masked(st, j, masksOf(masks)); err != nil {
-					p.unmaskable = hintOf(err)
+					p.unmaskable, p.protected = hintOf(err), true
 					return p, keep
 				}
 				sp.judgement, sp.masks = j, masks
@@ -268,7 +268,7 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 				at := st.Start
 				var err error
 				if st, j, err = cat.MaskedTold(st, s.role.User, masksOf(masks)); err != nil {
-					p.unmaskable = hintOf(err)
+					p.unmaskable, p.protected = hintOf(err), true
 					return p, keep
 				}
 				sp.judgement, sp.moved = j, true

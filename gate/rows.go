@@ -116,6 +116,8 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 	case d.free:
 		r.keep(from, to)
 		return nil
+	case len(d.shapes) == 0: // nothing says whose they are
+		return r.cut(w, originRefusal)
 	case d.head != nil && sp.written == nil:
 		return r.toldRow(w, sp, d, from, to)
 	}
