@@ -182,7 +182,7 @@ func (o *oracle) check(s *sums, tr *trial, seed uint64) {
 		o.t.Logf("%s: any row %v, exact %v, about %v, error %q\n%s", where, tr.anyRow, slices.Sorted(maps.Keys(tr.exact)), slices.Sorted(maps.Keys(o.about(tr.sql, base))), tr.through.code, tr.sql)
 	}
 	if !tr.through.equal(tr.direct) {
-		o.t.Errorf("%s: the gate's answer is another one\n%s\ndirect: %s %s %.300q\nthrough: %s %s %.300q", where, tr.sql, tr.direct.code, tr.direct.tag, tr.direct.rows, tr.through.code, tr.through.tag, tr.through.rows)
+		o.t.Errorf("%s: the gate's answer is another one\n%s\ndirect: %s %s %.300q\nthrough: %s %s %s %.300q", where, tr.sql, tr.direct.code, tr.direct.tag, tr.direct.rows, tr.through.code, tr.through.message, tr.through.tag, tr.through.rows)
 	}
 	switch {
 	case tr.anyRow:
