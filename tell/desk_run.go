@@ -95,11 +95,19 @@ func (d *Desk) matchAll(ctx context.Context) error {
 		if len(list) == 0 {
 			return nil
 		}
-		if err := d.match(ctx, list); err != nil {
+		err := d.match(ctx, list)
+		if err == errNoRoster {
+			return nil // they wait for it: its entry wakes us
+		}
+		if err != nil {
 			return err
 		}
 	}
 }
+
+// errNoRoster: the list of everybody was not read yet, and nobody shall be
+// taken for a stranger.
+var errNoRoster = errors.New("there is no roster yet")
 
 func (d *Desk) underWay(basis uint64) bool {
 	d.mu.Lock()
@@ -112,6 +120,9 @@ func (d *Desk) match(ctx context.Context, list []incident.Enquiry) error {
 	roster, err := d.Vault.Roster(space)
 	if err != nil {
 		return fmt.Errorf("reading the roster of %s: %w", space, err)
+	}
+	if roster == nil {
+		return errNoRoster
 	}
 	bodies := make([]sekisho.Body, len(list))
 	var hands []sekisho.Body // without codes staff check everybody
@@ -184,7 +195,7 @@ func newCode() (string, error) {
 
 // matches finds the one person who has all that was given; 0 for nobody.
 func (d *Desk) matches(roster *vault.Roster, space string, a *Asker) uint32 {
-	if roster == nil || a.Email == "" {
+	if a.Email == "" {
 		return 0
 	}
 	field := slices.Index(roster.Schema().Match, d.Config.Email)
