@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 
 	"sekisho/console"
 	"sekisho/law"
@@ -52,4 +53,24 @@ func (h *House) ServeDesk(ctx context.Context, l net.Listener) error {
 		return nil
 	}
 	return fmt.Errorf("serving the contact point: %w", err)
+}
+
+// Desk lists enquiries: see console.DeskPage.
+func (c *Caller) Desk(ctx context.Context, show, asked string) (p console.DeskPage, err error) {
+	return p, c.tell(ctx, "/api/desk?"+url.Values{"show": {show}, "asked": {asked}}.Encode(), nil, &p)
+}
+
+// DeskEnquiry shows one enquiry, with a draft by a template if one is named.
+func (c *Caller) DeskEnquiry(ctx context.Context, number uint64, template string) (p console.DeskEnquiryPage, err error) {
+	return p, c.tell(ctx, fmt.Sprintf("/api/desk/%d?template=%s", number, url.QueryEscape(template)), nil, &p)
+}
+
+// ActOnEnquiry does something with an enquiry. It stands when it returns.
+func (c *Caller) ActOnEnquiry(ctx context.Context, number uint64, a console.DeskAct) (p console.DeskEnquiryPage, err error) {
+	return p, c.tell(ctx, fmt.Sprintf("/api/desk/%d", number), a, &p)
+}
+
+// AllowAnswers asks for sekisho to answer about an incident, or decides on it.
+func (c *Caller) AllowAnswers(ctx context.Context, a console.DeskAllowAsk) (p console.DeskPage, err error) {
+	return p, c.tell(ctx, "/api/desk", a, &p)
 }
