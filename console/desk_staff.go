@@ -145,7 +145,7 @@ func (c *Console) deskLine(q *incident.Enquiry) DeskLine {
 	}
 	if q.Waits() {
 		target, limit := c.cfg.Desk.Due(q)
-		l.Due = sekisho.At(target)
+		l.Due = sekisho.At(target.Add(-time.Second)) // the last of its day
 		if !limit.IsZero() {
 			l.Limit = sekisho.At(limit)
 		}

@@ -620,3 +620,36 @@ func TestTakenInByTelephone(t *testing.T) {
 		t.Error("a letter went out")
 	}
 }
+
+// The pages for staff fit a telephone too.
+func TestDeskStaffPagesInABrowser(t *testing.T) {
+	c := newWindow(t, 50)
+	c.lookup("sato", "pc-0417", sekisho.Identity|sekisho.Contact, 5, 6)
+	incident := c.openAbout("pc-0417")
+	_, err := c.desk.Allow(context.Background(), incident, "On 22 September two terminals of our call centre were misused.", "9月22日、コールセンターの端末2台が不正に操作されました。", c.staff("ito"))
+	must(t, err)
+	b := c.visitor("ja")
+	_, answered, _ := c.proves(b, "affected", 5)
+	b.asks("complaint", url.Values{"said": {"電話がつながりません。"}})
+	b.asks("misuse", url.Values{"said": {"旅行会社を名乗る不審なメールが届きました。"}})
+	receipt, open := b.asks("disclosure", url.Values{"number": {"7"}, "email": {"old@example.jp"}, "name": {"山田花子"}, "said": {"すべて"}, "third": {"yes"}, "reach": {"post"}})
+	b.post("/answer/by-hand", url.Values{"receipt": {receipt}})
+	c.clock.pass(12 * 24 * time.Hour) // the complaint is late
+	ctx := chrome(t)
+	c.browserSignIn(ctx)
+	widths := []int64{390}
+	if os.Getenv("SHOTS") != "" {
+		widths = append(widths, 1280)
+	}
+	for _, lang := range languages {
+		must(t, chromedp.Do(ctx, chromedp.Navigate(c.house.server.URL+"/language?to="+lang)))
+		for _, width := range widths {
+			must(t, chromedp.Do(ctx, chromedp.EmulateViewport(width, 844)))
+			for name, path := range map[string]string{"queue": "/desk", "answered": fmt.Sprintf("/desk/%d", answered), "open": fmt.Sprintf("/desk/%d?template=disclosed", open)} {
+				must(t, chromedp.Do(ctx, chromedp.Navigate(c.house.server.URL+path)))
+				c.arrives(ctx, "main section")
+				fits(t, ctx, "desk-staff-"+name, lang, width)
+			}
+		}
+	}
+}
