@@ -92,6 +92,9 @@ func (h *House) more(i *incident.Incident, g *tell.Ground) {
 	}
 	g.Due = h.deadlines(i, g)
 	h.Views.Read(func() {
+		for _, q := range h.Enquiries.Misuse(i.Number) {
+			g.Misuse = append(g.Misuse, q.Number)
+		}
 		for _, o := range h.Incidents.InForce() {
 			// Only what a hand was found to have in force was done.
 			at := slices.IndexFunc(o.Hands, func(s incident.HandState) bool { return s.Body.State == "applied" })

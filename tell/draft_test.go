@@ -191,6 +191,21 @@ func TestMailToDecoysIsDamage(t *testing.T) {
 	}
 }
 
+// Reports of misuse at the contact point are damage, until somebody states more.
+func TestReportsOfMisuseAreDamage(t *testing.T) {
+	g := story(t)
+	g.Misuse = []uint64{41, 52}
+	d := fill(t, "appi_preliminary", "en", g)
+	if s, ok := sentence(d, "damage_reports"); !ok || !strings.Contains(s.Text, "2 reports") || !slices.Equal(s.Entries, []uint64{41, 52}) {
+		t.Errorf("%+v", s)
+	}
+	g.Stated = append(g.Stated, Stated{Key: "misuse", Text: "A member's miles were exchanged.", Entry: 60})
+	d = fill(t, "appi_preliminary", "en", g)
+	if s, _ := sentence(d, "damage_reports"); !strings.Contains(s.Text, "miles were exchanged") || !slices.Equal(s.Entries, []uint64{60}) {
+		t.Errorf("%+v", s)
+	}
+}
+
 // When the numbers move, what people wrote stays, and says that its ground moved.
 func TestNextRevision(t *testing.T) {
 	g := story(t)

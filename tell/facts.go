@@ -2,6 +2,7 @@ package tell
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,6 +72,9 @@ type Ground struct {
 	// Decoys with a mailbox, by the entries that placed them: mail to one is
 	// misuse that was noticed.
 	Mailboxes []uint64
+	// Misuse are the reports of misuse at the contact point that staff have laid to
+	// the incident, by entry. What people state of misuse takes their place.
+	Misuse    []uint64
 	Mailings  []Status
 	Published *Said // when the public statement was handed over
 	// Cut are the containment orders in force, by entry, and how many endpoints
@@ -212,6 +216,15 @@ func (g *Ground) happened(know func(string, ...uint64) *Fact) {
 	}
 	if len(i.Principals) > 0 {
 		know("accounts", i.Number).Num = uint64(len(i.Principals))
+	}
+	if n := len(g.Misuse); n > 0 {
+		f := know("misuse", g.Misuse...)
+		f.Num = uint64(n)
+		f.En = fmt.Sprintf("Our contact point has %d reports of mail, calls, charges or the like that may have to do with it.", n)
+		if n == 1 {
+			f.En = "Our contact point has one report of mail, calls, charges or the like that may have to do with it."
+		}
+		f.Ja = fmt.Sprintf("当社の窓口に、関係が疑われる不正利用の申出が%d件寄せられています。", n)
 	}
 	if len(g.Mailboxes) > 0 {
 		know("mailboxes", g.Mailboxes...).Num = uint64(len(g.Mailboxes))
