@@ -129,7 +129,7 @@ func (c *Console) brief(v *visit) (page, error) {
 	p.Clocks = slices.DeleteFunc(p.Clocks, func(k RoomClock) bool { return k.State == incident.ClockWaits })
 	urgent := []incident.ClockState{incident.ClockOverdue, incident.ClockWarns, incident.ClockRuns, incident.ClockPaused, incident.ClockLate, incident.ClockMet}
 	slices.SortStableFunc(p.Clocks, func(a, b RoomClock) int {
-		return cmp.Or(cmp.Compare(whether(a.Conditional), whether(b.Conditional)), cmp.Compare(slices.Index(urgent, a.State), slices.Index(urgent, b.State)), cmp.Compare(a.Due, b.Due))
+		return cmp.Or(cmp.Compare(slices.Index(urgent, a.State), slices.Index(urgent, b.State)), cmp.Compare(whether(a.Conditional), whether(b.Conditional)), cmp.Compare(a.Due, b.Due))
 	})
 	p.Facts = slices.DeleteFunc(p.Facts, func(f RoomFact) bool { return !f.Stands })
 	p.Decisions = slices.DeleteFunc(p.Decisions, func(d RoomDecision) bool { return d.State != "stands" && d.State != "pending" })
