@@ -8,6 +8,7 @@ import (
 	"sekisho"
 	"sekisho/console"
 	"sekisho/incident"
+	"sekisho/tell"
 )
 
 // Escalate writes every rung that has fallen due, and says when the next one
@@ -58,7 +59,53 @@ func (h *House) Escalate(ctx context.Context) (next sekisho.Time, err error) {
 		}
 		h.Log.Warn("nobody answered in time, so it goes up", "incident", due[n].Incident, "stage", due[n].Stage, "role", due[n].Role, "named", due[n].Person != 0)
 	}
+	h.write(ctx, due)
 	return next, h.Settle(ctx)
+}
+
+// write sends a letter for each rung whose person has an address, behind the
+// ladder's back: a relay that hangs holds up no rung. Once, after the rung is
+// durable; a crash in between loses the letter and never the rung, which the
+// room shows. No letter says more than that something waits, and where.
+func (h *House) write(ctx context.Context, due []incident.Climb) {
+	post := h.Config.Tell.Mail
+	if post.Relay.Server == "" || post.From == "" {
+		return
+	}
+	var letters []tell.Letter
+	for _, d := range due {
+		to := h.Manual.Contact(h.nameOf("staff", d.Person)).Mail
+		if d.Person == 0 || to == "" {
+			continue
+		}
+		role, _ := h.Manual.Role(d.Role)
+		at := d.Due.Go().In(h.Zone).Format("2006-01-02 15:04")
+		en, ja := "Nobody has acknowledged it.", "まだ誰も受領していません。"
+		if d.Stage == "triage" {
+			en, ja = "It was acknowledged, and nobody has judged it.", "受領されましたが、まだ判断されていません。"
+		}
+		letters = append(letters, tell.Letter{From: post.From, Name: "sekisho", To: to, Date: h.now(),
+			Subject: fmt.Sprintf("[sekisho %s] incident %d waits for you / インシデント%dが待っています", h.Config.Name, d.Incident, d.Incident),
+			Text: fmt.Sprintf("%s\nIt has come to you as %s, due %s: /incidents/%d/room in the console, or sekisho incident show %d.\n\n%s\n「%s」として上がってきました(期限 %s)。コンソールの /incidents/%d/room を開いてください。\n",
+				en, role.Say.En, at, d.Incident, d.Incident, ja, role.Say.Ja, at, d.Incident)})
+	}
+	if len(letters) == 0 {
+		return
+	}
+	h.running.Go(func() {
+		soon, stop := context.WithTimeout(ctx, 2*time.Minute)
+		defer stop()
+		line, err := tell.Call(soon, post.Relay)
+		if err == nil {
+			defer line.Close()
+		}
+		for n := 0; err == nil && n < len(letters); n++ {
+			err = line.Send(soon, letters[n])
+		}
+		if err != nil {
+			h.Log.Error("writing to whom it went; the room shows it", "letters", len(letters), "error", err)
+		}
+	})
 }
 
 // KeepEscalated climbs the ladders until ctx ends: when something new comes, and

@@ -2,6 +2,7 @@ package house
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"sekisho/disk"
 	"sekisho/incident"
 	"sekisho/ledger"
+	"sekisho/tell"
 )
 
 // The alarm of 19 March 2016: a provider calls on a Saturday, and nobody takes
@@ -149,4 +151,35 @@ func TestTheHouseKeepsClimbing(t *testing.T) {
 	}
 	stop()
 	<-done
+}
+
+// Whoever it goes to gets a letter that says where, and nothing of what was
+// typed. A relay that cannot be reached holds up no rung.
+func TestALadderWritesLetters(t *testing.T) {
+	now := time.Date(2016, 3, 19, 5, 0, 0, 0, time.UTC)
+	var c Config
+	c.Name, c.Data = "member-db", filepath.Join(t.TempDir(), "data")
+	c.CSIRT = incident.Config{Roster: map[string][]string{"point_of_contact": {"desk"}, "executive": {"yamada"}}, People: map[string]incident.Contact{"yamada": {Mail: "yamada@example.jp"}}}
+	post := &postOffice{}
+	c.Tell = tell.Config{Company: tell.Company{Name: "日の丸航空", Contact: "0120-000-000"}, Mail: tell.Mail{Relay: tell.Relay{Server: post.open(t), TLS: "none"}, From: "sekisho@example.jp"}}
+	h, err := Open(t.Context(), c, "/", Options{Now: func() time.Time { return now }})
+	must(t, err)
+	id, err := h.Ledger.Append(t.Context(), &sekisho.IncidentOpened{By: h.Vault.Space("staff").OfText([]byte("desk")), Endpoints: []string{"web-01"}})
+	must(t, err)
+	h.Vault.Space("said").OfText([]byte("a secret"))
+	now = now.Add(25 * time.Hour)
+	_, err = h.Escalate(t.Context())
+	must(t, err)
+	_, err = h.Escalate(t.Context())
+	must(t, err)
+	must(t, h.Close()) // and waits for the letters
+	post.mu.Lock()
+	defer post.mu.Unlock()
+	if len(post.came) != 1 || post.came[0].to != "yamada@example.jp" {
+		t.Fatalf("%d letters came: %+v", len(post.came), post.came)
+	}
+	subject, body, _ := readLetter(t, post.came[0])
+	if want := fmt.Sprintf("incident %d waits for you", id.Seq); !strings.Contains(subject, want) || !strings.Contains(body, "Executive") || !strings.Contains(body, "経営責任者") || strings.Contains(body, "secret") {
+		t.Errorf("%s\n%s", subject, body)
+	}
 }

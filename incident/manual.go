@@ -46,7 +46,7 @@ type Config struct {
 type Contact struct {
 	Name  string `yaml:"name"`  // as people call them
 	Phone string `yaml:"phone"` // by which they are reached at night
-	Mail  string `yaml:"mail"`  // to which the ladder writes, if tell can send mail
+	Mail  string `yaml:"mail"`  // to which the ladder writes, by the relay of tell.mail
 }
 
 // Words are one text in both languages.
