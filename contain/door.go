@@ -15,13 +15,13 @@ import (
 	"sekisho/disk"
 )
 
-// Hands says which hands there are besides the gate. It is part of the config,
-// as contain.
+// Hands says which hands there are besides the gate, and where they come for
+// what they are to do.
 type Hands struct {
 	// Listen is the address of the door to which agents and firewalls come, such
 	// as 0.0.0.0:8443.
 	Listen string `yaml:"listen"`
-	// Cert and Key are its PEM files. Without them it listens on 127.0.0.1 only.
+	// Cert and Key are its PEM files.
 	Cert string `yaml:"cert"`
 	Key  string `yaml:"key"`
 	// Routers are firewalls on other machines, each with an agent (sekisho hand
@@ -33,6 +33,8 @@ type Hands struct {
 	Lists []ListHand `yaml:"lists"`
 	// Webhooks are told by HTTP what to cut.
 	Webhooks []WebhookHand `yaml:"webhooks"`
+	// Probes look from the other side.
+	Probes []ProbeHand `yaml:"probes"`
 }
 
 // RouterHand is a router's agent, as sekisho knows it.
@@ -122,8 +124,19 @@ func (c *Hands) Check(base string) error {
 			return fmt.Errorf("webhooks: %s: %w", w.Name, err)
 		}
 	}
-	if c.Listen == "" && len(c.Routers)+len(c.Lists) > 0 {
-		return errors.New("listen is missing: agents and firewalls must be able to come")
+	probes := map[string]bool{}
+	for i := range c.Probes {
+		p := &c.Probes[i]
+		if !plainHand(p.Name) || probes[p.Name] {
+			return fmt.Errorf("probes: name %q: letters, digits, - and _, at most 40, and once", p.Name)
+		}
+		probes[p.Name] = true
+		if err := p.check(against, names); err != nil {
+			return fmt.Errorf("probes: %s: %w", p.Name, err)
+		}
+	}
+	if n := len(c.Routers) + len(c.Lists) + len(c.Probes); n > 0 && (c.Listen == "" || c.Cert == "") {
+		return errors.New("listen, cert and key are needed: agents, firewalls and probes come by TLS")
 	}
 	return nil
 }
@@ -160,7 +173,7 @@ func NewDoor(c Hands, o Outfit) (*Door, error) {
 	for _, r := range c.Routers {
 		word, err := readSecret(r.TokenFile)
 		if err != nil {
-			return nil, fmt.Errorf("contain: routers: %s: token_file: %w", r.Name, err)
+			return nil, fmt.Errorf("hands: routers: %s: token_file: %w", r.Name, err)
 		}
 		remote := &Remote{name: r.Name, place: r.Place, ledger: o.Ledger, does: DoesEgress | DoesDestinations, key: o.Key, token: newSecret(word), now: o.Now,
 			patience: 5 * time.Second, changed: make(chan struct{}), seen: map[string]Observed{}}
@@ -170,14 +183,14 @@ func NewDoor(c Hands, o Outfit) (*Door, error) {
 	if f := c.Firewall; f != nil {
 		n, err := NewNftables(f.Name, f.Place, f.NFT, f.Router)
 		if err != nil {
-			return nil, fmt.Errorf("contain: firewall: %w", err)
+			return nil, fmt.Errorf("hands: firewall: %w", err)
 		}
 		d.Hands = append(d.Hands, n)
 	}
 	for _, l := range c.Lists {
 		list, err := newList(l, o, disk.OS{})
 		if err != nil {
-			return nil, fmt.Errorf("contain: lists: %s: %w", l.Name, err)
+			return nil, fmt.Errorf("hands: lists: %s: %w", l.Name, err)
 		}
 		d.Hands = append(d.Hands, list)
 		for _, file := range []string{listEgress, listDestinations} {
@@ -187,9 +200,26 @@ func NewDoor(c Hands, o Outfit) (*Door, error) {
 	for _, w := range c.Webhooks {
 		hook, err := newWebhook(w, o)
 		if err != nil {
-			return nil, fmt.Errorf("contain: webhooks: %s: %w", w.Name, err)
+			return nil, fmt.Errorf("hands: webhooks: %s: %w", w.Name, err)
 		}
 		d.Hands = append(d.Hands, hook)
+	}
+	by := map[string][]*probe{}
+	for _, p := range c.Probes {
+		word, err := readSecret(p.TokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("hands: probes: %s: token_file: %w", p.Name, err)
+		}
+		one := &probe{ProbeHand: p, word: newSecret(word)}
+		d.mux.HandleFunc("/probes/"+p.Name, d.known(func(_, word string) bool { return one.word.is(word) }, one.serve(o.Now)))
+		for _, h := range p.Hands {
+			by[h] = append(by[h], one)
+		}
+	}
+	for i, h := range d.Hands {
+		if probes := by[h.Name()]; len(probes) > 0 {
+			d.Hands[i] = &probed{Hand: h, probes: probes, now: o.Now}
+		}
 	}
 	return d, nil
 }

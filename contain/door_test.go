@@ -51,6 +51,11 @@ func TestMain(m *testing.M) {
 		err = errors.Join(err, json.Unmarshal(text, &c))
 		a, e := contain.NewAgent(c, filepath.Dir(file), log)
 		err, run = errors.Join(err, e), a.Run
+	case "probe":
+		var c contain.ProbeConfig
+		err = errors.Join(err, json.Unmarshal(text, &c))
+		p, e := contain.NewProber(c, filepath.Dir(file), log)
+		err, run = errors.Join(err, e), p.Run
 	case "fetcher":
 		var c contain.FetchConfig
 		err = errors.Join(err, json.Unmarshal(text, &c))
@@ -97,6 +102,7 @@ type headquarters struct {
 	stop func()
 
 	started int
+	running *exec.Cmd // the agent
 }
 
 func newHeadquarters(t *testing.T, at *network.Machine, addr netip.Addr) *headquarters {
@@ -119,6 +125,7 @@ func newHeadquarters(t *testing.T, at *network.Machine, addr netip.Addr) *headqu
 	q.write("cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})))
 	q.write("key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
 	q.write("edge.token", "edge-token-of-thirty-characters\n")
+	q.write("probe.token", "probe-token-of-thirty-characters\n")
 	q.write("squid.password", "squid-password-of-thirty-chars\n")
 	q.conf = contain.Hands{Listen: "0.0.0.0:8443", Cert: "cert.pem", Key: "key.pem",
 		Routers: []contain.RouterHand{{Name: "edge", TokenFile: "edge.token"}},
@@ -182,7 +189,14 @@ func (q *headquarters) agent(router *network.Machine, change func(*contain.Agent
 	if change != nil {
 		change(&c)
 	}
-	return q.beside(router, "agent", c)
+	q.running = q.beside(router, "agent", c)
+	return q.running
+}
+
+// agentStop ends the agent; what it has put in force stays.
+func (q *headquarters) agentStop() {
+	q.running.Process.Kill()
+	q.running.Wait()
 }
 
 // says passes what a program says to the test's log.
