@@ -67,6 +67,9 @@ type Agent struct {
 	now    func() time.Time
 	log    *slog.Logger
 
+	put      *Fence // what this life of the agent has put in force last; only Run's
+	forwards bool   // forwarding was switched on; only Run's
+
 	mu    sync.Mutex
 	state State
 	which string       // SHA-256 of it as it was signed
@@ -198,7 +201,7 @@ func (a *Agent) time() sekisho.Time { return sekisho.Time(a.now().UnixNano()) }
 
 // forward switches forwarding on, if that is the agent's to do.
 func (a *Agent) forward() error {
-	if !a.conf.Forward {
+	if !a.conf.Forward || a.forwards {
 		return nil
 	}
 	for _, name := range []string{"/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"} {
@@ -206,6 +209,7 @@ func (a *Agent) forward() error {
 			return fmt.Errorf("switching forwarding on: %w", err)
 		}
 	}
+	a.forwards = true
 	return nil
 }
 
@@ -236,18 +240,22 @@ func (a *Agent) round(ctx context.Context) {
 	f, ended := state.fence(a.time(), a.heard)
 	a.mu.Unlock()
 	report := Report{Number: state.Number, State: which, Ended: ended}
-	if have {
-		found, refused, err := a.nft.observe(ctx)
-		if err == nil && a.nft.asked(f) {
-			if d := Compare(Observed{Egress: f.Egress, Destinations: f.Destinations}, found); !d.None() {
-				a.log.Error("the firewall was changed by somebody else; putting it right", "missing", len(d.Missing), "extra", len(d.Extra), "faults", d.Faults)
-				report.Drift, report.Refused, report.Observed = true, refused, &found
-				a.tell(ctx, report)
-				report.Drift = false
-			}
+	found, refused, err := a.nft.observe(ctx)
+	right := false
+	if err == nil && a.put != nil {
+		d := Compare(Observed{Egress: a.put.Egress, Destinations: a.put.Destinations}, found)
+		if right = d.None(); !right {
+			a.log.Error("the firewall was changed by somebody else; putting it right", "missing", len(d.Missing), "extra", len(d.Extra), "faults", d.Faults)
+			report.Drift, report.Refused, report.Observed = true, refused, &found
+			a.tell(ctx, report)
+			report.Drift = false
 		}
-		err = a.nft.Fence(ctx, f)
+	}
+	// What is right is left alone: so nothing is put right without being told.
+	if have && !(right && a.nft.asked(f)) {
+		err := a.nft.Fence(ctx, f)
 		if err == nil {
+			a.put = &f
 			err = a.forward()
 		}
 		if err != nil {
@@ -255,7 +263,7 @@ func (a *Agent) round(ctx context.Context) {
 			a.log.Error("enforcing", "error", err)
 		}
 	}
-	found, refused, err := a.nft.observe(ctx)
+	found, refused, err = a.nft.observe(ctx)
 	if err != nil {
 		a.log.Error("looking at the firewall", "error", err)
 		if ctx.Err() != nil {

@@ -28,7 +28,7 @@ type Hands struct {
 	// nftables).
 	Routers []RouterHand `yaml:"routers"`
 	// Firewall is the one on this machine, if sekisho stands on the router.
-	Firewall *LocalHand `yaml:"firewall"`
+	Firewall LocalHand `yaml:"firewall"`
 	// Lists are lists of addresses that firewalls and proxies fetch.
 	Lists []ListHand `yaml:"lists"`
 	// Webhooks are told by HTTP what to cut.
@@ -51,7 +51,7 @@ type RouterHand struct {
 
 // LocalHand is the firewall of this machine.
 type LocalHand struct {
-	// Name of the hand.
+	// Name of the hand. Empty: there is none.
 	Name string `yaml:"name"`
 	// Place is the machine. Default: the name.
 	Place string `yaml:"place"`
@@ -98,7 +98,7 @@ func (c *Hands) Check(base string) error {
 		}
 		against(&r.TokenFile)
 	}
-	if f := c.Firewall; f != nil {
+	if f := &c.Firewall; f.Name != "" {
 		if err := name("firewall", f.Name, &f.Place); err != nil {
 			return err
 		}
@@ -180,7 +180,7 @@ func NewDoor(c Hands, o Outfit) (*Door, error) {
 		d.Hands = append(d.Hands, remote)
 		d.mux.HandleFunc("/hands/"+r.Name, d.known(func(_, word string) bool { return remote.token.is(word) }, remote.serve))
 	}
-	if f := c.Firewall; f != nil {
+	if f := c.Firewall; f.Name != "" {
 		n, err := NewNftables(f.Name, f.Place, f.NFT, f.Router)
 		if err != nil {
 			return nil, fmt.Errorf("hands: firewall: %w", err)

@@ -285,6 +285,7 @@ func TestNftablesSeesDrift(t *testing.T) {
 		"delete element inet sekisho nets4 { 10.1.0.0/23 }",
 		"delete element inet sekisho hostile4 { 198.51.100.7 }",
 		"add element inet sekisho hosts4 { 10.9.9.9 }",
+		`add element inet sekisho hosts4 { 10.9.9.8 comment "mine" }`,
 		"add element inet sekisho inside4 { 203.0.113.0/24 }",
 		"add element inet sekisho open4 { 10.1.1.0/24 }",
 		"add element inet sekisho relays4 { 10.2.0.2 }",

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -110,6 +111,9 @@ func readElements(of any) (elements, error) {
 		if err != nil {
 			return nil, err
 		}
+		if m, ok := one.(map[string]any); ok && m["elem"] != nil {
+			one = m["elem"].(map[string]any)["val"] // by which it can be taken out
+		}
 		out[text] = one
 	}
 	return out, nil
@@ -153,11 +157,16 @@ func canonical(of any, depth int) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		delete(e, "val")
-		rest, err := json.Marshal(e)
+		rest, err := json.Marshal(without(e, "val"))
 		return inner + " with " + string(rest), err
 	}
 	return "", errors.New("an element is of no kind that we write")
+}
+
+func without(m map[string]any, key string) map[string]any {
+	m = maps.Clone(m)
+	delete(m, key)
+	return m
 }
 
 // prefixesOf are the addresses and prefixes of some sets. Anything else in them
@@ -205,7 +214,7 @@ func sameBut(a, b []string, rules bool) bool {
 	if !rules {
 		return slices.Equal(a, b)
 	}
-	without := func(list []string) (out []string) {
+	others := func(list []string) (out []string) {
 		for _, line := range list {
 			if !strings.HasPrefix(line, `{"rule":`) {
 				out = append(out, line)
@@ -213,7 +222,7 @@ func sameBut(a, b []string, rules bool) bool {
 		}
 		return out
 	}
-	return slices.Equal(without(a), without(b))
+	return slices.Equal(others(a), others(b))
 }
 
 // A limited writer keeps the first n bytes that come and fails at more.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"sekisho/contain"
 	"sekisho/house"
 )
 
@@ -53,6 +54,18 @@ func TestEveryKeyIsExplained(t *testing.T) {
 		last := strings.TrimSuffix(key[strings.LastIndexByte(key, '.')+1:], "[]")
 		if last != "NAME" && !regexp.MustCompile(`(?m)^[ #-]*`+regexp.QuoteMeta(last)+`:`).MatchString(example) {
 			t.Errorf("sekisho.yaml has no %s", key)
+		}
+	}
+}
+
+// Every key of what runs beside sekisho stands in hands.md.
+func TestEveryKeyOfHandsIsExplained(t *testing.T) {
+	page := read(t, "hands.md")
+	for _, of := range []reflect.Type{reflect.TypeFor[contain.AgentConfig](), reflect.TypeFor[contain.FetchConfig](), reflect.TypeFor[contain.ProbeConfig]()} {
+		for _, key := range keys(of, "") {
+			if !strings.Contains(page, "`"+key+"`") && !strings.HasPrefix(key, "router.") {
+				t.Errorf("hands.md does not explain `%s` of %s", key, of.Name())
+			}
 		}
 	}
 }

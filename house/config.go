@@ -74,6 +74,9 @@ type Config struct {
 	// Outside is the search for what passes the gate by.
 	Outside Outside `yaml:"outside"`
 
+	// Hands are what can cut terminals off the outside.
+	Hands contain.Hands `yaml:"hands"`
+
 	// CSIRT says who answers an incident, by which manual.
 	CSIRT incident.Config `yaml:"csirt"`
 
@@ -201,6 +204,9 @@ func (c *Config) check(base string) error {
 	}
 	if err := c.Catalog.Check(); err != nil {
 		return err
+	}
+	if err := c.Hands.Check(base); err != nil {
+		return fmt.Errorf("config: hands: %w", err)
 	}
 	if err := c.Budgets.Check(); err != nil {
 		return err

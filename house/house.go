@@ -60,6 +60,7 @@ type House struct {
 	Console *console.Console // nil until NewConsole
 	Office  *tell.Office     // what people outside are told
 	Desk    *tell.Desk       // nil until NewConsole, and without a contact point
+	Hands   *contain.Door    // nil until OpenHands
 
 	// Cases, if set before NewConsole, are shown on the page about drills.
 	Cases func() []*console.Compared

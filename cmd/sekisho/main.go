@@ -63,7 +63,7 @@ Start with "sekisho demo", which brings a database of its own, or with
 		SilenceErrors: true,
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
-	cmd.AddCommand(initCommand(), doctorCommand(), readinessCommand(), upCommand(), impactCommand(), drillCommand(), demoCommand(), ledgerCommand(), userCommand(), verifierCommand(), caCommand(), loginCommand(), budgetCommand(), policyCommand(), exportCommand(), breakglassCommand(), decoyCommand(), deskCommand(), lawCommand(), clockCommand(), incidentCommand(), versionCommand())
+	cmd.AddCommand(initCommand(), doctorCommand(), readinessCommand(), upCommand(), impactCommand(), drillCommand(), demoCommand(), ledgerCommand(), userCommand(), verifierCommand(), caCommand(), loginCommand(), budgetCommand(), policyCommand(), exportCommand(), breakglassCommand(), handCommand(), decoyCommand(), deskCommand(), lawCommand(), clockCommand(), incidentCommand(), versionCommand())
 	cmd.AddCommand(containCommand())
 	for _, c := range cmd.Commands() {
 		strict(c)

@@ -76,6 +76,9 @@ func stand(ctx context.Context, c house.Config, base string, level slog.Level, w
 		do(h)
 	}
 	d = doorsOf(ctx, h, h.Close)
+	if err := d.openHands(); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
 	if err := h.OpenGate(ctx); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -230,6 +233,25 @@ func (d *doors) openEvents() error {
 		return fmt.Errorf("opening the door for events: %w", err)
 	}
 	d.serve("events", func() error { return h.ReceiveEvents(d.ctx, l) })
+	return nil
+}
+
+// openHands makes the hands of containment, and lets in the agents of those that
+// work elsewhere.
+func (d *doors) openHands() error {
+	h := d.house
+	if err := h.OpenHands(); err != nil {
+		return err
+	}
+	addr := h.Config.Hands.Listen
+	if addr == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", addr) // not the next free port: agents would not find it
+	if err != nil {
+		return fmt.Errorf("opening the door for hands: %w", err)
+	}
+	d.serve("hands", func() error { return h.ServeHands(d.ctx, l) })
 	return nil
 }
 
