@@ -197,7 +197,7 @@ func (a *Agent) Once(ctx context.Context) (kept bool, err error) {
 	return true, a.forward()
 }
 
-func (a *Agent) time() sekisho.Time { return sekisho.Time(a.now().UnixNano()) }
+func (a *Agent) time() sekisho.Time { return sekisho.At(a.now()) }
 
 // forward switches forwarding on, if that is the agent's to do.
 func (a *Agent) forward() error {
@@ -304,7 +304,7 @@ func (a *Agent) poll(ctx context.Context) {
 	for wait := time.Duration(0); ctx.Err() == nil; {
 		if err := a.fetch(ctx); err != nil && ctx.Err() == nil {
 			a.log.Warn("asking sekisho; what is in force stays", "error", err)
-			wait = min(max(2*wait, 250*time.Millisecond), 5*time.Second)
+			wait = min(max(2*wait, 250*time.Millisecond), time.Second)
 		} else {
 			wait = 0
 		}

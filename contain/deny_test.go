@@ -29,7 +29,7 @@ func (q *headquarters) fetch(file, name, password, tag string) (status int, head
 			q.at.Do(func() { c, err = net.Dial(network, address) })
 			return c, err
 		}}}
-	req, err := http.NewRequest("GET", q.url()+"/lists/proxy/"+file, nil)
+	req, err := http.NewRequest("GET", q.url()+"/lists/proxies/"+file, nil)
 	if err != nil {
 		q.t.Fatal(err)
 	}
@@ -54,8 +54,8 @@ func TestListKeepsTheContract(t *testing.T) {
 	o := newOffice(t)
 	q := newHeadquarters(t, o.inside, o.inside4)
 	handtest.Run(t, handtest.Case{
-		Open:  func(*testing.T) contain.Hand { q.stop(); q.start(); return q.hand("proxy") },
-		Break: func(t *testing.T) { q.write("published/list-proxy.json", `{"egress":["10.1.4.1/32"]}`) },
+		Open:  func(*testing.T) contain.Hand { q.stop(); q.start(); return q.hand("proxies") },
+		Break: func(t *testing.T) { q.write("published/list-proxies.json", `{"egress":["10.1.4.1/32"]}`) },
 	})
 }
 
@@ -69,7 +69,7 @@ func TestListAsFirewallsReadIt(t *testing.T) {
 	if status, _, body := q.fetch("terminals.txt", "squid", password, ""); status != http.StatusServiceUnavailable {
 		t.Errorf("before anything was published: %d %q", status, body)
 	}
-	h := q.hand("proxy")
+	h := q.hand("proxies")
 	d := o.desired(o.a4, o.a6)
 	d.Targets[0].Addresses = append(d.Targets[0].Addresses, prefixes("10.1.8.0/22")...)
 	d.Destinations = prefixes("198.51.100.7/32", "2001:db8:66::/48")
@@ -110,7 +110,7 @@ func TestListSeesWhoDoesNotFetch(t *testing.T) {
 	q := newHeadquarters(t, o.inside, o.inside4)
 	q.conf.Lists[0].Readers[0].Within = time.Nanosecond
 	q.start()
-	h, d := q.hand("proxy"), o.desired(o.a4)
+	h, d := q.hand("proxies"), o.desired(o.a4)
 	if err := h.Apply(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestListCutsAtSquid(t *testing.T) {
 	o := newOffice(t)
 	q := newHeadquarters(t, o.inside, o.inside4)
 	q.start()
-	h := q.hand("proxy")
+	h := q.hand("proxies")
 	d := o.desired(o.a4, o.a6)
 	o.apply(h, contain.Desired{})
 	o.web(":8080")
@@ -204,7 +204,7 @@ dns_nameservers 127.0.0.1
 	outside, other := o.out4.String(), "203.0.113.3"
 	wait(t, "squid", func() bool { return proxied(o.a4, outside) == 200 })
 	for _, name := range []string{"terminals", "destinations"} {
-		q.beside(o.inside, "fetcher", contain.FetchConfig{List: q.url() + "/lists/proxy/" + name + ".txt", Name: "squid", PasswordFile: "squid.password", CA: "cert.pem",
+		q.beside(o.inside, "fetcher", contain.FetchConfig{List: q.url() + "/lists/proxies/" + name + ".txt", Name: "squid", PasswordFile: "squid.password", CA: "cert.pem",
 			Into: filepath.Join(dir, name), Every: 100 * time.Millisecond, Run: []string{squid, "-f", conf, "-k", "reconfigure"}, End: true})
 	}
 
@@ -253,7 +253,7 @@ dns_nameservers 127.0.0.1
 	if after, err := os.ReadFile(filepath.Join(dir, "terminals")); err != nil || string(after) != string(before) {
 		t.Errorf("the file became %q, %v", after, err)
 	}
-	o.apply(q.hand("proxy"), contain.Desired{})
+	o.apply(q.hand("proxies"), contain.Desired{})
 	wait(t, "squid to let a in again", func() bool { return proxied(o.a4, outside) == 200 })
 	wait(t, "squid to open the destination again", func() bool { return proxied(o.b4, other) == 200 })
 }

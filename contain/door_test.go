@@ -129,7 +129,7 @@ func newHeadquarters(t *testing.T, at *network.Machine, addr netip.Addr) *headqu
 	q.write("squid.password", "squid-password-of-thirty-chars\n")
 	q.conf = contain.Hands{Listen: "0.0.0.0:8443", Cert: "cert.pem", Key: "key.pem",
 		Routers: []contain.RouterHand{{Name: "edge", TokenFile: "edge.token"}},
-		Lists:   []contain.ListHand{{Name: "proxy", Readers: []contain.Reader{{Name: "squid", PasswordFile: "squid.password"}}}}}
+		Lists:   []contain.ListHand{{Name: "proxies", Readers: []contain.Reader{{Name: "squid", PasswordFile: "squid.password"}}}}}
 	if err := q.conf.Check(q.dir); err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +254,11 @@ func TestAgentHoldsOn(t *testing.T) {
 	q.start()
 	forward := func(c *contain.AgentConfig) { c.Forward = true }
 	agent := q.agent(o.router, forward)
-	o.apply(q.hand("edge"), o.desired(o.a4, o.a6))
+	d := o.desired(o.a4, o.a6)
+	for i := range d.Targets { // an end that is far off is no end
+		d.Targets[i].Until = sekisho.At(time.Now().Add(time.Hour))
+	}
+	o.apply(q.hand("edge"), d)
 	cut := func(when string) {
 		t.Helper()
 		if reaches(o.a, "tcp", netip.Addr{}, o.out4, 7) || reaches(o.a, "udp", netip.Addr{}, o.out6, 7) || resolves(o.a, o.out4) {
@@ -348,7 +352,7 @@ func TestAgentEndsWhatWasToEnd(t *testing.T) {
 	q.start()
 	q.agent(o.router, nil)
 	d := o.desired(o.a4, o.b4)
-	d.Targets[0].Until = sekisho.Time(time.Now().Add(2 * time.Second).UnixNano())
+	d.Targets[0].Until = sekisho.At(time.Now().Add(2 * time.Second))
 	if err := q.hand("edge").Apply(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}

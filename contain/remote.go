@@ -115,7 +115,7 @@ func (r *Remote) Apply(ctx context.Context, d Desired) error {
 
 // publish signs a state. With the lock held.
 func (r *Remote) publish(s State) error {
-	s.Made = sekisho.Time(r.now().UnixNano())
+	s.Made = sekisho.At(r.now())
 	signed, err := s.sign(r.key)
 	if err != nil {
 		return err
