@@ -106,12 +106,12 @@ func (n *Nftables) fence(ctx context.Context, f Fence, k kin) error {
 
 // Codes of what an Nftables finds wrong.
 const (
-	FaultNoTable   = "no_table"   // the table is gone: nothing is cut
-	FaultRules     = "rules"      // its chains or rules are not ours: nobody can say what is cut
-	FaultOpened    = "opened"     // what stays open is more, or less, than was told
-	FaultKin       = "kin"        // other addresses of contained machines are not contained
-	FaultOffloaded = "offloaded"  // a flowtable of this machine lets connections that exist pass by every rule
-	FaultBlind     = "unreadable" // an agent could not look
+	FaultNoTable   = "no_table"      // the table is gone: nothing is cut
+	FaultRules     = "rules_changed" // its chains or rules are not ours: nobody can say what is cut
+	FaultOpened    = "widened"       // what stays open is more, or less, than was told
+	FaultKin       = "kin"           // other addresses of contained machines are not contained
+	FaultOffloaded = "offloaded"     // a flowtable of this machine lets connections that exist pass by every rule
+	FaultBlind     = "unreadable"    // an agent could not look
 )
 
 // Enforced reads the kernel's table. See Hand.
