@@ -47,6 +47,9 @@ type AgentConfig struct {
 	State string `yaml:"state"`
 	// Every is how often the firewall is looked at. Default 2s.
 	Every time.Duration `yaml:"every"`
+	// Silent is how long sekisho may not be heard before orders that were to end
+	// by themselves end here at their time. Default 30s.
+	Silent time.Duration `yaml:"silent"`
 	// Forward has the agent switch on the forwarding of packets, after a state is
 	// in force and not before. The machine itself must leave it off then.
 	Forward bool `yaml:"forward"`
@@ -72,10 +75,10 @@ type Agent struct {
 
 	mu    sync.Mutex
 	state State
-	which string       // SHA-256 of it as it was signed
-	have  bool         // a state, from the disk or from sekisho
-	heard sekisho.Time // when sekisho last answered
-	look  uint64       // the last request to look that came
+	which string    // SHA-256 of it as it was signed
+	have  bool      // a state, from the disk or from sekisho
+	heard time.Time // when sekisho last answered; at first, when the agent was started
+	look  uint64    // the last request to look that came
 	wake  chan struct{}
 }
 
@@ -100,7 +103,11 @@ func NewAgent(c AgentConfig, base string, log *slog.Logger) (*Agent, error) {
 	if c.Every < 100*time.Millisecond || c.Every > 5*time.Second {
 		return fail(errors.New("every: look at least every 5s, and not more often than every 100ms"))
 	}
+	if c.Silent = cmp.Or(c.Silent, 30*time.Second); c.Silent < 0 {
+		return fail(errors.New("silent: give a length of time, such as 30s"))
+	}
 	a := &Agent{conf: c, fs: disk.OS{}, now: time.Now, log: log, wake: make(chan struct{}, 1)}
+	a.heard = a.now()
 	for _, k := range c.Keys {
 		key, err := ParsePublicKey(k)
 		if err != nil {
@@ -190,14 +197,11 @@ func (a *Agent) Once(ctx context.Context) (kept bool, err error) {
 	if !a.have {
 		return false, nil
 	}
-	f, _ := a.state.fence(a.time(), a.heard)
-	if err := a.nft.Fence(ctx, f); err != nil {
+	if err := a.nft.Fence(ctx, a.state.whole()); err != nil {
 		return true, err
 	}
 	return true, a.forward()
 }
-
-func (a *Agent) time() sekisho.Time { return sekisho.At(a.now()) }
 
 // forward switches forwarding on, if that is the agent's to do.
 func (a *Agent) forward() error {
@@ -237,7 +241,8 @@ func (a *Agent) Run(ctx context.Context) error {
 func (a *Agent) round(ctx context.Context) {
 	a.mu.Lock()
 	state, which, have, look := a.state, a.which, a.have, a.look
-	f, ended := state.fence(a.time(), a.heard)
+	now := a.now()
+	f, ended := state.fence(sekisho.At(now), now.Sub(a.heard) > a.conf.Silent)
 	a.mu.Unlock()
 	report := Report{Number: state.Number, State: which, Ended: ended}
 	found, refused, err := a.nft.observe(ctx)
@@ -292,8 +297,12 @@ func (a *Agent) tell(ctx context.Context, r Report) {
 			r.Observed = full
 			continue
 		}
-		if err != nil && ctx.Err() == nil {
-			a.log.Debug("telling sekisho", "error", err)
+		if err == nil && status == http.StatusNoContent {
+			a.mu.Lock()
+			a.heard = a.now()
+			a.mu.Unlock()
+		} else if ctx.Err() == nil {
+			a.log.Debug("telling sekisho", "status", status, "error", err)
 		}
 		return
 	}
@@ -355,7 +364,7 @@ func (a *Agent) fetch(ctx context.Context) error {
 		return fmt.Errorf("sekisho answered %d %s: is the hand's name and token right?", status, http.StatusText(status))
 	}
 	a.mu.Lock()
-	a.heard, a.look = a.time(), asked
+	a.heard, a.look = a.now(), asked
 	a.mu.Unlock()
 	select {
 	case a.wake <- struct{}{}:

@@ -350,14 +350,13 @@ func TestAgentEndsWhatWasToEnd(t *testing.T) {
 	o := newOffice(t)
 	q := newHeadquarters(t, o.inside, o.inside4)
 	q.start()
-	q.agent(o.router, nil)
+	q.agent(o.router, func(c *contain.AgentConfig) { c.Silent = time.Second })
 	d := o.desired(o.a4, o.b4)
-	d.Targets[0].Until = sekisho.At(time.Now().Add(2 * time.Second))
-	if err := q.hand("edge").Apply(t.Context(), d); err != nil {
-		t.Fatal(err)
-	}
+	d.Targets[0].Until = sekisho.At(time.Now().Add(-time.Second)) // and sekisho has not lifted it
+	o.apply(q.hand("edge"), d)
+	o.apply(q.hand("edge"), d)
 	if reaches(o.a, "tcp", netip.Addr{}, o.out4, 7) {
-		t.Fatal("it is not cut")
+		t.Fatal("sekisho is there, and it has ended by itself")
 	}
 	q.stop()
 	wait(t, "the end", func() bool { return reaches(o.a, "tcp", netip.Addr{}, o.out4, 7) })

@@ -111,7 +111,7 @@ func FuzzOpenState(f *testing.F) {
 		if s.Hand != "edge" {
 			t.Errorf("it is for %q", s.Hand)
 		}
-		fence, _ := s.fence(6, 0)
+		fence, _ := s.fence(6, true)
 		if err := fence.check(); err != nil {
 			t.Error(err)
 		}

@@ -137,7 +137,7 @@ func answer(question []byte) []byte {
 
 // patience is how long a try waits for an answer that may never come. On a link
 // that passes an answer it comes in less than a thousandth of it.
-const patience = 700 * time.Millisecond
+const patience = 2 * time.Second
 
 // dial opens a connection from a machine.
 func dial(m *network.Machine, proto string, from netip.Addr, to netip.AddrPort) (c net.Conn, err error) {

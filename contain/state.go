@@ -88,12 +88,12 @@ func (s State) same(as State) bool {
 }
 
 // fence is what a state asks for at a time. What was to end by itself has ended
-// if nobody has heard from sekisho since: as long as it is there, the end is an
-// entry of its ledger first.
-func (s State) fence(now, heard sekisho.Time) (f Fence, ended int) {
+// only if sekisho is silent: as long as it is there, the end is an entry of its
+// ledger first.
+func (s State) fence(now sekisho.Time, silent bool) (f Fence, ended int) {
 	f = Fence{Destinations: s.Destinations, Inside: s.Inside, Open: s.Open}
 	for _, h := range s.Egress {
-		if h.Until != 0 && now >= h.Until && heard < h.Until {
+		if silent && h.Until != 0 && now >= h.Until {
 			ended += len(h.Prefixes)
 			continue
 		}
@@ -103,7 +103,7 @@ func (s State) fence(now, heard sekisho.Time) (f Fence, ended int) {
 }
 
 // whole is the fence that a state was told with.
-func (s State) whole() Fence { f, _ := s.fence(0, 0); return f }
+func (s State) whole() Fence { f, _ := s.fence(0, false); return f }
 
 // What a signature of a state is over, before its bytes, so that it is no
 // signature of anything else.
