@@ -81,7 +81,7 @@ type DutyReported struct {
 	Request   uint64 // "mistaken": sequence number of the DutyReported; else 0
 	Sent      Time   // "sent": when it went out; typed in, never later than the entry
 	Reference uint32 // the recipient's number, or what else proves it; 0 for none
-	By        uint32 // 0: sekisho itself, when the last notice of a mailing went out
+	By        uint32
 }
 
 func (*DutyReported) Kind() Kind { return KindDutyReported }

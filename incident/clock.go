@@ -268,8 +268,10 @@ func judge(list []Aware, j Judged) {
 			}
 			continue
 		}
-		others := slices.ContainsFunc(list, func(b Aware) bool { return b.Seq != a.Seq && past(&b) && b.live() })
-		two := a.State == law.Confirmed || !all && n == first && others
+		others := func() bool {
+			return slices.ContainsFunc(list, func(b Aware) bool { return b.Seq != a.Seq && past(&b) && b.live() })
+		}
+		two := a.State == law.Confirmed || !all && n == first && others()
 		switch {
 		case !two || a.Doubted != 0 && a.Doubted != j.Body.By:
 			a.State, a.Doubted = law.Rejected, 0
