@@ -322,7 +322,8 @@ func (h *house) furnish() map[string]string {
 	refused := h.ledger.Last()
 	incident := h.breach()
 	return map[string]string{"live": "/", "status": "/status", "search": "/search", "budgets": "/budgets", "exports": "/exports", "endpoint": "/endpoints/pc-0417", "person": "/people/sato",
-		"entry": fmt.Sprintf("/entries/%d", refused), "failure": "/endpoints/pc-0471", "incidents": "/incidents", "incident": fmt.Sprintf("/incidents/%d", incident)}
+		"entry": fmt.Sprintf("/entries/%d", refused), "failure": "/endpoints/pc-0471", "incidents": "/incidents", "incident": fmt.Sprintf("/incidents/%d", incident),
+		"clocks": fmt.Sprintf("/incidents/%d/clocks", incident), "notices": "/notices"}
 }
 
 // breach is a sweep by sato at pc-0417, 900 of 1,200 customers within its
