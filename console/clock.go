@@ -32,13 +32,27 @@ type ClocksPage struct {
 func (*ClocksPage) file() string { return "clocks" }
 
 // Owed are the regimes that apply, or may.
-func (p *ClocksPage) Owed() []law.Finding {
-	return slices.DeleteFunc(slices.Clone(p.Findings), func(f law.Finding) bool { return spared(f) })
-}
+func (p *ClocksPage) Owed() []law.Finding { return owed(p.Findings) }
+
+// Elsewhere are those that would apply if some of the people lived there, which
+// nobody knows.
+func (p *ClocksPage) Elsewhere() []law.Finding { return elsewhere(p.Findings) }
 
 // Spared are those that do not, with the reason.
 func (p *ClocksPage) Spared() []law.Finding {
 	return slices.DeleteFunc(slices.Clone(p.Findings), func(f law.Finding) bool { return !spared(f) })
+}
+
+func owed(list []law.Finding) []law.Finding {
+	return slices.DeleteFunc(slices.Clone(list), func(f law.Finding) bool { return spared(f) || far(f) })
+}
+
+func elsewhere(list []law.Finding) []law.Finding {
+	return slices.DeleteFunc(slices.Clone(list), func(f law.Finding) bool { return !far(f) })
+}
+
+func far(f law.Finding) bool {
+	return f.Verdict == law.Undecided && slices.Contains(f.Missing, "residence")
 }
 
 func spared(f law.Finding) bool { return f.Verdict == law.NotReached || f.Verdict == law.NotInForce }
@@ -278,8 +292,9 @@ type lawBlock struct {
 	Waiting  int           `json:"waiting_for_a_second_person"`
 }
 
-// Owed are the regimes that apply, or may.
-func (b *lawBlock) Owed() []law.Finding { return (&ClocksPage{Findings: b.Findings}).Owed() }
+// Owed and Elsewhere are as those of ClocksPage.
+func (b *lawBlock) Owed() []law.Finding      { return owed(b.Findings) }
+func (b *lawBlock) Elsewhere() []law.Finding { return elsewhere(b.Findings) }
 
 // Disclaimers are those of the regimes shown, each once.
 func (b *lawBlock) Disclaimers() []law.Words { return disclaimers(b.Findings) }
@@ -330,7 +345,7 @@ func (c *Console) roomLegalClocks(v *visit, one *incident.Incident) ([]RoomClock
 	for _, f := range c.duties(v.r.Context(), one) {
 		for _, k := range f.Clocks {
 			state, counted := states[k.State]
-			if spared(f) || !counted || k.Due.IsZero() && k.Sent.IsZero() {
+			if spared(f) || far(f) || !counted || k.Due.IsZero() && k.Sent.IsZero() {
 				continue
 			}
 			line := RoomClock{Key: k.Regime + "/" + k.Step, Name: v.in(f.Name) + ": " + v.in(k.Name), State: state, Rule: v.say("clock.rule", f.Edition, f.Source),
