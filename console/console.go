@@ -164,6 +164,9 @@ func newConsole(cfg Config, hashing cost) (*Console, error) {
 		if cfg.Rules, err = law.Load(law.Shipped()); err != nil {
 			return nil, err
 		}
+		if cfg.Company.Established == nil { // as the config's default
+			cfg.Company.Established = []string{"JP"}
+		}
 	}
 	c := &Console{cfg: cfg, presses: map[string]*press{}, shapes: map[string]uint64{}, closing: make(chan struct{})}
 	c.sessions.by = map[[32]byte]*session{}
