@@ -506,6 +506,9 @@ func TestStaffAnswer(t *testing.T) {
 		t.Errorf("by hand:\n%s", a.body)
 	}
 	at := fmt.Sprintf("/desk/%d", number)
+	if a := clerk.get(fmt.Sprintf("/entries/%d", number)); a.status != http.StatusOK || strings.Contains(a.body, "すべて") || strings.Contains(a.body, "山田") {
+		t.Errorf("the entry tells what the asker wrote:\n%s", a.body)
+	}
 	if a := clerk.get("/desk"); !strings.Contains(a.body, at) || strings.Contains(a.body, "山田") {
 		t.Errorf("the queue:\n%s", a.body)
 	}

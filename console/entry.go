@@ -182,6 +182,20 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 		if isContainment(body) && name == "Reason" {
 			space = "said"
 		}
+		switch body.(type) {
+		case *sekisho.EnquiryReceived:
+			if name == "Said" { // a customer's words: the enquiry's own page shows them, and records that it does
+				space = ""
+			}
+		case *sekisho.EnquiryRouted:
+			if name == "To" {
+				space = "staff"
+			}
+		case *sekisho.AnswersAllowed:
+			if name == "Reason" {
+				space = "said"
+			}
+		}
 		if space != "" {
 			f.Text = c.named(space, x)
 		}
