@@ -83,8 +83,8 @@ type DeskConfig struct {
 	// which the limits of other laws apply. Default: residence.
 	Residence string `yaml:"residence"`
 
-	// Retention is for how long after its end an enquiry can be opened with its
-	// receipt. Default: 2160h, 90 days.
+	// Retention is for how long after its answer or end an enquiry can be opened
+	// with its receipt. Default: 2160h, 90 days.
 	Retention time.Duration `yaml:"retention"`
 
 	// PerAddress is how many requests a minute one address may make (default 120:
@@ -434,10 +434,17 @@ func (d *Desk) Open(ctx context.Context, receipt string) (incident.Enquiry, erro
 	}
 	hash, ok := ReceiptHash(receipt)
 	q, known := d.find(hash)
-	if !ok || !known || q.Closed != 0 && d.Now().Sub(q.Closed.Go()) > d.Config.Retention {
+	if !ok || !known || d.over(&q) {
 		return incident.Enquiry{}, ErrReceipt
 	}
 	return q, nil
+}
+
+// over says that an enquiry cannot be opened any more: it waits for nothing of
+// the company's, and nothing has become of it for as long as the retention.
+func (d *Desk) over(q *incident.Enquiry) bool {
+	last := max(q.At, q.CheckedAt, q.AnswerAt, q.Closed)
+	return !q.Waits() && d.Now().Sub(last.Go()) > d.Config.Retention
 }
 
 // Asker is what the asker of an enquiry says of themselves.

@@ -472,7 +472,7 @@ func (d *Desk) answerAll(ctx context.Context) error {
 	d.Views.Read(func() { told = d.Enquiries.Told() })
 	for i := range told {
 		q := &told[i]
-		if q.Body.Asked != "affected" {
+		if q.Body.Asked != "affected" || d.over(q) {
 			continue
 		}
 		body, err := d.machine(ctx, q)
