@@ -214,9 +214,6 @@ const mostAccessRows = 300
 // for, which kinds of data, by which department, how often. That they look
 // stands in the ledger before they read it.
 func (d *Desk) Looked(ctx context.Context, space string, subject uint32, lang string) (text string, through uint64, err error) {
-	if err := d.recordLook(ctx, space, subject); err != nil {
-		return "", 0, err
-	}
 	var found []trace.Access
 	var began sekisho.Time
 	var anyRow []trace.Access
@@ -224,6 +221,11 @@ func (d *Desk) Looked(ctx context.Context, space string, subject uint32, lang st
 		found, through, began = d.Trace.WhoRead(space, subject, 0), d.Trace.Through(), d.Trace.Began()
 		anyRow = d.any.of(d.Trace, space, d.Now())
 	})
+	// After the list is taken, so that this look is never in its own answer, and
+	// before anybody is shown it.
+	if err := d.recordLook(ctx, space, subject); err != nil {
+		return "", 0, err
+	}
 	facts := accessFacts{AnyRow: len(anyRow)}
 	if began != 0 {
 		facts.Since = d.day(began, lang)

@@ -334,10 +334,15 @@ func TestWhoHasLookedAtMyData(t *testing.T) {
 		t.Errorf("it names staff, a terminal, or others' accesses:\n%s", text)
 	}
 	// The next time that look is in it, as the customer's own.
-	next, _ := p.known("accesses", 5)
+	next, receipt := p.known("accesses", 5)
 	q = p.enquiryNow(next)
 	if text := p.AnswerText(&q); !strings.Contains(text, "in 3 accesses") || !strings.Contains(text, "\tyou, at this contact point\tread\t1\n") {
 		t.Errorf("the look is not recorded:\n%s", text)
+	}
+	// What is answered, and was never closed, ends by itself.
+	p.pass(91 * 24 * time.Hour)
+	if _, err := p.Open(t.Context(), receipt); !errors.Is(err, ErrReceipt) {
+		t.Errorf("after 91 days: %v", err)
 	}
 }
 
