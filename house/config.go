@@ -181,9 +181,6 @@ func (c *Config) check(base string) error {
 	if m := c.Sensors.Mail; m.Listen != "" && len(m.Domains) == 0 && c.Tell.Mail.Returns == "" {
 		return errors.New("config: sensors: mail: domains is missing: those for which mail is received")
 	}
-	if err := c.Desk.Check(); err != nil {
-		return err
-	}
 	if _, err := ParsePrefixes(c.Hostile); err != nil {
 		return fmt.Errorf("config: hostile: %w", err)
 	}
@@ -219,6 +216,15 @@ func (c *Config) check(base string) error {
 		return err
 	}
 	if err := c.checkTell(base, subjects); err != nil {
+		return err
+	}
+	if c.Desk.Mail.Server == "" { // one company, one relay
+		c.Desk.Mail = c.Tell.Mail.Relay
+	}
+	if c.Desk.From == "" {
+		c.Desk.From = c.Tell.Mail.From
+	}
+	if err := c.Desk.Check(); err != nil {
 		return err
 	}
 	if c.Gate.Listen == "" && len(c.Gate.Roles) == 0 && c.Gate.Upstream.Host == "" {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -58,7 +59,7 @@ type DeskConfig struct {
 	WithoutNumber bool `yaml:"without_number"`
 
 	// Mail is the relay by which codes and notices go out, From their sender.
-	// Without it staff check by hand who somebody is.
+	// Default: those of tell. Without any, staff check by hand who somebody is.
 	Mail Relay  `yaml:"mail"`
 	From string `yaml:"from"`
 
@@ -142,6 +143,11 @@ func (c *DeskConfig) Check() error {
 	}
 	if err := c.Mail.Check(); err != nil {
 		return fmt.Errorf("config: desk: mail: %w", err)
+	}
+	for _, a := range c.Behind {
+		if _, err := netip.ParseAddr(a); err != nil {
+			return fmt.Errorf("config: desk: behind: %q is no address", a)
+		}
 	}
 	for _, m := range c.Machine {
 		if m != "affected" && m != "accesses" {

@@ -656,6 +656,44 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
+// A config that would be open to the wrong people, or that the law does not
+// allow, is refused.
+func TestDeskConfig(t *testing.T) {
+	good := func() DeskConfig {
+		return DeskConfig{Listen: "127.0.0.1:8443", From: "desk@example.jp", Mail: Relay{Server: "127.0.0.1:25", TLS: "none"},
+			Company: law.Words{EN: "Example Travel", JA: "見本旅行"}, Contact: law.Words{EN: "Privacy desk", JA: "個人情報窓口"}}
+	}
+	c := good()
+	if err := c.Check(); err != nil || c.Email != "email" || len(c.Machine) != 2 || c.Retention != 90*24*time.Hour || c.PerAddress != 120 {
+		t.Errorf("%v: %+v", err, c)
+	}
+	for name, change := range map[string]func(*DeskConfig){
+		"ends TLS itself": func(c *DeskConfig) { c.Listen = "0.0.0.0:80" },
+		"cert and key":    func(c *DeskConfig) { c.Cert = "x.pem" },
+		"company":         func(c *DeskConfig) { c.Company.JA = "" },
+		"contact":         func(c *DeskConfig) { c.Contact = law.Words{} },
+		"https://":        func(c *DeskConfig) { c.Policy = "javascript:alert(1)" },
+		"from":            func(c *DeskConfig) { c.From = "" },
+		"on this machine": func(c *DeskConfig) { c.Mail.Server = "smtp.example.jp:25" },
+		"affected":        func(c *DeskConfig) { c.Machine = []string{"disclosure"} },
+		"targets":         func(c *DeskConfig) { c.Targets = map[string]string{"affected": "soon"} },
+		"is none of":      func(c *DeskConfig) { c.Targets = map[string]string{"everything": "3d"} },
+		"is no address":   func(c *DeskConfig) { c.Behind = []string{"proxy"} },
+		"below zero":      func(c *DeskConfig) { c.InAll = -1 },
+		"no such file":    func(c *DeskConfig) { c.Answers = "/nowhere/desk.yaml" },
+	} {
+		c := good()
+		change(&c)
+		want := name
+		if name == "ends TLS itself" {
+			want = "may listen on this machine only"
+		}
+		if err := c.Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func FuzzReceipt(f *testing.F) {
 	f.Add("ABCD-EFGH-IJKL-MNOP-QRST-UVWX")
 	f.Add("ａｂｃｄ 0189")
