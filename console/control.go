@@ -58,6 +58,9 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	GET  /api/desk                → a DeskPage; POST /api/desk a DeskAllowAsk → the DeskPage
 //	GET  /api/desk/NUMBER         → a DeskEnquiryPage; POST /api/desk/NUMBER a DeskAct → the same
 //	POST /api/certificates        what the authority did as JSON → {"entry": …}
+//	GET  /api/tell/INCIDENT       → a TellPage; with /FORM a DraftPage, to which a TextAct is posted
+//	GET  /api/mailings            → the mailings; with /NUMBER a MailingPage, to which a MailingAct is posted
+//	POST /api/mailings            a MailingAsk → the PlanPage or the MailingPage
 //	GET  /api/status              → the status page's JSON
 func (c *Console) Control() http.Handler {
 	mux := http.NewServeMux()
@@ -126,6 +129,7 @@ func (c *Console) Control() http.Handler {
 	c.controlGlass(handle)
 	c.controlDecoys(handle)
 	c.controlDesk(handle)
+	c.controlTell(handle)
 	handle("GET /api/status", maxForm, func(v *visit) (any, error) { return c.facts(), nil })
 	return mux
 }

@@ -24,6 +24,7 @@ import (
 	"sekisho/ledger"
 	"sekisho/permit"
 	"sekisho/sensor"
+	"sekisho/tell"
 	"sekisho/trace"
 	"sekisho/vault"
 	"sekisho/view"
@@ -74,8 +75,8 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 	must(t, err)
 	must(t, h.vault.Reconcile(map[string]uint32{}))
 	live, known, cases, permits := NewLive(), trace.New(), incident.New(), permit.New()
-	enquiries := incident.NewEnquiries()
-	h.views = view.New(view.Config{Follow: h.ledger.Follow, Hurry: h.ledger.Hurry, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{known, live, permits, enquiries},
+	enquiries, letters := incident.NewEnquiries(), tell.NewBook()
+	h.views = view.New(view.Config{Follow: h.ledger.Follow, Hurry: h.ledger.Hurry, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{known, live, permits, enquiries, letters},
 		Reactions: []view.Reaction{cases.Reaction()}})
 	ctx, stop := context.WithCancel(context.Background())
 	running := make(chan struct{})
@@ -90,6 +91,12 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 			found, _, err := sensor.MatchFile(ctx, file, sensor.FileOptions{Name: "upload", KeyNames: []string{"member"}}, roster, h.vault.Space(space))
 			return found, err
 		}}
+	forms, err := tell.ReadForms(nil)
+	must(t, err)
+	cfg.Office = &tell.Office{Config: tell.Config{Partner: "partner", Language: tell.Language{Default: "ja"}, Company: tell.Company{Name: "日の丸航空", NameEn: "Hinomaru Air"}},
+		Forms: forms, Append: h.ledger.Append, Last: h.ledger.Last, Views: h.views, Book: letters, Incidents: cases, Trace: known, Vault: h.vault, Now: h.clock.now, Zone: testZone,
+		Ask:      func(ctx context.Context, q trace.Question) (*trace.Answer, error) { return h.console.ask(ctx, q) },
+		Question: func(i *incident.Incident) trace.Question { return h.console.questionOf(i) }}
 	for _, f := range change {
 		f(&cfg)
 	}

@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 
+	"sekisho/console"
 	"sekisho/disk"
 	"sekisho/gate"
 	"sekisho/incident"
@@ -160,4 +162,46 @@ func (h *House) SendNotices(ctx context.Context) error {
 	s := &tell.Sender{Append: h.append, Views: h.Views, Book: h.Told, Relay: h.Config.Tell.Mail.Relay, Pace: h.Config.Tell.Mail.Pace, Journal: j,
 		Addresses: h.Office.Addresses, Compose: h.Office.Compose, Now: h.now, Log: h.Log.With("door", "tell")}
 	return s.Run(ctx)
+}
+
+// Told says what can be said about an incident, and to whom it was.
+func (c *Caller) Told(ctx context.Context, incident uint64) (p console.TellPage, err error) {
+	return p, c.tell(ctx, fmt.Sprintf("/api/tell/%d?words=en", incident), nil, &p)
+}
+
+// Draft is one text as it stands.
+func (c *Caller) Draft(ctx context.Context, incident uint64, form, lang, about string) (p console.DraftPage, err error) {
+	return p, c.tell(ctx, fmt.Sprintf("/api/tell/%d/%s?%s", incident, url.PathEscape(form), url.Values{"words": {"en"}, "lang": {lang}, "about": {about}}.Encode()), nil, &p)
+}
+
+// ActOnText does something with a text.
+func (c *Caller) ActOnText(ctx context.Context, incident uint64, form string, act console.TextAct) (p console.DraftPage, err error) {
+	return p, c.tell(ctx, fmt.Sprintf("/api/tell/%d/%s?words=en", incident, url.PathEscape(form)), act, &p)
+}
+
+// PlanMailing says what a mailing would be.
+func (c *Caller) PlanMailing(ctx context.Context, ask console.MailingAsk) (p console.PlanPage, err error) {
+	ask.DryRun = true
+	return p, c.tell(ctx, "/api/mailings", ask, &p)
+}
+
+// AskMailing freezes a list, which waits for a second person on return.
+func (c *Caller) AskMailing(ctx context.Context, ask console.MailingAsk) (p console.MailingPage, err error) {
+	ask.DryRun = false
+	return p, c.tell(ctx, "/api/mailings", ask, &p)
+}
+
+// Mailings lists every mailing, the latest first.
+func (c *Caller) Mailings(ctx context.Context) (list []console.MailingLine, err error) {
+	return list, c.tell(ctx, "/api/mailings", nil, &list)
+}
+
+// Mailing shows one.
+func (c *Caller) Mailing(ctx context.Context, number uint64) (p console.MailingPage, err error) {
+	return p, c.tell(ctx, fmt.Sprintf("/api/mailings/%d", number), nil, &p)
+}
+
+// ActOnMailing does something with one.
+func (c *Caller) ActOnMailing(ctx context.Context, number uint64, act console.MailingAct) (p console.MailingPage, err error) {
+	return p, c.tell(ctx, fmt.Sprintf("/api/mailings/%d", number), act, &p)
 }

@@ -51,7 +51,10 @@ func (o *Office) Plan(ctx context.Context, number uint64, list string, again boo
 	q.Lists = true
 	a, err := o.Ask(ctx, q)
 	if err != nil {
-		return nil, err
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		return nil, wrong("no_numbers")
 	}
 	p := &Plan{Incident: number, List: list, Again: again, Space: a.Space, Languages: map[string]uint64{}, Texts: map[string]uint64{}, answer: a}
 	if n := len(i.Revisions); n > 0 && i.Revise(a, 0) == nil {

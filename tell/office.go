@@ -200,7 +200,10 @@ func (o *Office) Incident(number uint64) (i *incident.Incident, err error) {
 func (o *Office) Ground(ctx context.Context, i *incident.Incident, about string) (*Ground, error) {
 	a, err := o.Ask(ctx, o.Question(i))
 	if err != nil {
-		return nil, err
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		a = nil // no terminal is known yet, or none that was seen: the numbers are under investigation
 	}
 	g := &Ground{Incident: i, Answer: a, About: about, Partner: o.Config.Partner, Company: o.Config.Company}
 	o.Views.Read(func() {
@@ -248,10 +251,11 @@ func (o *Office) Draft(ctx context.Context, k Key) (*Drafted, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o.draft(k, g)
+	return o.DraftFrom(k, g)
 }
 
-func (o *Office) draft(k Key, g *Ground) (*Drafted, error) {
+// DraftFrom is Draft on a ground that was gathered for the text's About.
+func (o *Office) DraftFrom(k Key, g *Ground) (*Drafted, error) {
 	name, ok := o.Forms.Name(k.Form)
 	if !ok || !slices.Contains(Languages, k.Language) {
 		return nil, wrong("form")

@@ -65,6 +65,7 @@ Start with "sekisho demo", which brings a database of its own, or with
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	cmd.AddCommand(initCommand(), doctorCommand(), readinessCommand(), upCommand(), impactCommand(), drillCommand(), demoCommand(), ledgerCommand(), userCommand(), verifierCommand(), caCommand(), loginCommand(), budgetCommand(), policyCommand(), exportCommand(), breakglassCommand(), handCommand(), decoyCommand(), deskCommand(), lawCommand(), clockCommand(), incidentCommand(), versionCommand())
 	cmd.AddCommand(containCommand())
+	cmd.AddCommand(tellCommand())
 	for _, c := range cmd.Commands() {
 		strict(c)
 	}

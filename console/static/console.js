@@ -90,3 +90,23 @@
   });
   events.onerror = () => show(events.readyState === EventSource.CLOSED ? "ended" : "lost");
 })();
+
+// A part of a page that the server keeps up to date.
+(() => {
+  const part = document.querySelector("[data-stream]");
+  if (!part || !window.EventSource) return;
+  const events = new EventSource(part.dataset.stream);
+  events.addEventListener("part", (e) => {
+    part.innerHTML = JSON.parse(e.data);
+  });
+})();
+
+// Copies a text. Without a script a click on the text selects all of it.
+for (const button of document.querySelectorAll("button[data-copy]")) {
+  if (!navigator.clipboard) break;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    button.classList.add("copied");
+  });
+}
