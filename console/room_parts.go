@@ -25,7 +25,6 @@ var roomParts = []roomPart{
 // roomClocks are further clocks, which stand among those of the manual.
 var roomClocks = []func(c *Console, v *visit, one *incident.Incident) ([]RoomClock, error){(*Console).roomLegalClocks}
 
-
 // A RoomClock is one that counts in the room.
 type RoomClock struct {
 	Key    string              `json:"key"`
