@@ -179,7 +179,7 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 		}
 	case uint32:
 		space := ordinalSpaces[name]
-		if isContainment(body) && name == "Reason" {
+		if (isContainment(body) || isTold(body)) && name == "Reason" {
 			space = "said"
 		}
 		switch body.(type) {
@@ -201,7 +201,7 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 		}
 	case uint64:
 		switch name {
-		case "Session", "Shape", "Released", "Incident", "Through", "Alert", "Refused", "Request", "About", "Corrects", "Evidence", "Lesson", "Enquiry", "Order":
+		case "Session", "Shape", "Released", "Incident", "Through", "Alert", "Refused", "Request", "About", "Corrects", "Evidence", "Lesson", "Enquiry", "Order", "Mailing", "Started", "Revision", "Before", "Text":
 			f.Entry = x
 		}
 	case []uint32:

@@ -366,3 +366,12 @@ func (c *Console) roomTell(v *visit, one *incident.Incident) (any, error) {
 	}
 	return r, nil
 }
+
+// isTold: an entry whose reason stands in the vault's space "said".
+func isTold(b sekisho.Body) bool {
+	switch b.(type) {
+	case *sekisho.TextDecided, *sekisho.MailingAsked, *sekisho.MailingDecided, *sekisho.MailSettled:
+		return true
+	}
+	return false
+}

@@ -31,6 +31,7 @@ type post struct {
 	tries map[string]int
 	ids   map[string]map[string]bool // by address: Message-IDs
 	all   int
+	quick bool
 }
 
 func newPost() *post {
@@ -64,7 +65,9 @@ func (s *postSession) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond) // a disk of its own
+	if !s.post.quick {
+		time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond) // a disk of its own
+	}
 	head, _, _ := strings.Cut(string(text), "\r\n\r\n")
 	_, id, _ := strings.Cut(head, "Message-ID: ")
 	id, _, _ = strings.Cut(id, "\r\n")
@@ -76,7 +79,9 @@ func (s *postSession) Data(r io.Reader) error {
 	}
 	s.post.ids[s.to][id] = true
 	s.post.mu.Unlock()
-	time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond) // it has the letter, and has not said so
+	if !s.post.quick {
+		time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond) // it has the letter, and has not said so
+	}
 	return nil
 }
 func (*postSession) Reset()        {}
@@ -137,7 +142,7 @@ func (d *desk) sender(r Relay, p Pace, now func() time.Time) *Sender {
 		}}
 }
 
-func (d *desk) put(t *testing.T, b ...sekisho.Body) uint64 {
+func (d *desk) put(t testing.TB, b ...sekisho.Body) uint64 {
 	t.Helper()
 	id, err := d.ledger.Append(t.Context(), b...)
 	if err != nil {
@@ -151,7 +156,7 @@ func (d *desk) put(t *testing.T, b ...sekisho.Body) uint64 {
 }
 
 // mailing asks for one and approves it.
-func (d *desk) mailing(t *testing.T, revision uint64, people ...uint32) uint64 {
+func (d *desk) mailing(t testing.TB, revision uint64, people ...uint32) uint64 {
 	t.Helper()
 	n := d.put(t, &sekisho.MailingAsked{Incident: 1, Revision: revision, List: "suspected", Space: "member", Listed: uint64(len(people)), People: uint64(len(people)), By: 1})
 	d.put(t, &sekisho.MailingListed{Mailing: n, Subjects: people}, &sekisho.MailingDecided{Mailing: n, Action: "approved", By: 2})

@@ -94,12 +94,12 @@ func (r *relay) serve(t *testing.T, implicit bool) (addr, ca string) {
 	return serveAs(t, r, implicit)
 }
 
-func serveWith(t *testing.T, b smtp.Backend) (addr, ca string) {
+func serveWith(t testing.TB, b smtp.Backend) (addr, ca string) {
 	t.Helper()
 	return serveAs(t, b, false)
 }
 
-func serveAs(t *testing.T, r smtp.Backend, implicit bool) (addr, ca string) {
+func serveAs(t testing.TB, r smtp.Backend, implicit bool) (addr, ca string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
