@@ -107,7 +107,7 @@ func TestAMailingsPage(t *testing.T) {
 	h.append(&sekisho.MailEnded{Started: w, Taken: people[:2], Denied: people[2:3], Unclear: people[3:5]})
 	h.append(&sekisho.MailUnsent{Mailing: m, Why: "no_address", Subjects: people[5:]})
 	a := suzuki.get(at)
-	for _, want := range []string{"6 of 6 settled", "2 people: unclear", "no address: 1", "2 people: not reached by mail"} {
+	for _, want := range []string{"6 of 6 settled", "Unclear: 2", "no address: 1", "Not reached by mail: 2"} {
 		if !strings.Contains(a.body, want) {
 			t.Errorf("the page does not say %q", want)
 		}

@@ -64,7 +64,7 @@ type words struct {
 
 type formFile struct {
 	Key    string      `yaml:"key"`
-	Like   string      `yaml:"like"` // takes the fields of another
+	Like   string      `yaml:"like"` // takes the fields of another, but for those that stand here
 	Ja     string      `yaml:"ja"`
 	En     string      `yaml:"en"`
 	To     string      `yaml:"to"` // "regulator", "authority", "police", "entruster", "partner", "people", "public"
@@ -146,7 +146,15 @@ func (f *Forms) settle() error {
 			if at < 0 || f.list[at].Like != "" {
 				return fmt.Errorf("the words of drafts: %s is like %q, which is none with fields", form.Key, form.Like)
 			}
+			own := form.Fields
 			form.Fields = slices.Clone(f.list[at].Fields)
+			for _, field := range own {
+				at := slices.IndexFunc(form.Fields, func(o fieldFile) bool { return o.Key == field.Key })
+				if at < 0 {
+					return fmt.Errorf("the words of drafts: %s: the field %q is none of %s", form.Key, field.Key, form.Like)
+				}
+				form.Fields[at] = field
+			}
 			for j := range form.Fields {
 				form.Fields[j].Sentences = slices.Clone(form.Fields[j].Sentences)
 			}

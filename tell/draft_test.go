@@ -122,6 +122,9 @@ func TestTheReportHasNineItems(t *testing.T) {
 		}
 	}
 	d := fill(t, "appi_preliminary", "ja", g)
+	if s, _ := sentence(fill(t, "appi_final", "ja", g), "kind"); !strings.Contains(s.Text, "確報") {
+		t.Errorf("the final report calls itself %q", s.Text)
+	}
 	s, _ := sentence(d, "people_suspected")
 	if s.Text != "漏えいのおそれがある者 1,200人" || s.State != "known" || len(s.Entries) == 0 {
 		t.Errorf("%+v", s)
