@@ -92,6 +92,12 @@ func (h *House) more(i *incident.Incident, g *tell.Ground) {
 			g.Stated = append(g.Stated, tell.Stated{Key: key, Text: h.nameOf("said", f.Body.Said), Entry: f.Seq})
 		}
 	}
+	for _, l := range i.Room.Lessons { // what is owed is planned, what was done is done
+		key := map[bool]string{true: "prevention_planned", false: "prevention"}[l.Open()]
+		if l.Now.Action != "dropped" {
+			g.Stated = append(g.Stated, tell.Stated{Key: key, Text: h.nameOf("said", l.Now.Said), Entry: l.Seq})
+		}
+	}
 	g.Due = h.deadlines(i, g)
 	h.Views.Read(func() {
 		for _, q := range h.Enquiries.Misuse(i.Number) {

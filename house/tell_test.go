@@ -105,6 +105,19 @@ func TestTellingPeople(t *testing.T) {
 	must(t, h.Revise(ctx))
 	must(t, h.Settle(ctx))
 
+	said := h.Vault.Space("said").OfText([]byte("標的型メールに添付された不正プログラム"))
+	_, err = h.Ledger.Append(ctx, &sekisho.FactStated{Incident: opened.Seq, Code: "cause", Known: 1, Source: "person", Certainty: "confirmed", Said: said, By: 1},
+		&sekisho.LessonNoted{Incident: opened.Seq, Action: "learned", Person: 1, Said: h.Vault.Space("said").OfText([]byte("閲覧枠を下げる")), By: 1})
+	must(t, err)
+	must(t, h.Settle(ctx))
+	report, err := h.Office.Draft(ctx, tell.Key{Incident: opened.Seq, Form: "appi_final", Language: "ja"})
+	must(t, err)
+	for _, want := range []string{"標的型メールに添付された不正プログラム", "今後の措置: 閲覧枠を下げる"} {
+		if !strings.Contains(report.Now.Text(), want) {
+			t.Errorf("the report does not say %q:\n%s", want, report.Now.Text())
+		}
+	}
+
 	o, same := h.Office, func(a, b uint32) bool { return a == b }
 	code := func(want string, err error) {
 		t.Helper()

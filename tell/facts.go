@@ -456,8 +456,12 @@ var gapWords = map[string][2]string{
 // that no draft can use.
 func FactOf(code string) string {
 	switch code {
-	case "root_cause":
+	case "entry":
 		return "cause"
+	case "secondary":
+		return "misuse"
+	case "subjects_notified":
+		return "measures"
 	case "cause", "cause_in", "prevention", "prevention_planned", "measures", "misuse", "police", "contractor", "other", "consequences":
 		return code
 	}
