@@ -196,12 +196,18 @@ func (l *Live) Apply(e *sekisho.Entry) {
 			l.ruled[b.Session] = b
 		}
 	case *sekisho.Refused:
+		l.minute(e.Time).refused++
+		if row := l.cut(stmtKey{b.Session, b.Number}); row != nil {
+			l.touch(row, func(r *liveRow) {
+				r.sqlState, r.reason, r.tables, r.ruled = b.SQLState, b.Reason, b.Tables, l.rulingOf(r.key)
+			})
+			return
+		}
 		row := &liveRow{key: stmtKey{b.Session, b.Number}, first: e.ID.Seq, at: e.Time,
 			outcome: "refused", sqlState: b.SQLState, reason: b.Reason, tables: b.Tables, statement: b.Statement}
 		row.ruled = l.rulingOf(row.key)
 		l.by(row)
 		l.push(row)
-		l.minute(e.Time).refused++
 	case *sekisho.SensorRead:
 		s := f.sensors[b.Sensor]
 		if s == nil {
@@ -271,6 +277,19 @@ func (l *Live) access(e *sekisho.Entry, b *sekisho.Access) {
 		m.anyRow++
 		l.facts.anyRow++
 	}
+}
+
+// cut finds the access that a refusal ends, whose rows before it went out: they
+// are one line.
+func (l *Live) cut(key stmtKey) *liveRow {
+	row := l.open[key]
+	if row == nil {
+		row = l.latest(key)
+	}
+	if row == nil || row.customers == 0 && row.rows == 0 || row.outcome != "" && row.outcome != sekisho.CutOff.String() {
+		return nil
+	}
+	return row
 }
 
 // takenBack is how far back an access may stand that was written before its row

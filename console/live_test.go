@@ -74,6 +74,17 @@ func TestLiveFollowsOneStatement(t *testing.T) {
 		{func() {
 			h.append(&sekisho.Refused{Session: session, Number: 3, SQLState: "42501", Reason: "names"})
 		}, "3 lines; number 3: 0 customers, 0 rows, refused"},
+		// One that is cut is one line, however its refusal and its end are written.
+		{func() {
+			h.append(&sekisho.Access{Session: session, Shape: shape, Number: 4, Class: sekisho.Exact, More: true, Rows: 2, Subjects: []uint32{8, 9}})
+			h.append(&sekisho.AccessClosed{Session: session, Number: 4, Outcome: sekisho.CutOff})
+			h.append(&sekisho.Refused{Session: session, Number: 4, SQLState: "53400", Reason: "budget"})
+		}, "4 lines; number 4: 2 customers, 2 rows, cut off"},
+		{func() {
+			h.append(&sekisho.Access{Session: session, Shape: shape, Number: 5, Class: sekisho.Exact, More: true, Rows: 1, Subjects: []uint32{8}})
+			h.append(&sekisho.Refused{Session: session, Number: 5, SQLState: "53400", Reason: "export"})
+			h.append(&sekisho.AccessClosed{Session: session, Number: 5, Outcome: sekisho.CutOff})
+		}, "5 lines; number 5: 1 customers, 1 rows, cut off"},
 	} {
 		if step.do(); state() != step.want {
 			t.Errorf("got  %s\nwant %s", state(), step.want)

@@ -47,12 +47,13 @@ const (
 	wayCursor
 	wayCopy
 	wayCopyCSV
+	wayCopyBinary
 	wayWrite // in a transaction that is rolled back
 	ways
 )
 
 func (w way) String() string {
-	return []string{"simple", "extended", "binary", "PREPARE", "cursor", "COPY", "COPY CSV", "write"}[w]
+	return []string{"simple", "extended", "binary", "PREPARE", "cursor", "COPY", "COPY CSV", "COPY BINARY", "write"}[w]
 }
 
 // An answer is what a client has of a statement: rows without their order, the
@@ -119,6 +120,21 @@ func (a *answer) fail(err error) {
 	}
 }
 
+// tuples are the rows of a binary COPY.
+func tuples(data string) (rows []string) {
+	at := copyHead
+	for at+2 <= len(data) {
+		n := int(int16(be.Uint16([]byte(data[at:]))))
+		from := at
+		at += 2
+		for range n {
+			at += 4 + max(int(int32(be.Uint32([]byte(data[at:])))), 0)
+		}
+		rows = append(rows, data[from:at])
+	}
+	return rows
+}
+
 var givenNames atomic.Int64
 
 // ask sends a statement in some way.
@@ -155,8 +171,11 @@ func ask(conn *pgconn.PgConn, w way, sql string) *answer {
 		conn.Exec(ctx, "deallocate all").ReadAll()
 	case wayCursor:
 		several("begin", "declare c cursor for "+sql, "fetch 3 from c", "fetch all from c", "commit")
-	case wayCopy, wayCopyCSV:
+	case wayCopy, wayCopyCSV, wayCopyBinary:
 		options := ""
+		if w == wayCopyBinary {
+			options = " with (format binary)"
+		}
 		if w == wayCopyCSV {
 			options = " with (format csv, header)"
 		}
@@ -165,6 +184,9 @@ func ask(conn *pgconn.PgConn, w way, sql string) *answer {
 		a.tag = tag.String()
 		a.fail(err)
 		a.rows = strings.Split(out.String(), "\n")
+		if w == wayCopyBinary {
+			a.rows = tuples(out.String())
+		}
 	case wayWrite:
 		several("BEGIN", sql, "ROLLBACK")
 	}
