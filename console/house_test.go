@@ -328,16 +328,14 @@ func (h *house) furnish() map[string]string {
 		Statement: h.vault.Space("statement").OfText([]byte("SELECT count(*) FROM member"))})
 	refused := h.ledger.Last()
 	incident := h.breach()
-	return map[string]string{"live": "/", "status": "/status", "search": "/search", "budgets": "/budgets", "exports": "/exports", "endpoint": "/endpoints/pc-0417", "person": "/people/sato",
-		"entry": fmt.Sprintf("/entries/%d", refused), "failure": "/endpoints/pc-0471", "incidents": "/incidents", "incident": fmt.Sprintf("/incidents/%d", incident),
-		"clocks": fmt.Sprintf("/incidents/%d/clocks", incident), "notices": "/notices"}
 	mailing := h.append(&sekisho.MailingAsked{Incident: incident, Revision: 1, List: "suspected", Space: "member", Listed: 4, People: 4, By: h.staff("sato")})
 	h.append(&sekisho.MailingListed{Mailing: mailing, Subjects: []uint32{1, 2, 3, 4}}, &sekisho.MailingDecided{Mailing: mailing, Action: "approved", By: h.staff("suzuki")})
 	window := h.append(&sekisho.MailStarted{Mailing: mailing, Subjects: []uint32{1, 2, 3}})
 	h.append(&sekisho.MailEnded{Started: window, Taken: []uint32{1}, Denied: []uint32{2}, Unclear: []uint32{3}})
-	return map[string]string{"tell": fmt.Sprintf("/incidents/%d/tell", incident), "draft": fmt.Sprintf("/incidents/%d/tell/appi_preliminary", incident),
-		"mailing": fmt.Sprintf("/incidents/%d/mailings/%d", incident, mailing), "live": "/", "status": "/status", "search": "/search", "budgets": "/budgets", "exports": "/exports", "endpoint": "/endpoints/pc-0417", "person": "/people/sato",
-		"entry": fmt.Sprintf("/entries/%d", refused), "failure": "/endpoints/pc-0471", "incidents": "/incidents", "incident": fmt.Sprintf("/incidents/%d", incident)}
+	return map[string]string{"live": "/", "status": "/status", "search": "/search", "budgets": "/budgets", "exports": "/exports", "endpoint": "/endpoints/pc-0417", "person": "/people/sato",
+		"entry": fmt.Sprintf("/entries/%d", refused), "failure": "/endpoints/pc-0471", "incidents": "/incidents", "incident": fmt.Sprintf("/incidents/%d", incident),
+		"clocks": fmt.Sprintf("/incidents/%d/clocks", incident), "notices": "/notices",
+		"tell": fmt.Sprintf("/incidents/%d/tell", incident), "draft": fmt.Sprintf("/incidents/%d/tell/appi_preliminary", incident), "mailing": fmt.Sprintf("/incidents/%d/mailings/%d", incident, mailing)}
 }
 
 // breach is a sweep by sato at pc-0417, 900 of 1,200 customers within its
