@@ -11,6 +11,7 @@ type clock struct {
 	mu      sync.Mutex
 	at      time.Time
 	started time.Time // by the machine's clock; zero while it stands still
+	speed   float64   // of it, once it runs; 0 is 1
 }
 
 func (c *clock) now() time.Time {
@@ -19,7 +20,11 @@ func (c *clock) now() time.Time {
 	if c.started.IsZero() {
 		return c.at
 	}
-	return c.at.Add(time.Since(c.started))
+	since := time.Since(c.started)
+	if c.speed != 0 {
+		since = time.Duration(float64(since) * c.speed)
+	}
+	return c.at.Add(since)
 }
 
 // set moves the clock; it never goes back.
@@ -29,6 +34,13 @@ func (c *clock) set(t time.Time) {
 	if t.After(c.at) {
 		c.at = t
 	}
+}
+
+// pace lets it go on, so many times as fast as the machine's.
+func (c *clock) pace(speed float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.speed, c.started = speed, time.Now()
 }
 
 // run lets it go on; once is enough.

@@ -27,6 +27,7 @@ type travel struct {
 	Config
 	figures  jtbFigures
 	cast     jtbCast
+	setting  setting
 	clock    *clock
 	house    *house.House
 	clients  *clients
@@ -35,6 +36,15 @@ type travel struct {
 	file     loadedFile
 	truth    jtbTruth
 	rate     float64 // rows a second of the copy through the gate, by the machine's clock
+}
+
+// setting is what the config of the house says of the case.
+type setting struct {
+	name            string
+	hostile         []string
+	servers         []watch.Server
+	domains, shared []string
+	sources         []string
 }
 
 // jtbTruth is what the actors know of their own doing.
@@ -61,6 +71,10 @@ func (f *loadedFile) remove() error {
 func newTravel(c Config) *travel {
 	s := &travel{Config: c, figures: newJtbFigures(c.Seed, c.Members), cast: newJtbCast(c.Seed), clock: &clock{at: jtbFirst}}
 	s.truth.left = c.Seed%2 == 1
+	s.setting = setting{
+		Jtb2016, []string{s.cast.destinations[s.cast.known]}, []watch.Server{{Endpoint: web, Holds: "none"}, {Endpoint: control, Holds: "none"}, {Endpoint: product, Holds: "personal"}},
+		[]string{airline, "kaedehotels.example", "momiji-rail.example", "i-agency.example"}, []string{ourMailbox}, reporters[:],
+	}
 	s.everyday()
 	s.attack()
 	slices.SortStableFunc(s.beats, func(a, b beat) int { return a.at.Compare(b.at) })
@@ -110,8 +124,8 @@ func (s *travel) open(ctx context.Context) (p *Played, err error) {
 		return nil, err
 	}
 	conf := house.Config{
-		Name: Jtb2016, Data: s.Dir, Number: 1, TimeZone: "Asia/Tokyo", Catalog: s.Catalog, Hostile: []string{s.cast.destinations[s.cast.known]},
-		Watch: watch.Config{Bulk: watch.Bulk{Roles: []string{demo.Batch}}, Servers: []watch.Server{{Endpoint: web, Holds: "none"}, {Endpoint: control, Holds: "none"}, {Endpoint: product, Holds: "personal"}}},
+		Name: s.setting.name, Data: s.Dir, Number: 1, TimeZone: "Asia/Tokyo", Catalog: s.Catalog, Hostile: s.setting.hostile,
+		Watch: watch.Config{Bulk: watch.Bulk{Roles: []string{demo.Batch}}, Servers: s.setting.servers},
 	}
 	if conf.Gate, err = gateOf(s.Dir, s.Cluster, demo.Bookings, ca, map[string][]string{demo.CallCentre: {service}, demo.Batch: {reports}}); err != nil {
 		return nil, err
@@ -124,14 +138,13 @@ func (s *travel) open(ctx context.Context) (p *Played, err error) {
 		if err := s.clients.hire(&conf.Gate, agent(i), demo.CallCentre); err != nil {
 			return nil, err
 		}
-		conf.Sensors.Bindings = append(conf.Sensors.Bindings, sensor.Binding{Address: pcAddress(i), Endpoint: agencyPC(i), Since: jtbFirst})
+		conf.Sensors.Bindings = append(conf.Sensors.Bindings, sensor.Binding{Address: pcAddress(i), Endpoint: agencyPC(i)})
 	}
-	if s.reporter, conf.Sensors.Events, err = newReporter(filepath.Join(s.Dir, "tokens"), reporters[:]); err != nil {
+	if s.reporter, conf.Sensors.Events, err = newReporter(filepath.Join(s.Dir, "tokens"), s.setting.sources); err != nil {
 		return nil, err
 	}
-	conf.Sensors.Events.Domains = []string{airline, "kaedehotels.example", "momiji-rail.example", "i-agency.example"}
-	conf.Sensors.Events.SharedMailboxes = []string{ourMailbox}
-	if p, s.clients.addr, err = raise(ctx, conf, s.Dir, Jtb2016, s.clock, s.Log); err != nil {
+	conf.Sensors.Events.Domains, conf.Sensors.Events.SharedMailboxes = s.setting.domains, s.setting.shared
+	if p, s.clients.addr, err = raise(ctx, conf, s.Dir, s.setting.name, s.clock, s.Log); err != nil {
 		return nil, err
 	}
 	s.house, s.clients.ca, s.reporter.url = p.House, ca, p.events

@@ -316,7 +316,7 @@ func (s *travel) timeline(r *JtbReport, entries []sekisho.Entry) error {
 		}
 		e := Event{At: b.at, Code: b.code, Facts: b.facts}
 		if b.code == "jtb_bulk" {
-			e.Facts = append(slices.Clone(e.Facts), thousands(s.file.rows))
+			e.Facts = append(slices.Clone(e.Facts[:2]), thousands(s.file.rows))
 		}
 		for j := range entries {
 			a, ok := entries[j].Body.(*sekisho.Alert)

@@ -17,8 +17,12 @@ type beat struct {
 	do     func(ctx context.Context) error
 
 	code  string // of the timeline; empty for everyday matters
+	told  Saying // of an exercise without code
 	facts []string
 	seen  seen // how sekisho may have noticed it
+
+	open      bool // in an exercise the people are told
+	needsFile bool // it is about the intruder's file: without it, it cannot happen
 }
 
 // seen says which alert is about a beat.
@@ -160,23 +164,23 @@ func (s *travel) attack() {
 		}
 	}
 	s.add(beat{at: jtbLure.Add(40 * time.Minute), code: "jtb_spread", facts: []string{fmt.Sprint(infectedPCs), "2", c.destinations[c.known]}, seen: seen{"contact", ""}})
-	s.add(beat{at: day2016(3, 18, 9, 10), source: agents, code: "jtb_noboot", facts: []string{agencyPC(c.infected[2])}, seen: seen{"no_boot", agencyPC(c.infected[2])},
+	s.add(beat{at: day2016(3, 18, 9, 10), source: agents, open: true, code: "jtb_noboot", facts: []string{agencyPC(c.infected[2])}, seen: seen{"no_boot", agencyPC(c.infected[2])},
 		events: []event{ails(day2016(3, 18, 9, 10), agencyPC(c.infected[2]), "no_boot", "does not start", 0)}})
-	s.add(beat{at: jtbNotice, source: provider, code: "jtb_notice", facts: []string{web, c.destinations[0]}, seen: seen{"finding", web},
+	s.add(beat{at: jtbNotice, source: provider, open: true, code: "jtb_notice", facts: []string{web, c.destinations[0]}, seen: seen{"finding", web},
 		events: []event{finds(jtbNotice, 4, "suspicious traffic to the outside", web, c.destinations[0])}})
-	s.add(beat{at: jtbBlocked, source: firewall, code: "jtb_blocked", facts: []string{c.destinations[0], fmt.Sprint(len(c.destinations))}, seen: seen{"half_blocked", ""},
+	s.add(beat{at: jtbBlocked, source: firewall, open: true, code: "jtb_blocked", facts: []string{c.destinations[0], fmt.Sprint(len(c.destinations))}, seen: seen{"half_blocked", ""},
 		events: []event{speaks(jtbBlocked, web, serverAddress[web], c.destinations[0], 5)}})
-	s.add(beat{at: jtbBulk, code: "jtb_bulk", facts: []string{reporting, control}, seen: seen{"bulk", control}, do: s.steal})
-	s.add(beat{at: jtbBulk.Add(35 * time.Minute), code: "jtb_file", facts: []string{control}, seen: seen{"file_birth", control}, do: func(ctx context.Context) error {
+	s.add(beat{at: jtbBulk, code: "jtb_bulk", facts: []string{reporting, control, thousands(uint64(s.figures.exported))}, seen: seen{"bulk", control}, do: s.steal})
+	s.add(beat{at: jtbBulk.Add(35 * time.Minute), code: "jtb_file", facts: []string{control}, seen: seen{"file_birth", control}, needsFile: true, do: func(ctx context.Context) error {
 		at := s.clock.now()
 		return s.reporter.post(ctx, agents, []event{changes(1, at, control, reporting, fileOf("/srv/work/tmp/out.csv", s.file.size, s.file.sum))})
 	}})
-	s.add(beat{at: jtbBulk.Add(100 * time.Minute), code: "jtb_large", facts: []string{product}, seen: seen{"large_file", product}, do: func(ctx context.Context) error {
+	s.add(beat{at: jtbBulk.Add(100 * time.Minute), code: "jtb_large", facts: []string{product}, seen: seen{"large_file", product}, needsFile: true, do: func(ctx context.Context) error {
 		return s.reporter.post(ctx, agents, []event{changes(1, s.clock.now(), product, reporting, fileOf("/var/lib/app/data/a7", s.file.size, s.file.sum))})
 	}})
-	s.add(beat{at: jtbBulk.Add(115 * time.Minute), source: agents, code: "jtb_disk", facts: []string{product}, seen: seen{"disk_full", product},
+	s.add(beat{at: jtbBulk.Add(115 * time.Minute), source: agents, open: true, code: "jtb_disk", facts: []string{product}, seen: seen{"disk_full", product},
 		events: []event{ails(jtbBulk.Add(115*time.Minute), product, "disk_space", "less than 5 % of the disk is free", 700<<20)}})
-	s.add(beat{at: jtbBulk.Add(190 * time.Minute), code: "jtb_deleted", facts: []string{control}, do: func(ctx context.Context) error {
+	s.add(beat{at: jtbBulk.Add(190 * time.Minute), code: "jtb_deleted", facts: []string{control}, needsFile: true, do: func(ctx context.Context) error {
 		if err := s.file.remove(); err != nil {
 			return err
 		}
@@ -186,7 +190,7 @@ func (s *travel) attack() {
 		at := day2016(3, 22, 9, 30).Add(time.Duration(n) * 16 * time.Hour)
 		b := beat{at: at, source: provider, events: []event{finds(at, 4, "another destination of the same kind", hosts[n%len(hosts)], to)}}
 		if n == 0 {
-			b.code, b.facts = "jtb_more", []string{fmt.Sprint(len(c.destinations) - 1)}
+			b.open, b.code, b.facts = true, "jtb_more", []string{fmt.Sprint(len(c.destinations) - 1)}
 		}
 		s.add(b)
 	}
@@ -194,5 +198,5 @@ func (s *travel) attack() {
 	for n, to := range c.destinations {
 		refused = append(refused, speaks(jtbAll, hosts[n%len(hosts)], address(hosts[n%len(hosts)]), to, 5))
 	}
-	s.add(beat{at: jtbAll, source: firewall, events: refused, code: "jtb_all", facts: []string{fmt.Sprint(len(c.destinations))}})
+	s.add(beat{at: jtbAll, source: firewall, events: refused, open: true, code: "jtb_all", facts: []string{fmt.Sprint(len(c.destinations))}})
 }

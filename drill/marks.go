@@ -52,7 +52,7 @@ func compare(h *house.House, scenario string, members int, number uint64, began 
 		return nil, fmt.Errorf("nothing is written of what %s took then", scenario)
 	}
 	c := &console.Compared{Case: scenario, Members: members, Incident: number, Began: began.Format(time.RFC3339), BeganThen: all[i].Began.At, BeganSource: all[i].Began.Source}
-	first, err := time.ParseInLocation(time.DateOnly, all[i].Began.At, japan)
+	days, err := daysThen(scenario)
 	if err != nil {
 		return nil, err
 	}
@@ -64,14 +64,37 @@ func compare(h *house.House, scenario string, members int, number uint64, began 
 		what string
 		public
 	}{{"noticed", all[i].Noticed}, {"cut", all[i].Cut}, {"counted", all[i].Counted}, {"told", all[i].Told}} {
-		at, err := time.ParseInLocation(time.DateOnly, row.At, japan)
-		if err != nil {
-			return nil, err
-		}
-		r := console.ComparedRow{What: row.what, Then: row.At, ThenDays: int(at.Sub(first).Hours()/24 + 0.5), Source: row.Source, Here: here[row.what]}
+		r := console.ComparedRow{What: row.what, Then: row.At, ThenDays: days[row.what], Source: row.Source, Here: here[row.what]}
 		c.Rows = append(c.Rows, r)
 	}
 	return c, nil
+}
+
+// daysThen is how many days each step of a real case took, from its first act;
+// nothing of a case that is not written of.
+func daysThen(scenario string) (map[string]int, error) {
+	var all []then
+	if err := sheet.Read(thenYAML, &all); err != nil {
+		return nil, fmt.Errorf("reading what the cases took then: %w", err)
+	}
+	days := map[string]int{}
+	for _, t := range all {
+		if t.Case != scenario {
+			continue
+		}
+		first, err := time.ParseInLocation(time.DateOnly, t.Began.At, japan)
+		if err != nil {
+			return nil, err
+		}
+		for what, p := range map[string]public{"noticed": t.Noticed, "cut": t.Cut, "counted": t.Counted, "told": t.Told} {
+			at, err := time.ParseInLocation(time.DateOnly, p.At, japan)
+			if err != nil {
+				return nil, err
+			}
+			days[what] = int(at.Sub(first).Hours()/24 + 0.5)
+		}
+	}
+	return days, nil
 }
 
 // milestones are the moments of an incident, as its ledger has them. noticed

@@ -141,12 +141,7 @@ func Play(ctx context.Context, c Config) (*Played, error) {
 	if c.Members < 2000 {
 		return nil, fmt.Errorf("drill %s: %d members are too few for it: fill the store with 2000 or more", c.Scenario, c.Members)
 	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	if c.Progress == nil {
-		c.Progress = func(string, int, int) {}
-	}
+	c.defaults()
 	if c.Scenario == Jtb2016 {
 		p, err := playJtb(ctx, c)
 		if err != nil {
@@ -179,6 +174,15 @@ func Play(ctx context.Context, c Config) (*Played, error) {
 		return p, fmt.Errorf("drill %s: the truth contradicts the answer: %s", c.Scenario, p.Report.Violations[0])
 	}
 	return p, nil
+}
+
+func (c *Config) defaults() {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Progress == nil {
+		c.Progress = func(string, int, int) {}
+	}
 }
 
 // A stage is where a drill is played.

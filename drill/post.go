@@ -29,7 +29,10 @@ type reporter struct {
 // of the config that lets them in.
 func newReporter(dir string, names []string) (*reporter, house.Events, error) {
 	r := &reporter{tokens: map[string]string{}}
-	conf := house.Events{Listen: "127.0.0.1:0"}
+	conf := house.Events{}
+	if len(names) > 0 {
+		conf.Listen = "127.0.0.1:0"
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, conf, err
 	}

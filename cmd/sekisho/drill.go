@@ -27,6 +27,7 @@ func drillCommand() *cobra.Command {
 		members int
 		lang    string
 		asJSON  bool
+		live    exercise
 	)
 	cmd := &cobra.Command{
 		Use:   "drill SCENARIO",
@@ -36,10 +37,20 @@ beside the attacker, real files. The truth is kept apart from all that sekisho
 sees, and compared with its answers at the end.
 
 Scenarios: jal-2014 (a million members), jtb-2016 (7,930,000 bookings). --members
-plays them smaller.`,
-		Example: "  sekisho drill jal-2014 --members 50000\n  sekisho drill jtb-2016 --members 79300 --lang ja",
+plays them smaller.
+
+With --live a case happens while people work on it in the console and on the
+command line, and is scored: these two, ana-2014, jal-gift-2014, jal-2026, or a
+YAML file of one's own (docs/drills.md).`,
+		Example: "  sekisho drill jal-2014 --members 50000\n  sekisho drill jtb-2016 --members 79300 --lang ja\n  sekisho drill jtb-2016 --live --speed 600",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if live.on {
+				return live.run(cmd.Context(), cmd.OutOrStdout(), cmd.InOrStdin(), args[0], dir, lang, seed, members)
+			}
+			if slices.Contains(drill.Cases(), args[0]) && !slices.Contains(drill.Scenarios(), args[0]) {
+				return usage{fmt.Errorf("the case %s is an exercise for people: add --live", args[0])}
+			}
 			if !slices.Contains(drill.Scenarios(), args[0]) {
 				return usage{fmt.Errorf("there is no drill called %q: there are %s", args[0], strings.Join(drill.Scenarios(), " and "))}
 			}
@@ -87,6 +98,10 @@ plays them smaller.`,
 	cmd.Flags().StringVar(&dir, "dir", filepath.Join("var", "drills"), "where the drill keeps its own database and ledger")
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "another number than the case's year tells another story about other people")
 	cmd.Flags().IntVar(&members, "members", 0, "how many customers the store has; default: as many as the case's")
+	cmd.Flags().BoolVar(&live.on, "live", false, "run the case as an exercise: people act, and are scored")
+	cmd.Flags().Float64Var(&live.speed, "speed", 480, "with --live: how many times as fast as the clock on the wall")
+	cmd.Flags().DurationVar(&live.wait, "wait", 24*time.Hour, "with --live: time of the case that people have after the last inject")
+	cmd.Flags().StringVar(&live.listen, "listen", "127.0.0.1:8090", "with --live: address of the console")
 	cmd.Flags().StringVar(&lang, "lang", "", "language of the report: en or ja; default by LANG")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	return cmd
