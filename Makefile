@@ -27,7 +27,7 @@ build: ## bin/sekisho
 	@mkdir -p bin
 	@go build -o bin/ ./cmd/...
 
-run: ## the demo: a filled store, the gate, the console, and the JAL 2014 case; ONCE=1 ends after the report, DEMO_MEMBERS=50000 makes it small
+run: ## the demo: a filled store, the gate, the console, and the cases of JAL 2014 and JTB 2016; ONCE=1 ends after the report, DEMO_MEMBERS=50000 makes it small
 	@setup/packages $(RUN_PACKAGES)
 	@$(MAKE) -s --no-print-directory build
 	@exec bin/sekisho demo --dir var --members $(DEMO_MEMBERS) $(if $(ONCE),--once)

@@ -179,7 +179,9 @@ injects:
 			t.Errorf("%s happened by itself: %+v", m.What, m)
 		}
 	}
-	if score.Numbers == nil || score.Numbers.Suspected != 1500 {
+	// The clock runs so fast that the copy lasts for hours: of its last hour too
+	// little may come to be judged.
+	if score.Numbers == nil || score.Numbers.WorstCase != 1500 || score.Numbers.Suspected == 0 || score.Numbers.Suspected > 1500 {
 		t.Errorf("numbers %+v", score.Numbers)
 	}
 	evidence(t, score, dir)
