@@ -363,8 +363,8 @@ func TestNftablesDoesNotLeakWhileItChanges(t *testing.T) {
 			}
 		}()
 	}
-	flood(o.a, o.out4, 0)
-	flood(o.a, o.out6, 0)
+	flood(o.a, o.out4, 20*time.Microsecond)
+	flood(o.a, o.out6, 20*time.Microsecond)
 	flood(o.b, o.out4, 100*time.Microsecond)
 	for fromA.Load() == 0 || fromB.Load() == 0 {
 		time.Sleep(time.Millisecond)
