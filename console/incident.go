@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -533,8 +534,12 @@ func (c *Console) restate(v *visit) (page, error) {
 	if !v.r.PostForm.Has("again") {
 		asked := formQuestion(v.r.PostForm)
 		asked.Incident = one.Number
+		was := q.Hostile
 		if q, err = asked.parse(v.zone); err != nil {
 			return nil, err
+		}
+		if !c.mayDecide(v.who) && c.followed(one) && !sameSet(was, q.Hostile) {
+			return nil, fail(http.StatusForbidden, "question_followed")
 		}
 	}
 	a, err := c.ask(v.r.Context(), q)
@@ -542,6 +547,24 @@ func (c *Console) restate(v *visit) (page, error) {
 		return nil, err
 	}
 	return c.record(v, one.Number, a)
+}
+
+// followed: orders in force block what the incident holds to be hostile, so that
+// to name it is to cut it off.
+func (c *Console) followed(one *incident.Incident) (ok bool) {
+	c.cfg.Views.Read(func() {
+		ok = slices.ContainsFunc(c.cfg.Incidents.InForce(), func(o *incident.Order) bool { return o.Proposed.Follow && o.Proposed.Incident == one.Number })
+	})
+	return ok
+}
+
+func sameSet(a, b []netip.Prefix) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	for _, list := range []*[]netip.Prefix{&a, &b} {
+		slices.SortFunc(*list, netip.Prefix.Compare)
+		*list = slices.Compact(*list)
+	}
+	return slices.Equal(a, b)
 }
 
 func (c *Console) caseOf(v *visit) (*incident.Incident, error) {

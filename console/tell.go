@@ -294,6 +294,15 @@ func (c *Console) actOn(v *visit, one *incident.Incident, form string, act TextA
 				act.Text = list[len(list)-1].Number
 			}
 		}
+		// Who may decide was asked of this incident, so it is a text of this one.
+		ours := false
+		c.cfg.Views.Read(func() {
+			t, ok := o.Book.Text(act.Text)
+			ours = ok && t.Body.Incident == one.Number && t.Body.Form == form
+		})
+		if !ours {
+			return fail(http.StatusNotFound, "tell_text")
+		}
 		err = o.Decide(ctx, act.Text, act.Action, act.Reason, v.who.staff, c.onePerson)
 	}
 	return toldError(err)

@@ -54,7 +54,12 @@ func Combine(through uint64, orders []*incident.Order, where Whereabouts, paths 
 		d.Principals = append(d.Principals, o.Proposed.Principals...)
 		d.Roles = append(d.Roles, o.Proposed.Roles...)
 		d.Tables = append(d.Tables, o.Proposed.Tables...)
-		d.Destinations = append(d.Destinations, o.Destinations()...)
+		for _, p := range o.Destinations() {
+			// One that no hand can close must not keep it from all the others.
+			if p, ok := incident.Destination(p); ok {
+				d.Destinations = append(d.Destinations, p)
+			}
+		}
 	}
 	for _, t := range targets {
 		slices.SortFunc(t.Addresses, netip.Prefix.Compare)

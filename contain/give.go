@@ -79,6 +79,13 @@ func (k *Keeper) Propose(ctx context.Context, ask Ask, by Actor) (uint64, error)
 	if plan.Independent < 2 && !ask.Alone {
 		return 0, wrong("alone", plan.Independent)
 	}
+	// Glass is broken by the executive who is named, as in Decide: the name alone
+	// is not their word.
+	if ask.BreakGlass && by.May && ask.Executive != "" && !by.Same(k.Ordinal("staff", ask.Executive)) {
+		return 0, wrong("executive_word", ask.Executive)
+	}
+	// Many small orders are a large one.
+	plan.Second = plan.Second || k.aloneBy(by, body) > k.Config.ApproveAbove
 	body.By, body.Owner, body.Alone = by.Staff, by.Staff, ask.Alone
 	if ask.Owner != "" {
 		body.Owner = k.Ordinal("staff", ask.Owner)
@@ -117,6 +124,32 @@ func (k *Keeper) Propose(ctx context.Context, ask Ask, by Actor) (uint64, error)
 	}
 	k.settle(ctx)
 	return number, nil
+}
+
+// aloneBy counts the terminals that a person would have cut off alone, with
+// another order.
+func (k *Keeper) aloneBy(by Actor, body *sekisho.ContainmentProposed) int {
+	var others []*incident.Order
+	k.Read(func() { others = k.Orders.InForce() })
+	cut := map[string]bool{}
+	for _, end := range body.Endpoints {
+		cut[end.Name] = true
+	}
+	for _, o := range others {
+		if o.Decided.Action != "approved" || !by.Same(o.Decided.By) || !by.Same(o.Proposed.By) {
+			continue
+		}
+		for _, end := range o.Proposed.Endpoints {
+			cut[end.Name] = cut[end.Name] || o.Left(end.Name) != 0
+		}
+	}
+	n := 0
+	for _, is := range cut {
+		if is {
+			n++
+		}
+	}
+	return n
 }
 
 // Decide answers a proposal: "approved", "rejected", "withdrawn" or
@@ -391,5 +424,9 @@ func prefixOf(s string) (netip.Prefix, error) {
 	if err != nil {
 		return netip.Prefix{}, wrong("destination", s)
 	}
-	return list[0], nil
+	d, ok := incident.Destination(list[0])
+	if !ok {
+		return netip.Prefix{}, wrong("destination", s)
+	}
+	return d, nil
 }

@@ -119,7 +119,8 @@ func (k *Keeper) plan(ask Ask) (*Plan, *sekisho.ContainmentProposed, error) {
 		b.Cuts = 0
 	}
 	p.Cuts, p.Lasts, p.Keep, p.Follow = b.Cuts.String(), lasts.String(), b.Keep, b.Follow
-	p.Second = len(b.Endpoints) > k.Config.ApproveAbove || len(b.Principals)+len(b.Roles)+len(b.Tables)+len(b.Protected) > 0
+	p.Second = len(b.Endpoints) > k.Config.ApproveAbove || len(b.Principals)+len(b.Roles)+len(b.Tables)+len(b.Protected) > 0 ||
+		slices.ContainsFunc(b.Destinations, func(d netip.Prefix) bool { return !incident.Narrow(d) })
 	places := map[string]bool{}
 	for i, h := range k.Hands() {
 		if k.workers[i].hand.Does()&needs(b) == 0 {
@@ -200,7 +201,11 @@ func (k *Keeper) scope(ask Ask, p *Plan, b *sekisho.ContainmentProposed) error {
 		if one == nil {
 			return wrong("incident", ask.Incident)
 		}
-		b.Destinations = append(b.Destinations, one.Hostile()...)
+		for _, d := range one.Hostile() {
+			if d, ok := incident.Destination(d); ok {
+				b.Destinations = append(b.Destinations, d)
+			}
+		}
 		b.Follow = true
 	}
 	slices.SortFunc(b.Destinations, netip.Prefix.Compare)

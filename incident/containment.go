@@ -175,7 +175,11 @@ func (b *Book) copyOf(o *Order) *Order {
 	case o.Over != 0:
 		c.Learned = o.was
 	default:
-		c.Learned = without(c.Sees, o.Proposed.Destinations)
+		for _, p := range without(c.Sees, o.Proposed.Destinations) {
+			if p, ok := Destination(p); ok && Narrow(p) {
+				c.Learned = append(c.Learned, p)
+			}
+		}
 	}
 	return &c
 }
@@ -191,6 +195,27 @@ func (i *Incident) Hostile() (list []netip.Prefix) {
 	}
 	slices.SortFunc(list, netip.Prefix.Compare)
 	return slices.Compact(list)
+}
+
+// Destination is a destination as every hand knows it; not ok: none can close it.
+// Everybody is not a destination.
+func Destination(p netip.Prefix) (_ netip.Prefix, ok bool) {
+	if p.Addr().Is4In6() {
+		if p.Bits() < 96 {
+			return p, false
+		}
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p.Masked(), p.IsValid() && p.Bits() > 0 && p.Addr().Zone() == ""
+}
+
+// Narrow: a destination is no wider than what somebody rents to attack from. An
+// order takes in a wider one only if it was named when the order was given.
+func Narrow(p netip.Prefix) bool {
+	if p.Addr().Is4() {
+		return p.Bits() >= 24
+	}
+	return p.Bits() >= 48
 }
 
 func without(list, other []netip.Prefix) (out []netip.Prefix) {
