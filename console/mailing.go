@@ -3,7 +3,6 @@ package console
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -338,25 +337,8 @@ func (c *Console) mailingEvents(v *visit) (page, error) {
 		if _, err := fmt.Fprintf(v.w, "event: %s\ndata: %s\n\n", event, raw); err != nil || out.Flush() != nil {
 			return nil, errDone
 		}
-		soon, stop := context.WithTimeout(v.r.Context(), 15*time.Second)
-		go func() {
-			select {
-			case <-c.closing:
-			case <-v.who.ended:
-			case <-soon.Done():
-			}
-			stop()
-		}()
-		c.cfg.Views.WaitFor(soon, seen+1)
-		stop()
-		select {
-		case <-v.r.Context().Done():
+		if !c.awaitChange(v, seen, 15*time.Second, liveBatch) {
 			return nil, errDone
-		case <-c.closing:
-			return nil, errDone
-		case <-v.who.ended:
-			return nil, errDone
-		case <-time.After(liveBatch):
 		}
 	}
 	return nil, errDone

@@ -78,32 +78,44 @@ func (c *Console) roomEvents(v *visit) (page, error) {
 		} else if err := send("beat", nil); err != nil {
 			return nil, errDone
 		}
-		soon, stop := context.WithTimeout(v.r.Context(), roomTick)
-		go func() {
+		if !c.awaitChange(v, seen, roomTick, roomBatch) {
 			select {
-			case <-c.closing:
 			case <-v.who.ended:
-			case <-soon.Done():
+				send("ended", nil)
+			default:
 			}
-			stop()
-		}()
-		c.cfg.Views.WaitFor(soon, seen+1)
-		stop()
-		select {
-		case <-v.r.Context().Done():
 			return nil, errDone
-		case <-c.closing:
-			return nil, errDone
-		case <-v.who.ended:
-			send("ended", nil)
-			return nil, errDone
-		case <-time.After(roomBatch):
 		}
 		if v.who.over(c.cfg.Now()) {
 			send("ended", nil)
 			return nil, errDone
 		}
 	}
+}
+
+// awaitChange waits until the views have gone beyond seen, or a tick has passed,
+// and then for a moment more, in which more may come. False: whoever looked has
+// gone or been signed out, or the console closes.
+func (c *Console) awaitChange(v *visit, seen uint64, tick, batch time.Duration) bool {
+	soon, stop := context.WithTimeout(v.r.Context(), tick)
+	go func() {
+		select {
+		case <-c.closing:
+		case <-v.who.ended:
+		case <-soon.Done():
+		}
+		stop()
+	}()
+	c.cfg.Views.WaitFor(soon, seen+1)
+	stop()
+	select {
+	case <-v.r.Context().Done():
+	case <-c.closing:
+	case <-v.who.ended:
+	case <-time.After(batch):
+		return true
+	}
+	return false
 }
 
 // blockOf is what a block's template is given: the page, or of another noun's

@@ -286,15 +286,7 @@ func (s *travel) compareWithTruth(r *JtbReport) {
 	worst, suspected := keys(space, r.Answer.Lists.WorstCase), keys(space, r.Answer.Lists.Suspected)
 	r.Lists = Lists{WorstCase: agreement(worst, t.terminal), Suspected: agreement(suspected, t.copied), Confirmed: agreement(nil, nil)}
 	broken := func(format string, args ...any) { r.Violations = append(r.Violations, fmt.Sprintf(format, args...)) }
-	if r.Confirmed > r.Truth.Taken {
-		broken("confirmed %d > taken %d", r.Confirmed, r.Truth.Taken)
-	}
-	if r.Truth.Taken > r.WorstCase {
-		broken("taken %d > worst case %d", r.Truth.Taken, r.WorstCase)
-	}
-	if r.Truth.Taken > r.SentAtMost {
-		broken("taken %d > sent at most %d", r.Truth.Taken, r.SentAtMost)
-	}
+	r.Violations = append(r.Violations, contradicted(r.Confirmed, r.Truth.Taken, r.WorstCase, r.SentAtMost)...)
 	if r.Lists.WorstCase.Both < r.Lists.WorstCase.True {
 		broken("%d rows were read and are not in the list of the worst case", r.Lists.WorstCase.True-r.Lists.WorstCase.Both)
 	}

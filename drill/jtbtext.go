@@ -40,14 +40,7 @@ func (r *JtbReport) Text(out io.Writer, w *console.Teller) {
 	line := func(key string, args ...any) { fmt.Fprintln(out, w.Say("report."+key, args...)) }
 	line("jtb_head", r.Scenario, thousands(uint64(r.Members)), r.Seed)
 	fmt.Fprintln(out)
-	line("happened")
-	for _, e := range r.Timeline {
-		fmt.Fprintf(out, "  %s  %s", e.At.Format("2006-01-02 15:04"), e.tell(w))
-		if seen := e.tellSeen(w); seen != "" {
-			fmt.Fprintf(out, "  → %s", seen)
-		}
-		fmt.Fprintln(out)
-	}
+	happened(out, w, r.Timeline)
 	fmt.Fprintf(out, "\n%s\n", w.Say("report.jtb_alerts", thousands(uint64(r.Alerts.All)), r.Alerts.InIncident, r.Incident))
 
 	fmt.Fprintln(out)

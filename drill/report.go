@@ -276,19 +276,24 @@ func (s *stage) compareWithTruth(r *Report) {
 	worst, suspected, confirmed := keys(space, l.WorstCase), keys(space, l.Suspected), keys(space, l.Confirmed)
 	r.Lists = Lists{agreement(worst, t.terminal), agreement(suspected, t.bursts), agreement(confirmed, t.recovered)}
 
-	broken := func(format string, args ...any) { r.Violations = append(r.Violations, fmt.Sprintf(format, args...)) }
-	if r.Confirmed > r.Truth.Taken {
-		broken("confirmed %d > taken %d", r.Confirmed, r.Truth.Taken)
-	}
-	if r.Truth.Taken > r.WorstCase {
-		broken("taken %d > worst case %d", r.Truth.Taken, r.WorstCase)
-	}
-	if r.Truth.Taken > r.SentAtMost {
-		broken("taken %d > sent at most %d", r.Truth.Taken, r.SentAtMost)
-	}
+	r.Violations = append(r.Violations, contradicted(r.Confirmed, r.Truth.Taken, r.WorstCase, r.SentAtMost)...)
 	if r.Lists.WorstCase.Both < r.Lists.WorstCase.True {
-		broken("%d people were read and are not in the list of the worst case", r.Lists.WorstCase.True-r.Lists.WorstCase.Both)
+		r.Violations = append(r.Violations, fmt.Sprintf("%d people were read and are not in the list of the worst case", r.Lists.WorstCase.True-r.Lists.WorstCase.Both))
 	}
+}
+
+// contradicted says which of the inequalities do not hold that must, whatever the
+// case: what was found was taken, and what was taken is within both bounds.
+func contradicted(confirmed, taken, worst, sent uint64) (list []string) {
+	for _, c := range []struct {
+		less, more     uint64
+		lessIs, moreIs string
+	}{{confirmed, taken, "confirmed", "taken"}, {taken, worst, "taken", "worst case"}, {taken, sent, "taken", "sent at most"}} {
+		if c.less > c.more {
+			list = append(list, fmt.Sprintf("%s %d > %s %d", c.lessIs, c.less, c.moreIs, c.more))
+		}
+	}
+	return list
 }
 
 // keys are the member numbers of a list, ascending.

@@ -10,19 +10,24 @@ import (
 	"sekisho/trace"
 )
 
-// Text writes the report for people to read.
-func (r *Report) Text(out io.Writer, w *console.Teller) {
-	line := func(key string, args ...any) { fmt.Fprintln(out, w.Say("report."+key, args...)) }
-	line("head", r.Scenario, thousands(uint64(r.Members)), r.Seed)
-	fmt.Fprintln(out)
-	line("happened")
-	for _, e := range r.Timeline {
+// happened lists what was done, and what sekisho saw of it.
+func happened(out io.Writer, w *console.Teller, timeline []Event) {
+	fmt.Fprintln(out, w.Say("report.happened"))
+	for _, e := range timeline {
 		fmt.Fprintf(out, "  %s  %s", e.At.Format("2006-01-02 15:04"), e.tell(w))
 		if seen := e.tellSeen(w); seen != "" {
 			fmt.Fprintf(out, "  → %s", seen)
 		}
 		fmt.Fprintln(out)
 	}
+}
+
+// Text writes the report for people to read.
+func (r *Report) Text(out io.Writer, w *console.Teller) {
+	line := func(key string, args ...any) { fmt.Fprintln(out, w.Say("report."+key, args...)) }
+	line("head", r.Scenario, thousands(uint64(r.Members)), r.Seed)
+	fmt.Fprintln(out)
+	happened(out, w, r.Timeline)
 	r.alerts(out, w)
 
 	a := r.Answer
