@@ -180,7 +180,7 @@ func (c *Console) containmentLine(o *incident.Order, hands []contain.HandNow) Co
 		l.Principals = append(l.Principals, c.named("staff", n))
 	}
 	for _, d := range o.Destinations() {
-		l.Destinations = append(l.Destinations, d.String())
+		l.Destinations = append(l.Destinations, contain.Short(d))
 	}
 	for _, end := range p.Endpoints {
 		if o.Left(end.Name) != 0 {
@@ -274,7 +274,7 @@ func (c *Console) containmentPage(v *visit, number uint64) (*ContainmentPage, er
 	for _, end := range o.Proposed.Endpoints {
 		one := ContainmentEnd{Name: end.Name, Addresses: []string{}, Left: o.Left(end.Name).String()}
 		for _, a := range end.Addresses {
-			one.Addresses = append(one.Addresses, a.String())
+			one.Addresses = append(one.Addresses, contain.Short(a))
 		}
 		p.Endpoints = append(p.Endpoints, one)
 	}

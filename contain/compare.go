@@ -26,8 +26,8 @@ func (d *Difference) None() bool {
 func Compare(intended, enforced Observed) Difference {
 	d := Difference{Faults: enforced.Faults}
 	text := func(s string) string { return s }
-	both(&d, intended.Egress, enforced.Egress, netip.Prefix.Compare, short)
-	both(&d, intended.Destinations, enforced.Destinations, netip.Prefix.Compare, short)
+	both(&d, intended.Egress, enforced.Egress, netip.Prefix.Compare, Short)
+	both(&d, intended.Destinations, enforced.Destinations, netip.Prefix.Compare, Short)
 	both(&d, intended.Endpoints, enforced.Endpoints, cmp.Compare[string], text)
 	both(&d, intended.Principals, enforced.Principals, cmp.Compare[uint32], func(n uint32) string { return fmt.Sprintf("person %d", n) })
 	both(&d, intended.Roles, enforced.Roles, cmp.Compare[string], func(s string) string { return "role " + s })
@@ -35,9 +35,9 @@ func Compare(intended, enforced Observed) Difference {
 	return d
 }
 
-// short is an address as a person writes it: a prefix of one address without
+// Short is an address as a person writes it: a prefix of one address without
 // its length.
-func short(p netip.Prefix) string {
+func Short(p netip.Prefix) string {
 	if p.IsSingleIP() {
 		return p.Addr().String()
 	}

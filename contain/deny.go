@@ -169,7 +169,7 @@ func (l *List) publish(o Observed) {
 func listText(list []netip.Prefix) []byte {
 	var out bytes.Buffer
 	for _, p := range list {
-		out.WriteString(short(p))
+		out.WriteString(Short(p))
 		out.WriteByte('\n')
 	}
 	out.WriteString(ListEnd + "\n")

@@ -301,7 +301,7 @@ func (k *Keeper) PlanLift(number uint64, ask LiftAsk) (p LiftPlan, err error) {
 	if ask.All {
 		for _, d := range o.Destinations() {
 			if !slices.ContainsFunc(others, func(x *incident.Order) bool { return x.Number != number && covered(x.Destinations(), d) }) {
-				p.Hostile = append(p.Hostile, short(d))
+				p.Hostile = append(p.Hostile, Short(d))
 			}
 		}
 	}

@@ -373,7 +373,7 @@ func same(a, b Observed) bool { d := Compare(a, b); return d.None() }
 // blocked are the destinations of a list that are not among what is missing.
 func blocked(list []netip.Prefix, missing []string) (out []netip.Prefix) {
 	for _, p := range list {
-		if !slices.Contains(missing, short(p)) {
+		if !slices.Contains(missing, Short(p)) {
 			out = append(out, p)
 		}
 	}

@@ -113,6 +113,9 @@ func (k *Keeper) plan(ask Ask) (*Plan, *sekisho.ContainmentProposed, error) {
 		return nil, nil, err
 	}
 	if len(b.Endpoints)+len(b.Principals)+len(b.Roles)+len(b.Tables)+len(b.Destinations) == 0 && !b.Follow {
+		if ask.System != "" {
+			return nil, nil, wrong("empty", ask.System)
+		}
 		return nil, nil, wrong("nothing")
 	}
 	if len(b.Endpoints) == 0 {
@@ -121,11 +124,13 @@ func (k *Keeper) plan(ask Ask) (*Plan, *sekisho.ContainmentProposed, error) {
 	p.Cuts, p.Lasts, p.Keep, p.Follow = b.Cuts.String(), lasts.String(), b.Keep, b.Follow
 	p.Second = len(b.Endpoints) > k.Config.ApproveAbove || len(b.Principals)+len(b.Roles)+len(b.Tables)+len(b.Protected) > 0 ||
 		slices.ContainsFunc(b.Destinations, func(d netip.Prefix) bool { return !incident.Narrow(d) })
-	places := map[string]bool{}
+	places, missing := map[string]bool{}, needs(b)
 	for i, h := range k.Hands() {
-		if k.workers[i].hand.Does()&needs(b) == 0 {
+		does := k.workers[i].hand.Does()
+		if does&needs(b) == 0 {
 			continue
 		}
+		missing &^= does
 		p.Hands = append(p.Hands, h)
 		b.Hands = append(b.Hands, h.Name)
 		if h.State != "unverified" {
@@ -137,6 +142,14 @@ func (k *Keeper) plan(ask Ask) (*Plan, *sekisho.ContainmentProposed, error) {
 	}
 	if p.Independent = len(places); p.Independent < 2 {
 		p.warn("one_hand")
+	}
+	for _, one := range []struct {
+		does Does
+		code string
+	}{{DoesEgress, "no_egress"}, {DoesGate, "no_gate"}, {DoesDestinations, "no_destinations"}} {
+		if missing&one.does != 0 {
+			p.warn(one.code)
+		}
 	}
 	if b.Cuts&sekisho.CutEgress != 0 && p.Unlocated > 0 {
 		p.warn("no_address")
@@ -211,7 +224,7 @@ func (k *Keeper) scope(ask Ask, p *Plan, b *sekisho.ContainmentProposed) error {
 	slices.SortFunc(b.Destinations, netip.Prefix.Compare)
 	b.Destinations = slices.Compact(b.Destinations)
 	for _, d := range b.Destinations {
-		p.Destinations = append(p.Destinations, short(d))
+		p.Destinations = append(p.Destinations, Short(d))
 	}
 	return nil
 }
@@ -274,12 +287,12 @@ func (k *Keeper) terminals(ask Ask, p *Plan, b *sekisho.ContainmentProposed) err
 		slices.Sort(set[name])
 		t := PlanTerminal{Name: name, Why: slices.Compact(set[name]), Addresses: []string{}, People: []string{}}
 		for _, a := range at {
-			t.Addresses = append(t.Addresses, short(a))
+			t.Addresses = append(t.Addresses, Short(a))
 			if !shared[a] {
 				shared[a] = true
 				if others := slices.DeleteFunc(slices.Clone(sits[a]), func(x string) bool { return set[x] != nil }); len(others) > 0 {
 					slices.Sort(others)
-					p.Shared = append(p.Shared, PlanShared{short(a), others})
+					p.Shared = append(p.Shared, PlanShared{Short(a), others})
 				}
 			}
 		}

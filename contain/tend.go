@@ -55,7 +55,7 @@ func (k *Keeper) tendOne(ctx context.Context, o *incident.Order, hands []HandNow
 		open := k.reachable(known, hands)
 		var names []string
 		for _, p := range open {
-			names = append(names, short(p))
+			names = append(names, Short(p))
 		}
 		if err := k.topic(ctx, o, "destinations", len(open) > 0, uint64(len(known)-len(open)), uint64(len(known)), names); err != nil {
 			return err

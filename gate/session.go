@@ -221,7 +221,11 @@ func (s *session) serve() {
 		s.client.Close()
 		<-ended
 	default:
-		if reason != "terminate" && reason != "client_gone" {
+		switch reason {
+		case "terminate", "client_gone":
+		case "contained": // people ordered it: the ledger and the order say so
+			s.log.Info("session ends", "reason", reason)
+		default:
 			s.log.Warn("session ends", "reason", reason, "error", first.err)
 		}
 		if reason != "server_gone" && !s.relays {

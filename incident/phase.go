@@ -121,7 +121,8 @@ func (i *Incident) Marks() map[string]Mark {
 	seen("detected", i.Opened, i.Number)
 	for _, a := range i.Alerts {
 		seen("detected", a.At, a.Seq)
-		seen("indicator", a.Body.Until, a.Seq)
+		// A detector may judge a window that is not over yet.
+		seen("indicator", min(a.Body.Until, a.At), a.Seq)
 		seen("first_malicious", a.Body.From, a.Seq)
 	}
 	for _, q := range i.Room.Raised {

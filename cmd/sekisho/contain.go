@@ -162,7 +162,7 @@ func containWhat(o *console.ContainmentLine) string {
 		if o.Left != o.Terminals && o.Left > 0 {
 			left = fmt.Sprintf(", %d still cut", o.Left)
 		}
-		parts = append(parts, fmt.Sprintf("%s of %s terminals%s", o.Cuts, thousands(uint64(o.Terminals)), left))
+		parts = append(parts, fmt.Sprintf("%s of %s%s", o.Cuts, counted(uint64(o.Terminals), "terminal"), left))
 	}
 	for _, list := range []struct {
 		what string
@@ -271,7 +271,7 @@ func containLift() *cobra.Command {
 			return *a, false, err
 		}
 		out := cmd.OutOrStdout()
-		fmt.Fprintf(out, "order %d: %s of %d terminals would be given back, %d would stay cut by it", n, p.CutsNamed, len(p.Back), p.Still)
+		fmt.Fprintf(out, "order %d: %s of %s would be given back, %d would stay cut by it", n, p.CutsNamed, counted(uint64(len(p.Back)), "terminal"), p.Still)
 		if p.Others > 0 {
 			fmt.Fprintf(out, ", %d are cut by other orders as well", p.Others)
 		}
@@ -307,7 +307,7 @@ func printPlan(out io.Writer, p *contain.Plan, zone *time.Location) {
 	}
 	line("dry run", "nothing has happened")
 	if len(p.Terminals) > 0 {
-		line("cut", "%s of %s terminals, for %s", p.Cuts, thousands(uint64(len(p.Terminals))), p.Lasts)
+		line("cut", "%s of %s, for %s", p.Cuts, counted(uint64(len(p.Terminals)), "terminal"), strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(p.Lasts))
 	}
 	counts := map[string]int{}
 	for _, t := range p.Terminals {
@@ -325,10 +325,10 @@ func printPlan(out io.Writer, p *contain.Plan, zone *time.Location) {
 		line("", "%s are cut already", thousands(uint64(p.Cut)))
 	}
 	for _, one := range p.Departments {
-		line("whose", "%s terminals of %s", thousands(uint64(one.Terminals)), or(one.Name, "people the config does not know"))
+		line("whose", "%s of %s", counted(uint64(one.Terminals), "terminal"), or(one.Name, "people the config does not know"))
 	}
 	for _, b := range p.Businesses {
-		line("stops", "%s, at %s terminals%s", b.Name, thousands(uint64(b.Terminals)), prefixed(": ", b.Stops))
+		line("stops", "%s, at %s%s", b.Name, counted(uint64(b.Terminals), "terminal"), prefixed(": ", b.Stops))
 	}
 	for _, list := range []struct {
 		what string
@@ -352,15 +352,19 @@ func printPlan(out io.Writer, p *contain.Plan, zone *time.Location) {
 		line("PROTECTED", "%s of %s would be cut on an executive's word", s.Endpoint, s.Group)
 	}
 	for _, h := range p.Hands {
-		line("hand", "%s at %s does %s; it is %s%s", h.Name, h.Place, strings.Join(h.Does, ", "), h.State, prefixed(": ", h.Error))
+		line("hand", "%s at %s, for: %s; now %s%s", h.Name, h.Place, strings.Join(h.Does, ", "), h.State, prefixed(": ", h.Error))
 	}
 	for _, w := range p.Warnings {
-		text := map[string]string{"one_hand": "fewer than two independent hands: give --one-hand if that must do", "no_address": fmt.Sprintf("of %d terminals no address is known: only the gate can cut them off", p.Unlocated),
-			"shared": fmt.Sprintf("at %d addresses others sit as well, who are cut off with them", len(p.Shared)), "hand_away": "a hand does not answer at the moment", "protected": "protected terminals are among them"}[w]
+		text := map[string]string{"one_hand": "fewer than two independent hands: give --one-hand if that must do",
+			"no_egress":       "no hand is configured that closes the way out: that part would not be cut (docs/hands.md)",
+			"no_gate":         "no hand is configured that shuts out at the gate: that part would not be cut",
+			"no_destinations": "no hand is configured that blocks destinations: they would stay reachable (docs/hands.md)",
+			"no_address":      fmt.Sprintf("of %d terminals no address is known: only the gate can cut them off", p.Unlocated),
+			"shared":          fmt.Sprintf("at %d addresses others sit as well, who are cut off with them", len(p.Shared)), "hand_away": "a hand does not answer at the moment", "protected": "protected terminals are among them"}[w]
 		line("beware", "%s", or(text, w))
 	}
 	if p.Second {
-		line("approval", "somebody else has to approve it")
+		line("approval", "somebody else has to approve it, here or in the console")
 	}
 	const most = 20
 	for i, t := range p.Terminals {
@@ -407,7 +411,7 @@ func printContainment(out io.Writer, p *console.ContainmentPage, zone *time.Loca
 			line("reviewed", "%s %s by %s%s", moment(d.Reviewed, zone), d.Verdict, d.Reviewer, prefixed(": ", oneLine(d.Review)))
 		}
 	} else {
-		line("next", "somebody else approves it: sekisho contain approve %d", p.Number)
+		line("next", "somebody else approves it, in the console or by: sekisho contain approve %d", p.Number)
 	}
 	if p.ToReview {
 		line("next", "it was given alone; somebody else reviews it: sekisho contain review %d", p.Number)

@@ -33,7 +33,7 @@ func TestContainFromEndToEnd(t *testing.T) {
 	r.mustNot("No terminal is called pc-9999", "contain", "--endpoint", "pc-9999", "--dry-run")
 	r.mustNot("Nothing is named", "contain", "--dry-run")
 	shown := r.must("contain", "--system", "member-db", "--cut", "gate", "--dry-run")
-	for _, want := range []string{"nothing has happened", "gate of 1 terminals", "1 have read it", demoEndpoint, "somebody else has to approve it", "fewer than two independent hands"} {
+	for _, want := range []string{"nothing has happened", "gate of 1 terminal,", "1 have read it", demoEndpoint, "somebody else has to approve it", "fewer than two independent hands"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("the dry run does not say %q:\n%s", want, shown)
 		}
@@ -78,7 +78,7 @@ func TestContainFromEndToEnd(t *testing.T) {
 	r.up()
 	cutOff("killed, and started again", true)
 
-	if out := r.must("contain", "lift", number[1], "--all", "--dry-run"); !strings.Contains(out, "gate of 1 terminals would be given back") || !strings.Contains(out, "the order would end") {
+	if out := r.must("contain", "lift", number[1], "--all", "--dry-run"); !strings.Contains(out, "gate of 1 terminal would be given back") || !strings.Contains(out, "the order would end") {
 		t.Errorf("the dry run of a lift says %s", out)
 	}
 	cutOff("after the dry run of a lift", true)

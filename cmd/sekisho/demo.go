@@ -12,6 +12,7 @@ import (
 	"math"
 	"net/netip"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -39,10 +40,11 @@ func demoCommand() *cobra.Command {
 	d := demonstration{seed: storeSeed}
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Bring a customer database, stand in front of it, and play a real case",
+		Short: "Bring a customer database, stand in front of it, and play two real cases",
 		Long: `Makes a private PostgreSQL cluster under DIR, reachable by a private socket
 only, fills it with made-up members, puts a sekisho in front of it, plays the
-case of 2014 into a ledger of its own, prints the report, and stays up.
+cases of 2014 and 2016 into ledgers of their own, prints the reports, and stays
+up.
 
 A second run uses what the first one made.`,
 		Args: cobra.NoArgs,
@@ -98,7 +100,7 @@ func (d *demonstration) run(ctx context.Context, out io.Writer) (err error) {
 	tell := func() {
 		fmt.Fprintf(out, "%s\n%s\n", played.text, other.text)
 		drill.Table(out, words, cases)
-		fmt.Fprintf(out, "\njtb-2016 was played with %d of its %d bookings; all of them: %s drill %s\n", bookings, drill.Size(drill.Jtb2016), os.Args[0], drill.Jtb2016)
+		fmt.Fprintf(out, "\njtb-2016 was played with %s of its %s bookings; all of them: %s drill %s\n", thousands(uint64(bookings)), thousands(uint64(drill.Size(drill.Jtb2016))), os.Args[0], drill.Jtb2016)
 	}
 	if d.once {
 		tell()
@@ -149,8 +151,13 @@ Ask about it, here as of any sekisho (budget, export, decoy, readiness, doctor, 
 
   %s budget --config %s
 
+Work on an incident of the drills, at the command line as in its room:
+
+  %s incident show %s --ledger %s
+
 Ctrl-C ends everything.
-`, incident, played.dir, second, other.dir, live.console, live.user, password, login.passfile, login.dsn(live.gate), demo.MemberNo(d.seed, d.members/2), os.Args[0], filepath.Join(d.dir, "sekisho.yaml"))
+`, incident, played.dir, second, other.dir, live.console, live.user, password, login.passfile, login.dsn(live.gate), demo.MemberNo(d.seed, d.members/2), os.Args[0], filepath.Join(d.dir, "sekisho.yaml"),
+		os.Args[0], path.Base(incident), played.dir)
 	select {
 	case err := <-live.failed:
 		return err

@@ -47,10 +47,18 @@ func atHouse(cmd *cobra.Command, path, data string, f func(ctx context.Context, 
 	return f(cmd.Context(), c)
 }
 
+// article puts the indefinite article before a noun.
+func article(noun string) string {
+	if strings.ContainsAny(noun[:1], "aeiou") {
+		return "an " + noun
+	}
+	return "a " + noun
+}
+
 func numberOf(what, arg string) (uint64, error) {
 	n, err := strconv.ParseUint(arg, 10, 64)
 	if err != nil || n == 0 {
-		return 0, usage{fmt.Errorf("%q is not the number of a %s", arg, what)}
+		return 0, usage{fmt.Errorf("%q is not the number of %s, such as 412", arg, article(what))}
 	}
 	return n, nil
 }

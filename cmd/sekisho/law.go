@@ -296,6 +296,9 @@ var lawWords = map[string]law.Words{
 	"advice":        {EN: "by the guideline", JA: "ガイドラインによる"},
 	"conditional":   {EN: "if it applies", JA: "該当する場合"},
 	"provisional":   {EN: "provisional", JA: "仮"},
+	"confirmed":     {EN: "confirmed", JA: "確認済み"},
+	"one source":    {EN: "one source", JA: "一つの資料による"},
+	"unconfirmed":   {EN: "unconfirmed", JA: "未確認"},
 	"computed":      {EN: "the calendar of that year is not announced yet", JA: "その年の祝日は未公表"},
 }
 
@@ -326,7 +329,7 @@ func printDuties(out io.Writer, list []law.Finding, language string, all bool) {
 		for _, c := range f.Clocks {
 			printClock(out, c, say, language)
 		}
-		fmt.Fprintf(out, "  %s: %s (%s)\n  %s: %s\n\n", say("edition"), f.Edition, f.Status, say("source"), f.Source)
+		fmt.Fprintf(out, "  %s: %s (%s)\n  %s: %s\n\n", say("edition"), f.Edition, say(string(f.Status)), say("source"), f.Source)
 		if d := f.Disclaimer.In(language); !slices.Contains(disclaimers, d) {
 			disclaimers = append(disclaimers, d)
 		}
@@ -388,9 +391,12 @@ func printClock(out io.Writer, c law.Clock, say func(string) string, language st
 	note(c.Provisional, say("provisional"))
 	note(c.Conditional, say("conditional"))
 	note(c.Computed, say("computed"))
-	note(c.Status != law.StatusConfirmed, string(c.Status))
+	note(c.Status != law.StatusConfirmed, say(string(c.Status)))
 	line := strings.TrimSpace(limitText(c, language) + "  " + say(string(c.State)))
-	fmt.Fprintf(out, "  %-18s %s [%s]\n", c.Step, line, strings.Join(notes, "; "))
+	if len(notes) > 0 {
+		line += " [" + strings.Join(notes, "; ") + "]"
+	}
+	fmt.Fprintf(out, "  %-18s %s\n", c.Step, line)
 	indent := func(format string, args ...any) {
 		fmt.Fprintf(out, "  %-18s %s\n", "", fmt.Sprintf(format, args...))
 	}

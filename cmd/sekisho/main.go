@@ -63,9 +63,23 @@ Start with "sekisho demo", which brings a database of its own, or with
 		SilenceErrors: true,
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
-	cmd.AddCommand(initCommand(), doctorCommand(), readinessCommand(), upCommand(), impactCommand(), drillCommand(), demoCommand(), ledgerCommand(), userCommand(), verifierCommand(), caCommand(), loginCommand(), budgetCommand(), policyCommand(), exportCommand(), breakglassCommand(), handCommand(), decoyCommand(), deskCommand(), lawCommand(), clockCommand(), incidentCommand(), versionCommand())
-	cmd.AddCommand(containCommand())
-	cmd.AddCommand(tellCommand())
+	for _, group := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Begin:", []*cobra.Command{demoCommand(), initCommand(), doctorCommand(), upCommand(), readinessCommand(), policyCommand()}},
+		{"An incident:", []*cobra.Command{impactCommand(), incidentCommand(), containCommand(), clockCommand(), lawCommand(), tellCommand(), deskCommand(), drillCommand()}},
+		{"Day by day:", []*cobra.Command{exportCommand(), budgetCommand(), decoyCommand(), userCommand(), loginCommand(), caCommand(), verifierCommand(), ledgerCommand(), handCommand(), breakglassCommand()}},
+		{"", []*cobra.Command{versionCommand()}},
+	} {
+		for _, c := range group.commands {
+			c.GroupID = group.title
+			cmd.AddCommand(c)
+		}
+		if group.title != "" {
+			cmd.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
+		}
+	}
 	for _, c := range cmd.Commands() {
 		strict(c)
 	}
