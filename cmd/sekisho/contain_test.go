@@ -38,6 +38,12 @@ func TestContainFromEndToEnd(t *testing.T) {
 			t.Errorf("the dry run does not say %q:\n%s", want, shown)
 		}
 	}
+	if strings.Contains(shown, "closes the way out") {
+		t.Errorf("nobody asked to close the way out:\n%s", shown)
+	}
+	if out := r.must("contain", "--system", "member-db", "--dry-run"); !strings.Contains(out, "no hand is configured that closes the way out") {
+		t.Errorf("the gate alone closes no way out, and the dry run does not say so:\n%s", out)
+	}
 	var plan contain.Plan
 	if err := json.Unmarshal([]byte(r.must("contain", "--system", "member-db", "--cut", "gate", "--dry-run", "--json")), &plan); err != nil || len(plan.Terminals) != 1 || plan.Terminals[0].Name != demoEndpoint {
 		t.Errorf("as JSON: %v, %+v", err, plan)
