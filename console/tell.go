@@ -131,7 +131,7 @@ func toldError(err error) error {
 		switch w.Code {
 		case "incident", "form", "text", "mailing", "partner":
 			status = http.StatusNotFound
-		case "own", "not_own":
+		case "own", "not_own", "sample_ours":
 			status = http.StatusForbidden
 		case "action", "list", "reason", "long", "address":
 			status = http.StatusBadRequest

@@ -182,6 +182,12 @@ const longPoll = 20 * time.Second
 
 const lookHeader = "Sekisho-Look"
 
+// ahead: no clock was ever so wrong that a state got this number.
+func (r *Remote) ahead(number uint64) bool {
+	const years = 10 * 366 * 24 * time.Hour
+	return number > uint64(max(0, r.now().Add(years).UnixNano()))
+}
+
 // serveState answers when there is a state with a higher number than the
 // agent's, or somebody wants it to look.
 func (r *Remote) serveState(w http.ResponseWriter, q *http.Request) {
@@ -189,6 +195,12 @@ func (r *Remote) serveState(w http.ResponseWriter, q *http.Request) {
 	look, err2 := strconv.ParseUint(q.URL.Query().Get("look"), 10, 62)
 	if err1 != nil || err2 != nil {
 		http.Error(w, "after and look are numbers", http.StatusBadRequest)
+		return
+	}
+	// Numbers rise with time. One that lies far ahead would make the next so high
+	// that no agent could ask for anything after it.
+	if r.ahead(after) {
+		http.Error(w, "that number lies years ahead: remove the kept state", http.StatusBadRequest)
 		return
 	}
 	ctx, stop := context.WithTimeout(q.Context(), longPoll)
@@ -232,6 +244,9 @@ func (r *Remote) serveState(w http.ResponseWriter, q *http.Request) {
 
 func (r *Remote) takeReport(w http.ResponseWriter, q *http.Request) {
 	report, err := readReport(http.MaxBytesReader(w, q.Body, mostState))
+	if err == nil && r.ahead(report.Number) {
+		err = errors.New("reading the report: its number lies years ahead")
+	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return

@@ -179,6 +179,16 @@ func (su *Suspension) statement(sp *stmtPlan, by *said) *refusal {
 			return su.shutTable("table "+t, sp, n)
 		}
 	}
+	if sp.written == nil {
+		return nil
+	}
+	for _, carried := range sp.written.carried { // what its foreign keys change or destroy
+		for _, t := range carried.judgement.Tables {
+			if n, ok := su.Tables[t]; ok {
+				return su.shutTable("table "+t+", which this carries on into,", carried, n)
+			}
+		}
+	}
 	return nil
 }
 

@@ -362,3 +362,21 @@ func TestSuspendNobodySlipsIn(t *testing.T) {
 	close(coming)
 	clients.Wait()
 }
+
+// What is shut is not destroyed or changed from another table either.
+func TestNothingIsCarriedIntoAShutTable(t *testing.T) {
+	h := newWritingHouse(t, "alter table crm.member add unique (email); create table crm.note (email text references crm.member (email) on update cascade, member_no bigint); insert into crm.note values ('m8@example.jp', 1001)", func(o *options) {
+		o.catalog.Tables = append(o.catalog.Tables, catalog.Table{Name: "crm.note", Subject: "member", Key: "member_no"})
+	})
+	conn := h.connect("sato")
+	h.gate.Suspend(&Suspension{Tables: map[string]uint64{"crm.note": 9}, Contact: "Call 1234."})
+	write := func() error {
+		_, err := conn.Exec(context.Background(), "update crm.member set email = 'm8@example.com' where member_no = 1008")
+		return err
+	}
+	shutOut(t, write(), "42501", "Call 1234.")
+	h.gate.Suspend(nil)
+	if err := write(); err != nil {
+		t.Errorf("after the lift: %v", err)
+	}
+}

@@ -658,6 +658,11 @@ func (o *Office) Sample(ctx context.Context, number uint64, lang, to string) err
 	if !GoodAddress(to) {
 		return wrong("address")
 	}
+	// A sample is one person's word, and anybody may write into a draft: it stays
+	// in the house.
+	if !sameHouse(to, o.Config.Mail.From) {
+		return wrong("sample_ours")
+	}
 	d, err := o.Draft(ctx, Key{Incident: number, Form: "person", Language: lang})
 	if err != nil {
 		return err
@@ -669,4 +674,11 @@ func (o *Office) Sample(ctx context.Context, number uint64, lang, to string) err
 		return wrong("sample")
 	}
 	return nil
+}
+
+// sameHouse: an address is of the domain that notices come from, or of one above
+// it, as people are whose company mails from a subdomain.
+func sameHouse(to, from string) bool {
+	domain := func(a string) string { return strings.ToLower(a[strings.LastIndexByte(a, '@')+1:]) }
+	return domain(to) == domain(from) || strings.HasSuffix(domain(from), "."+domain(to))
 }
