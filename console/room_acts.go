@@ -314,6 +314,10 @@ func (c *Console) actRole(v *visit, one *incident.Incident, a RoomAct) (sekisho.
 		if holder != 0 {
 			return nil, fail(http.StatusConflict, "room_held", c.named("staff", holder))
 		}
+		// Else everybody could make themselves the second person.
+		if slices.Contains(deciding, a.Role) && !c.mayDecideIn(v.who, one) && !c.rostered(a.Role, c.named("staff", b.Person)) {
+			return nil, fail(http.StatusForbidden, "room_take")
+		}
 	case "handed_over":
 		if holder == 0 || b.Person == 0 || a.Text == "" {
 			return nil, fail(http.StatusBadRequest, "room_handover")
@@ -332,6 +336,16 @@ func (c *Console) actRole(v *visit, one *incident.Incident, a RoomAct) (sekisho.
 	}
 	b.Said, err = c.write(a.Text)
 	return b, err
+}
+
+// deciding are the roles whose holders approve what others decide, or judge for
+// the company.
+var deciding = []string{"incident_commander", "deputy", "executive", "privacy_officer", "legal"}
+
+// rostered: the config names this person for a role.
+func (c *Console) rostered(role, account string) bool {
+	who := c.users.person(account)
+	return slices.ContainsFunc(c.cfg.Manual.Roster(role), func(name string) bool { return c.users.person(name) == who })
 }
 
 func (c *Console) actPlaybook(v *visit, one *incident.Incident, a RoomAct) (sekisho.Body, error) {

@@ -72,6 +72,12 @@ func TestAnIncidentFromItsCallToItsEnd(t *testing.T) {
 	do(sato, "role", ok, "role", "incident_commander", "action", "taken")
 	do(suzuki, "role", conflict, "role", "incident_commander", "action", "taken")
 	do(suzuki, "role", missing, "role", "deputy", "action", "taken", "person", "nobody-we-know")
+	for _, role := range deciding {
+		if role != "incident_commander" {
+			do(clerk, "role", forbidden, "role", role, "action", "taken")
+		}
+	}
+	do(clerk, "role", ok, "role", "scribe", "action", "taken")
 	do(clerk, "role", forbidden, "role", "incident_commander", "action", "handed_over", "person", "clerk", "text", "mine now")
 	do(sato, "role", bad, "role", "incident_commander", "action", "handed_over", "person", "suzuki")
 	do(sato, "role", ok, "role", "incident_commander", "action", "handed_over", "person", "suzuki", "text", "the provider calls again at noon")
