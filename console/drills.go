@@ -12,13 +12,14 @@ import (
 // Compared is a real case: what it took then, by the public reports, and what
 // it takes here, by the ledger of a drill. Its JSON names are stable.
 type Compared struct {
-	Case        string        `json:"case"`
-	Members     int           `json:"members"` // customers of the store that it was played with
-	Incident    uint64        `json:"incident"`
-	Began       string        `json:"began"`      // the first act in the drill
-	BeganThen   string        `json:"began_then"` // the first act that is known of
-	BeganSource string        `json:"began_source"`
-	Rows        []ComparedRow `json:"rows"`
+	Case          string        `json:"case"`
+	Members       int           `json:"members"` // customers of the store that it was played with
+	Incident      uint64        `json:"incident"`
+	Began         string        `json:"began"`      // the first act in the drill
+	BeganThen     string        `json:"began_then"` // the first act that is known of
+	BeganSource   string        `json:"began_source"`
+	BeganSourceJa string        `json:"began_source_ja"`
+	Rows          []ComparedRow `json:"rows"`
 }
 
 // ComparedRow is one thing that took time.
@@ -27,6 +28,7 @@ type ComparedRow struct {
 	Then     string     `json:"then"` // a date
 	ThenDays int        `json:"then_days"`
 	Source   string     `json:"source"`
+	SourceJa string     `json:"source_ja"`
 	Here     *Milestone `json:"here"` // nil: it did not happen in the drill
 }
 
@@ -58,6 +60,9 @@ func (t *tongue) milestone(r ComparedRow) string {
 	by := m.By
 	if r.What == "noticed" {
 		by = t.code("reason", m.By)
+	}
+	if r.What == "told" {
+		by = t.code("then.form", m.By)
 	}
 	return t.say("then.here."+r.What, took, when, by)
 }

@@ -181,9 +181,9 @@ func (t *tongue) duration(seconds float64) string {
 		if n < u.size && u.size > 1 {
 			continue
 		}
-		text := t.say(u.key, number(n/u.size))
+		text := t.count(u.key, n/u.size)
 		if rest := n % u.size; i+1 < len(units) && rest >= units[i+1].size {
-			text += t.say("unit.gap") + t.say(units[i+1].key, number(rest/units[i+1].size))
+			text += t.say("unit.gap") + t.count(units[i+1].key, rest/units[i+1].size)
 		}
 		return strings.ReplaceAll(text, "_", " ")
 	}

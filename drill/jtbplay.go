@@ -19,6 +19,7 @@ import (
 	"sekisho/demo"
 	"sekisho/house"
 	"sekisho/sensor"
+	"sekisho/tell"
 	"sekisho/watch"
 )
 
@@ -124,7 +125,7 @@ func (s *travel) open(ctx context.Context) (p *Played, err error) {
 		return nil, err
 	}
 	conf := house.Config{
-		Name: s.setting.name, Data: s.Dir, Number: 1, TimeZone: "Asia/Tokyo", Catalog: s.Catalog, Hostile: s.setting.hostile,
+		Name: s.setting.name, Data: s.Dir, Number: 1, TimeZone: "Asia/Tokyo", Catalog: s.Catalog, Hostile: s.setting.hostile, Tell: tell.Config{Company: company()},
 		Watch: watch.Config{Bulk: watch.Bulk{Roles: []string{demo.Batch}}, Servers: s.setting.servers},
 	}
 	if conf.Gate, err = gateOf(s.Dir, s.Cluster, demo.Bookings, ca, map[string][]string{demo.CallCentre: {service}, demo.Batch: {reports}}); err != nil {

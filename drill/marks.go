@@ -36,7 +36,7 @@ type then struct {
 // public is a date of the public reports.
 type public struct {
 	At     string `yaml:"at"`
-	Source string `yaml:"source"`
+	Source Saying `yaml:"source"`
 }
 
 // compare lays beside each other what a case took then and here: noticed, cut
@@ -51,7 +51,7 @@ func compare(h *house.House, scenario string, members int, number uint64, began 
 	if i < 0 {
 		return nil, fmt.Errorf("nothing is written of what %s took then", scenario)
 	}
-	c := &console.Compared{Case: scenario, Members: members, Incident: number, Began: began.Format(time.RFC3339), BeganThen: all[i].Began.At, BeganSource: all[i].Began.Source}
+	c := &console.Compared{Case: scenario, Members: members, Incident: number, Began: began.Format(time.RFC3339), BeganThen: all[i].Began.At, BeganSource: all[i].Began.Source.En, BeganSourceJa: all[i].Began.Source.Ja}
 	days, err := daysThen(scenario)
 	if err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func compare(h *house.House, scenario string, members int, number uint64, began 
 		what string
 		public
 	}{{"noticed", all[i].Noticed}, {"cut", all[i].Cut}, {"counted", all[i].Counted}, {"told", all[i].Told}} {
-		r := console.ComparedRow{What: row.what, Then: row.At, ThenDays: days[row.what], Source: row.Source, Here: here[row.what]}
+		r := console.ComparedRow{What: row.what, Then: row.At, ThenDays: days[row.what], Source: row.Source.En, SourceJa: row.Source.Ja, Here: here[row.what]}
 		c.Rows = append(c.Rows, r)
 	}
 	return c, nil

@@ -19,6 +19,7 @@ import (
 	"sekisho/demo"
 	"sekisho/house"
 	"sekisho/sensor"
+	"sekisho/tell"
 )
 
 // Jal2014 is the scenario's name.
@@ -226,7 +227,7 @@ func (s *stage) open(ctx context.Context) (p *Played, err error) {
 // config is that of the drill's house.
 func (s *stage) config(ca *demo.Authority) (conf house.Config, err error) {
 	conf = house.Config{
-		Name: s.Scenario, Data: s.Dir, Number: 1, TimeZone: "Asia/Tokyo", Catalog: s.Catalog, Hostile: []string{dropSite},
+		Name: s.Scenario, Data: s.Dir, Number: 1, TimeZone: "Asia/Tokyo", Catalog: s.Catalog, Hostile: []string{dropSite}, Tell: tell.Config{Company: company()},
 	}
 	if conf.Gate, err = gateOf(s.Dir, s.Cluster, demo.Database, ca, map[string][]string{demo.CallCentre: {enquiries}, demo.Batch: {mailings}}); err != nil {
 		return conf, err
