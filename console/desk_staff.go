@@ -366,11 +366,13 @@ func (c *Console) deskEnquiryPage(v *visit, q *incident.Enquiry, template string
 		space, subject = s, o
 		p.Known, _ = c.cfg.Vault.Space(s).Key(o)
 	}
+	var whose []uint32 // nobody whom the roster knows: what they wrote is seen all the same
 	if subject != 0 {
-		shape := c.ownShape(sekisho.Read, space, "an enquiry of this customer", sekisho.Contact)
-		if err := c.recordAccess(v.r.Context(), v.who.entry, v.who.statement(), shape, []uint32{subject}, 0); err != nil {
-			return nil, err
-		}
+		whose = []uint32{subject}
+	}
+	shape := c.ownShape(sekisho.Read, space, "an enquiry of this customer", sekisho.Contact)
+	if err := c.recordAccess(v.r.Context(), v.who.entry, v.who.statement(), shape, whose, 0); err != nil {
+		return nil, err
 	}
 	var err error
 	if p.Asker, err = d.Asker(q); err != nil {

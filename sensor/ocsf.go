@@ -121,9 +121,11 @@ func (o *Events) Read(batch []byte) (*Delivery, error) {
 		if end, err := dec.Token(); err != nil || end != json.Delim(']') {
 			return nil, fmt.Errorf("%w: the array does not end", ErrNotEvents)
 		}
-		if dec.More() {
-			return nil, fmt.Errorf("%w: something follows the array", ErrNotEvents)
-		}
+	}
+	// The decoder takes a stray bracket for an end, and would leave out what
+	// follows it.
+	if rest := bytes.TrimLeft(batch[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
+		return nil, fmt.Errorf("%w: something follows event %d that is none", ErrNotEvents, d.Events)
 	}
 	return d, nil
 }

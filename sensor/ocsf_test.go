@@ -342,3 +342,20 @@ func FuzzEvents(f *testing.F) {
 		}
 	})
 }
+
+// What cannot be read is never left out in silence: a stray bracket ends nothing.
+func TestNothingOfADeliveryIsLeftOutInSilence(t *testing.T) {
+	const event = `{"class_uid":1007,"activity_id":1,"time":1458370000000,"metadata":{"uid":"%d"},"device":{"hostname":"pc-1"},"process":{"name":"a"}}`
+	one, two := fmt.Sprintf(event, 1), fmt.Sprintf(event, 2)
+	o := &Events{Source: "edr", Now: time.Unix(1458370001, 0), Ordinal: func(string, string) uint32 { return 1 }}
+	for _, batch := range []string{one + "\n]\n" + two, one + "}" + two, "[" + one + "]]" + two, "[" + one + "]}", one + "\n]", "]", "}" + one} {
+		if d, err := o.Read([]byte(batch)); !errors.Is(err, ErrNotEvents) {
+			t.Errorf("%d events of %.40q… and the error %v", d.Events, batch, err)
+		}
+	}
+	for batch, want := range map[string]int{one + "\n" + two + "\n": 2, "[" + one + "," + two + "]\r\n": 2, " [] ": 0, "": 0, "\n": 0} {
+		if d, err := o.Read([]byte(batch)); err != nil || d.Events != want {
+			t.Errorf("%.40q: %v", batch, err)
+		}
+	}
+}
