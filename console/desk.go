@@ -307,7 +307,7 @@ func (p *DeskDoor) askForm(v *deskVisit) error {
 
 // A deskTaken is what somebody gets who has asked: the only key to the answer.
 type deskTaken struct {
-	Number  uint64
+	Number  uint64 // as the asker sees it
 	Receipt string
 	Shown   string
 	Asked   string
@@ -359,7 +359,7 @@ func (p *DeskDoor) ask(v *deskVisit) error {
 	}
 	q := incident.Enquiry{At: sekisho.At(p.desk.Now()), Body: &sekisho.EnquiryReceived{Asked: asked}}
 	due, _ := p.desk.Due(&q)
-	return p.print(v, http.StatusOK, "taken", v.say("desk.taken"), deskTaken{Number: number, Receipt: receipt, Shown: tell.ShownReceipt(receipt), Asked: asked,
+	return p.print(v, http.StatusOK, "taken", v.say("desk.taken"), deskTaken{Number: p.desk.Nth(number), Receipt: receipt, Shown: tell.ShownReceipt(receipt), Asked: asked,
 		Proof: incident.NeedsIdentity(asked), Codes: p.desk.Codes(), Minutes: int(tell.CodeLasts.Minutes()), Due: sekisho.At(due.Add(-time.Second))})
 }
 
@@ -393,7 +393,7 @@ type deskEnquiry struct {
 }
 
 func (p *DeskDoor) show(v *deskVisit, q incident.Enquiry, receipt, note, wrong string) error {
-	e := deskEnquiry{Number: q.Number, Asked: q.Body.Asked, At: q.At, Receipt: receipt, Standing: q.Standing(), Codes: p.desk.Codes(), Minutes: int(tell.CodeLasts.Minutes()),
+	e := deskEnquiry{Number: q.Nth, Asked: q.Body.Asked, At: q.At, Receipt: receipt, Standing: q.Standing(), Codes: p.desk.Codes(), Minutes: int(tell.CodeLasts.Minutes()),
 		Said: p.desk.Said(&q), Closed: q.Closed, Note: note, Wrong: wrong}
 	if q.Answer != nil {
 		e.Blocks, e.Answered, e.Result, e.Machine = tell.Blocks(p.desk.AnswerText(&q)), q.AnswerAt, q.Answer.Result, q.Answer.By == 0
@@ -406,7 +406,7 @@ func (p *DeskDoor) show(v *deskVisit, q incident.Enquiry, receipt, note, wrong s
 	if wrong != "" {
 		status = http.StatusUnprocessableEntity
 	}
-	return p.print(v, status, "enquiry", v.say("desk.enquiry", number(q.Number)), e)
+	return p.print(v, status, "enquiry", v.say("desk.enquiry", number(q.Nth)), e)
 }
 
 // opened does something with the enquiry of the receipt in the form.

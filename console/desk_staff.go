@@ -21,6 +21,7 @@ import (
 // A DeskLine is an enquiry in the queue. It names nobody.
 type DeskLine struct {
 	Number   uint64            `json:"number"`
+	Nth      uint64            `json:"nth"` // the number that the asker has
 	Time     sekisho.Time      `json:"time"`
 	Asked    string            `json:"asked"`
 	Language string            `json:"language"`
@@ -138,7 +139,7 @@ func (c *Console) noDesk() error {
 }
 
 func (c *Console) deskLine(q *incident.Enquiry) DeskLine {
-	l := DeskLine{Number: q.Number, Time: q.At, Asked: q.Body.Asked, Language: q.Body.Language, Standing: q.Standing(), To: c.named("staff", q.To),
+	l := DeskLine{Number: q.Number, Nth: q.Nth, Time: q.At, Asked: q.Body.Asked, Language: q.Body.Language, Standing: q.Standing(), To: c.named("staff", q.To),
 		Incident: q.Incident, Closed: q.Closed}
 	if q.Answer != nil {
 		l.Machine, l.Result = q.Answer.By == 0, q.Answer.Result
@@ -366,13 +367,11 @@ func (c *Console) deskEnquiryPage(v *visit, q *incident.Enquiry, template string
 		space, subject = s, o
 		p.Known, _ = c.cfg.Vault.Space(s).Key(o)
 	}
-	var whose []uint32 // nobody whom the roster knows: what they wrote is seen all the same
 	if subject != 0 {
-		whose = []uint32{subject}
-	}
-	shape := c.ownShape(sekisho.Read, space, "an enquiry of this customer", sekisho.Contact)
-	if err := c.recordAccess(v.r.Context(), v.who.entry, v.who.statement(), shape, whose, 0); err != nil {
-		return nil, err
+		shape := c.ownShape(sekisho.Read, space, "an enquiry of this customer", sekisho.Contact)
+		if err := c.recordAccess(v.r.Context(), v.who.entry, v.who.statement(), shape, []uint32{subject}, 0); err != nil {
+			return nil, err
+		}
 	}
 	var err error
 	if p.Asker, err = d.Asker(q); err != nil {
@@ -552,7 +551,7 @@ func (c *Console) deskTake(v *visit) (page, error) {
 		return nil, deskFailure(err)
 	}
 	p := c.deskQueue(v.who, "waiting", "")
-	p.Taken = &deskTaken{Number: n, Receipt: receipt, Shown: tell.ShownReceipt(receipt), Asked: f.Get("asked")}
+	p.Taken = &deskTaken{Number: c.cfg.Desk.Nth(n), Receipt: receipt, Shown: tell.ShownReceipt(receipt), Asked: f.Get("asked")}
 	return p, nil
 }
 

@@ -15,8 +15,11 @@ import (
 // copy, to keep.
 type Enquiry struct {
 	Number uint64 // sequence number of its EnquiryReceived
-	At     sekisho.Time
-	Body   *sekisho.EnquiryReceived
+	// Nth is how many there were with it: the number that askers see. Sequence
+	// numbers rise with what the house does, such as a letter to a member.
+	Nth  uint64
+	At   sekisho.Time
+	Body *sekisho.EnquiryReceived
 
 	Matched  *sekisho.EnquiryMatched // the latest; nil: not compared yet
 	Match    uint64                  // its sequence number
@@ -156,7 +159,7 @@ func (*Enquiries) Name() string { return "enquiries" }
 func (b *Enquiries) Apply(e *sekisho.Entry) {
 	switch body := e.Body.(type) {
 	case *sekisho.EnquiryReceived:
-		q := &Enquiry{Number: e.ID.Seq, At: e.Time, Body: body}
+		q := &Enquiry{Number: e.ID.Seq, Nth: uint64(len(b.list)) + 1, At: e.Time, Body: body}
 		b.list = append(b.list, q)
 		b.byNumber[q.Number] = q
 		b.byReceipt[body.Receipt] = q

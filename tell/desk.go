@@ -425,6 +425,16 @@ func (d *Desk) Receive(ctx context.Context, a Asking) (number uint64, receipt st
 	return id.Seq, receipt, nil
 }
 
+// Nth is the number that the asker of an enquiry sees; 0 if there is none.
+func (d *Desk) Nth(number uint64) (nth uint64) {
+	d.Views.Read(func() {
+		if q, ok := d.Enquiries.Get(number); ok {
+			nth = q.Nth
+		}
+	})
+	return nth
+}
+
 func (d *Desk) find(hash [32]byte) (q incident.Enquiry, ok bool) {
 	d.Views.Read(func() { q, ok = d.Enquiries.ByReceipt(hash) })
 	return q, ok

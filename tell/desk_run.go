@@ -362,7 +362,7 @@ func (d *Desk) tellAnswered(ctx context.Context, q *incident.Enquiry) error {
 	lang := q.Body.Language
 	e := errand{enquiry: q.Number, basis: q.AnswerSeq, letter: "answer", until: d.Now().Add(24 * time.Hour)}
 	if e.mail, err = d.letter("answer", lang, asker.Email,
-		map[string]any{"Company": d.Config.Company.In(lang), "Contact": d.Config.Contact.In(lang), "Number": q.Number}); err != nil {
+		map[string]any{"Company": d.Config.Company.In(lang), "Contact": d.Config.Contact.In(lang), "Number": q.Nth}); err != nil {
 		return err
 	}
 	select {

@@ -168,7 +168,7 @@ func (d *Desk) Draft(q *incident.Enquiry, name string) (string, error) {
 	}
 	target, _ := d.Due(q)
 	return d.Answers.fill("answers."+name, lang, map[string]any{"Received": d.day(q.At, lang), "Until": d.day(sekisho.At(target.Add(-time.Second)), lang),
-		"Number": q.Number, "Company": d.Config.Company.In(lang), "Contact": d.Config.Contact.In(lang)})
+		"Number": q.Nth, "Company": d.Config.Company.In(lang), "Contact": d.Config.Contact.In(lang)})
 }
 
 // Allow asks for people to be told by sekisho itself what an incident means for

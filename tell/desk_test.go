@@ -287,7 +287,7 @@ func TestAnAnswerFollowsTheNumbers(t *testing.T) {
 	p.until("a new answer", func() bool { q := p.enquiryNow(n); return strings.Contains(p.AnswerText(&q), "was read at a terminal") })
 	p.until("word of it", func() bool { return p.enquiryNow(n).AnswerMail == "taken" })
 	letter := p.letters()[len(p.letters())-1]
-	if text := read(t, letter); letter.to != "m9@example.jp" || !strings.Contains(text, fmt.Sprint("your enquiry ", n)) || strings.Contains(text, "terminal") || strings.Contains(text, receipt) {
+	if text := read(t, letter); letter.to != "m9@example.jp" || !strings.Contains(text, fmt.Sprint("your enquiry ", p.Nth(n), ",")) || strings.Contains(text, "terminal") || strings.Contains(text, receipt) {
 		t.Errorf("to %s: %s", letter.to, text)
 	}
 }

@@ -112,7 +112,7 @@ func printEnquiry(out io.Writer, p *console.DeskEnquiryPage, zone *time.Location
 	line := func(what, format string, args ...any) {
 		fmt.Fprintf(out, "%-10s%s\n", what, strings.ReplaceAll(visible(fmt.Sprintf(format, args...)), "\n", "\n          "))
 	}
-	line("enquiry", "%d, %s, %s", p.Number, p.Asked, p.Standing)
+	line("enquiry", "%d (the asker's number %d), %s, %s", p.Number, p.Nth, p.Asked, p.Standing)
 	line("came", "%s%s", moment(p.Time, zone), prefixed(", taken in by ", p.By))
 	if p.Due != 0 {
 		late := ""
