@@ -61,6 +61,7 @@ type ContainmentLine struct {
 	ToReview     bool                 `json:"to_review"`
 	Over         sekisho.Time         `json:"over,omitempty"`
 	Hands        []ContainmentHand    `json:"hands"`
+	NoHand       []string             `json:"no_hand"` // what the order names and no hand in the config does: "egress", "gate", "destinations"
 	Alarms       []ContainmentAlarm   `json:"alarms"`
 }
 
@@ -171,11 +172,30 @@ func (p *ContainmentPlanPage) Several() bool { return len(p.Terminals) > p.Shown
 
 const mostTerminals = 500 // on a page
 
+// noHand is what an order names and none of the hands does: it is not cut,
+// whatever the hands that there are say of their own part.
+func noHand(o *incident.Order, hands []contain.HandNow) []string {
+	p, list := o.Proposed, []string{}
+	for _, part := range []struct {
+		name   string
+		wanted bool
+	}{
+		{"egress", len(p.Endpoints) > 0 && p.Cuts&sekisho.CutEgress != 0},
+		{"gate", len(p.Endpoints) > 0 && p.Cuts&sekisho.CutGate != 0 || len(p.Principals)+len(p.Roles)+len(p.Tables) > 0},
+		{"destinations", len(o.Destinations()) > 0 || p.Follow},
+	} {
+		if part.wanted && !slices.ContainsFunc(hands, func(h contain.HandNow) bool { return slices.Contains(h.Does, part.name) }) {
+			list = append(list, part.name)
+		}
+	}
+	return list
+}
+
 func (c *Console) containmentLine(o *incident.Order, hands []contain.HandNow) ContainmentLine {
 	p := o.Proposed
 	l := ContainmentLine{Number: o.Number, Time: o.At, State: o.State(sekisho.At(c.cfg.Now())), Incident: p.Incident, System: p.System, Cuts: p.Cuts.String(), Terminals: len(p.Endpoints),
 		Principals: []string{}, Roles: p.Roles, Tables: p.Tables, Destinations: []string{}, Reason: c.named("said", p.Reason), By: c.named("staff", p.By), Owner: c.named("staff", o.Owner),
-		Executive: c.named("staff", p.Executive), Until: o.Until, Keep: p.Keep, Alone: p.Alone, ToReview: o.ToReview(), Over: o.Over, Hands: []ContainmentHand{}, Alarms: []ContainmentAlarm{}}
+		Executive: c.named("staff", p.Executive), Until: o.Until, Keep: p.Keep, Alone: p.Alone, ToReview: o.ToReview(), Over: o.Over, Hands: []ContainmentHand{}, NoHand: []string{}, Alarms: []ContainmentAlarm{}}
 	for _, n := range p.Principals {
 		l.Principals = append(l.Principals, c.named("staff", n))
 	}
@@ -192,6 +212,9 @@ func (c *Console) containmentLine(o *incident.Order, hands []contain.HandNow) Co
 		if r := o.Reviewed; r != nil {
 			l.Decision.Verdict, l.Decision.Reviewer, l.Decision.Reviewed, l.Decision.Review = r.Verdict, c.named("staff", r.By), o.ReviewAt, c.named("said", r.Reason)
 		}
+	}
+	if l.State == incident.OrderProposed || o.InForce() {
+		l.NoHand = noHand(o, hands)
 	}
 	names := slices.Clone(p.Hands)
 	for _, h := range o.Hands {

@@ -98,13 +98,13 @@ func TestContainmentPages(t *testing.T) {
 	}
 	// A lift is shown before it happens, too.
 	dry := asker.post(at, url.Values{"action": {"lift_plan"}, "endpoints": {"pc-1"}})
-	if !strings.Contains(dry.body, "1 terminals would get something back; 1 would stay cut") {
+	if !strings.Contains(dry.body, "Terminals that would get something back: 1; that would stay cut") {
 		t.Errorf("the dry run of a lift is\n%s", dry.body)
 	}
 	if a := asker.post(at, url.Values{"action": {"lifted"}, "endpoints": {"pc-1"}, "reason": {"cleaned"}}); a.status != http.StatusSeeOther {
 		t.Errorf("lifting: %d %s", a.status, a.body)
 	}
-	if page := asker.get(at).body; !strings.Contains(page, "cleaned") || !strings.Contains(page, "1 terminals") {
+	if page := asker.get(at).body; !strings.Contains(page, "cleaned") || !strings.Contains(page, "1 terminal ·") {
 		t.Errorf("after a first stage the order is\n%s", page)
 	}
 	if a := asker.get("/containments/99999"); a.status != http.StatusNotFound || strings.Contains(a.body, "%!") {

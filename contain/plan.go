@@ -121,7 +121,7 @@ func (k *Keeper) plan(ask Ask) (*Plan, *sekisho.ContainmentProposed, error) {
 	if len(b.Endpoints) == 0 {
 		b.Cuts = 0
 	}
-	p.Cuts, p.Lasts, p.Keep, p.Follow = b.Cuts.String(), lasts.String(), b.Keep, b.Follow
+	p.Cuts, p.Lasts, p.Keep, p.Follow = b.Cuts.String(), strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(lasts.String()), b.Keep, b.Follow
 	p.Second = len(b.Endpoints) > k.Config.ApproveAbove || len(b.Principals)+len(b.Roles)+len(b.Tables)+len(b.Protected) > 0 ||
 		slices.ContainsFunc(b.Destinations, func(d netip.Prefix) bool { return !incident.Narrow(d) })
 	places, missing := map[string]bool{}, needs(b)

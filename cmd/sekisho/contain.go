@@ -307,7 +307,7 @@ func printPlan(out io.Writer, p *contain.Plan, zone *time.Location) {
 	}
 	line("dry run", "nothing has happened")
 	if len(p.Terminals) > 0 {
-		line("cut", "%s of %s, for %s", p.Cuts, counted(uint64(len(p.Terminals)), "terminal"), strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(p.Lasts))
+		line("cut", "%s of %s, for %s", p.Cuts, counted(uint64(len(p.Terminals)), "terminal"), p.Lasts)
 	}
 	counts := map[string]int{}
 	for _, t := range p.Terminals {
@@ -436,6 +436,10 @@ func printContainment(out io.Writer, p *console.ContainmentPage, zone *time.Loca
 			text += ", NOT IN THE CONFIG ANY MORE"
 		}
 		line("hand", "%s", text)
+	}
+	for _, part := range p.NoHand {
+		line("beware", "%s", map[string]string{"egress": "no hand is configured that closes the way out: that part is not cut (docs/hands.md)",
+			"gate": "no hand is configured that shuts out at the gate: that part is not cut", "destinations": "no hand is configured that blocks destinations: they stay reachable (docs/hands.md)"}[part])
 	}
 	for _, a := range p.Alarms {
 		if a.State != "alarm" {

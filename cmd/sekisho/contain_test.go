@@ -58,6 +58,15 @@ func TestContainFromEndToEnd(t *testing.T) {
 	}
 	cutOff("proposed", false)
 	r.mustNot("Nobody decides on their own order", "contain", "approve", number[1])
+	wider := r.must("contain", "--system", "member-db", "--cut", "gate,egress", "--one-hand", "--reason", "with a part that no hand does")
+	if !strings.Contains(wider, "closes the way out: that part is not cut") || strings.Contains(out, "not cut") {
+		t.Errorf("the gate closes no way out, and the order does not say so:\n%s\n%s", wider, out)
+	}
+	other := regexp.MustCompile(`order +(\d+), proposed`).FindStringSubmatch(wider)
+	if other == nil {
+		t.Fatalf("the order has no number: %s", wider)
+	}
+	r.must("contain", "withdraw", other[1])
 
 	boss := r.signedIn("boss", r.must("user", "add", "boss", "--role", "approver"))
 	clerk := r.signedIn("clerk", r.must("user", "add", "clerk"))

@@ -74,7 +74,7 @@ func deskList() *cobra.Command {
 					fmt.Fprintf(out, "%-8d %-10s %-8s %s  %s%s\n", l.Number, l.Asked, l.Standing, moment(l.Time, c.Zone), due, prefixed("  in hand of ", oneLine(l.To)))
 				}
 				if len(p.Lines) == 0 {
-					fmt.Fprintln(out, "no such enquiry")
+					fmt.Fprintln(out, "no enquiry of this kind")
 				}
 				if p.More > 0 {
 					fmt.Fprintf(out, "and %d more\n", p.More)
