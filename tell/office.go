@@ -621,7 +621,7 @@ func (o *Office) letter(d *Document, own Own, m Status, subject uint32) Letter {
 		first, last = Day(own.First, d.Language, o.Zone), Day(own.Last, d.Language, o.Zone)
 	}
 	text := strings.NewReplacer("{items}", items, "{first}", first, "{last}", last).Replace(d.Text())
-	subjectLine := d.Subject()
+	subjectLine := oneLine(d.Subject()) // a person may have edited it, and no relay is given a header with line ends
 	if o.Drill != "" {
 		mark := map[string]string{"ja": "【訓練】", "en": "[DRILL] "}[d.Language]
 		subjectLine, text = mark+subjectLine, mark+o.Drill+"\n\n"+text

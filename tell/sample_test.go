@@ -2,7 +2,9 @@ package tell
 
 import (
 	"errors"
+	"strings"
 	"testing"
+	"time"
 )
 
 // Anybody may write into a draft, so a sample of it goes to nobody outside.
@@ -19,5 +21,18 @@ func TestASampleStaysInTheHouse(t *testing.T) {
 		if !sameHouse(to, o.Config.Mail.From) {
 			t.Errorf("%s is not ours", to)
 		}
+	}
+}
+
+// A subject that somebody has edited into two lines is one line of the letter:
+// else no letter of the mailing could be sent.
+func TestASubjectIsOneLine(t *testing.T) {
+	o := &Office{Now: time.Now}
+	o.Config.Mail.From = "notice@example.jp"
+	d := &Document{Language: "ja", Fields: []Field{{Key: "subject", Sentences: []Sentence{{Key: "s", Text: "お知らせ\nBcc: everybody@example.com"}}}}}
+	l := o.letter(d, Own{}, Status{}, 0)
+	l.To = "sato@example.jp"
+	if text, err := l.bytes(); err != nil || strings.Contains(string(text), "\nBcc:") {
+		t.Errorf("%v\n%s", err, text)
 	}
 }
