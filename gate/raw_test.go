@@ -47,6 +47,9 @@ func dialRaw(t testing.TB, dsn string) *raw {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := quiet(h); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { h.Conn.Close() })
 	return &raw{t: t, conn: h.Conn}
 }
