@@ -146,9 +146,15 @@ func (k *Keeper) paths(orders []*incident.Order) Paths {
 			ordered[name] = true
 		}
 	}
+	// A group's networks stay open, unless one of its own terminals is cut off:
+	// then the others of the group that are known do, each by itself.
+	cut := map[string]bool{}
+	for name := range ordered {
+		cut[k.Config.protects(name, k.Census.whereabouts(k.Listed, name))] = true
+	}
 	for i := range k.Config.Protected {
-		if len(ordered) == 0 {
-			p.Open = append(p.Open, k.Config.Protected[i].prefixes...)
+		if g := &k.Config.Protected[i]; !cut[g.Name] {
+			p.Open = append(p.Open, g.prefixes...)
 		}
 	}
 	spare := func(name string) {

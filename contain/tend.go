@@ -2,6 +2,7 @@ package contain
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -16,12 +17,11 @@ func (k *Keeper) tend(ctx context.Context) error {
 	var orders []*incident.Order
 	k.Read(func() { orders = k.Orders.InForce() })
 	hands := k.Hands()
+	var failed []error // at one order: the others are looked after all the same
 	for _, o := range orders {
-		if err := k.tendOne(ctx, o, hands); err != nil {
-			return err
-		}
+		failed = append(failed, k.tendOne(ctx, o, hands))
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 func (k *Keeper) tendOne(ctx context.Context, o *incident.Order, hands []HandNow) error {
