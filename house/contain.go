@@ -10,6 +10,7 @@ import (
 	"sekisho/console"
 	"sekisho/contain"
 	"sekisho/gate"
+	"sekisho/incident"
 )
 
 // gateHand is the gate as a hand: it shuts out endpoints, accounts, roles and
@@ -20,7 +21,7 @@ type gateHand struct {
 	contact string
 }
 
-func (*gateHand) Name() string       { return "gate" }
+func (*gateHand) Name() string       { return incident.GateHand }
 func (h *gateHand) Place() string    { return "gate " + h.ledger }
 func (*gateHand) Does() contain.Does { return contain.DoesGate }
 

@@ -427,11 +427,16 @@ func (o *Order) Hand(name string) *HandState {
 // Through is the sequence number of the last entry that the book has folded.
 func (b *Book) Through() uint64 { return b.orders.through }
 
+// GateHand is the name of the gate as a hand: it ends sessions, and closes nobody's
+// way out. No other hand has this name.
+const GateHand = "gate"
+
 // marksContained derives how far an incident is contained: in part, once a hand
 // has something of an order in force; and verified, while every order in force
 // is complete at two places that were read back (or one, where that was held to
-// be enough), nothing about them is an alarm, and every endpoint and destination
-// that is held to be in it is cut.
+// be enough), the way out is closed by another hand than the gate, which cannot,
+// nothing about them is an alarm, and every endpoint and destination that is held
+// to be in it is cut.
 func (b *Book) marksContained(e *sekisho.Entry) {
 	switch e.Body.(type) {
 	case *sekisho.ContainmentDecided, *sekisho.ContainmentReported, *sekisho.ContainmentLifted, *sekisho.Alert, *sekisho.IncidentRevised, *sekisho.IncidentOpened:
@@ -465,11 +470,12 @@ func (b *Book) contains(i *Incident) (part, whole bool) {
 		if o.Proposed.Incident != i.Number || !o.InForce() {
 			continue
 		}
-		complete := 0
+		complete, out := 0, false
 		for _, h := range o.Hands {
 			switch h.Body.State {
 			case "applied":
 				complete++
+				out = out || h.Body.Hand != GateHand
 			case "partial", "failed", "drift":
 				whole = false
 			}
@@ -480,9 +486,11 @@ func (b *Book) contains(i *Incident) (part, whole bool) {
 			whole = whole && (a.Body.State != "alarm" || a.Body.Reason == "expiring" || a.Body.Reason == "overdue")
 		}
 		for name, left := range o.left {
-			cut[name] = cut[name] || left&sekisho.CutEgress != 0
+			cut[name] = cut[name] || out && left&sekisho.CutEgress != 0
 		}
-		blocked = append(blocked, b.copyOf(o).Destinations()...)
+		if out {
+			blocked = append(blocked, b.copyOf(o).Destinations()...)
+		}
 	}
 	for _, name := range i.Endpoints {
 		whole = whole && cut[name]

@@ -24,7 +24,6 @@ func (b *Book) React(e *sekisho.Entry) []sekisho.Body {
 
 func (b *Book) react(e *sekisho.Entry) []sekisho.Body {
 	b.contained(e)
-	b.moments(e)
 	switch body := e.Body.(type) {
 	case *sekisho.Alert:
 		if b.aboutOrder(e, body) {
