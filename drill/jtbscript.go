@@ -173,7 +173,7 @@ func (s *travel) attack() {
 	s.add(beat{at: jtbBulk, code: "jtb_bulk", facts: []string{reporting, control, thousands(uint64(s.figures.exported))}, seen: seen{"bulk", control}, do: s.steal})
 	s.add(beat{at: jtbBulk.Add(35 * time.Minute), code: "jtb_file", facts: []string{control}, seen: seen{"file_birth", control}, needsFile: true, do: func(ctx context.Context) error {
 		at := s.clock.now()
-		return s.reporter.post(ctx, agents, []event{changes(1, at, control, reporting, fileOf("/srv/work/tmp/out.csv", s.file.size, s.file.sum))})
+		return s.reporter.post(ctx, agents, []event{changes(1, at, control, reporting, fileOf("/srv/staging/out.csv", s.file.size, s.file.sum))})
 	}})
 	s.add(beat{at: jtbBulk.Add(100 * time.Minute), code: "jtb_large", facts: []string{product}, seen: seen{"large_file", product}, needsFile: true, do: func(ctx context.Context) error {
 		return s.reporter.post(ctx, agents, []event{changes(1, s.clock.now(), product, reporting, fileOf("/var/lib/app/data/a7", s.file.size, s.file.sum))})
@@ -184,7 +184,7 @@ func (s *travel) attack() {
 		if err := s.file.remove(); err != nil {
 			return err
 		}
-		return s.reporter.post(ctx, agents, []event{changes(4, s.clock.now(), control, reporting, fileOf("/srv/work/tmp/out.csv", 0, ""))})
+		return s.reporter.post(ctx, agents, []event{changes(4, s.clock.now(), control, reporting, fileOf("/srv/staging/out.csv", 0, ""))})
 	}})
 	for n, to := range c.destinations[1:] {
 		at := day2016(3, 22, 9, 30).Add(time.Duration(n) * 16 * time.Hour)
