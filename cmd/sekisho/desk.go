@@ -108,6 +108,13 @@ func oneEnquiry(cmd *cobra.Command, f *deskFlags, arg string, do func(ctx contex
 	})
 }
 
+// actOnEnquiry does one thing with an enquiry, and shows what became of it.
+func actOnEnquiry(cmd *cobra.Command, f *deskFlags, arg string, a console.DeskAct) error {
+	return oneEnquiry(cmd, f, arg, func(ctx context.Context, c *house.Caller, n uint64) (console.DeskEnquiryPage, error) {
+		return c.ActOnEnquiry(ctx, n, a)
+	})
+}
+
 func printEnquiry(out io.Writer, p *console.DeskEnquiryPage, zone *time.Location) {
 	line := func(what, format string, args ...any) {
 		fmt.Fprintf(out, "%-10s%s\n", what, strings.ReplaceAll(visible(fmt.Sprintf(format, args...)), "\n", "\n          "))
@@ -195,9 +202,7 @@ func deskAnswer() *cobra.Command {
 				}
 				a.Text = b
 			}
-			return oneEnquiry(cmd, &f, args[0], func(ctx context.Context, c *house.Caller, n uint64) (console.DeskEnquiryPage, error) {
-				return c.ActOnEnquiry(ctx, n, a)
-			})
+			return actOnEnquiry(cmd, &f, args[0], a)
 		},
 	}
 	f.add(cmd)
@@ -232,9 +237,7 @@ func deskIdentify() *cobra.Command {
 		Short: "Record that you have established who asks; documents are kept nowhere",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return oneEnquiry(cmd, &f, args[0], func(ctx context.Context, c *house.Caller, n uint64) (console.DeskEnquiryPage, error) {
-				return c.ActOnEnquiry(ctx, n, a)
-			})
+			return actOnEnquiry(cmd, &f, args[0], a)
 		},
 	}
 	f.add(cmd)
@@ -257,9 +260,7 @@ func deskAssign() *cobra.Command {
 			if cmd.Flags().Changed("incident") {
 				a.Act, a.Incident = "lay", incident
 			}
-			return oneEnquiry(cmd, &f, args[0], func(ctx context.Context, c *house.Caller, n uint64) (console.DeskEnquiryPage, error) {
-				return c.ActOnEnquiry(ctx, n, a)
-			})
+			return actOnEnquiry(cmd, &f, args[0], a)
 		},
 	}
 	f.add(cmd)
@@ -278,9 +279,7 @@ func deskClose() *cobra.Command {
 		Short: "Close an enquiry",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return oneEnquiry(cmd, &f, args[0], func(ctx context.Context, c *house.Caller, n uint64) (console.DeskEnquiryPage, error) {
-				return c.ActOnEnquiry(ctx, n, a)
-			})
+			return actOnEnquiry(cmd, &f, args[0], a)
 		},
 	}
 	f.add(cmd)
