@@ -293,15 +293,21 @@ func (c *Console) Server() *http.Server {
 func secured(next http.Handler) http.Handler {
 	policy := strings.Join([]string{"default-src 'none'", "style-src 'self'", "script-src 'self'", "img-src 'self'",
 		"connect-src 'self'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"}, "; ")
+	return headed(next, map[string]string{"Content-Security-Policy": policy, "Referrer-Policy": "same-origin"})
+}
+
+// headed puts these headers on every answer, and those that all pages have.
+func headed(next http.Handler, more map[string]string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+		for name, value := range more {
+			h.Set(name, value)
+		}
 		if r.TLS != nil {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}

@@ -28,15 +28,11 @@ func (c *Console) liveEvents(v *visit) (page, error) {
 	if cursor > c.cfg.Live.cursor() { // of an earlier process
 		cursor = 0
 	}
-	if !c.streams.enter() {
-		return nil, fail(http.StatusServiceUnavailable, "streams")
+	out, err := c.beginStream(v)
+	if err != nil {
+		return nil, err
 	}
 	defer c.streams.leave()
-
-	v.w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
-	v.w.Header().Set("Cache-Control", "no-store")
-	out := http.NewResponseController(v.w)
-	out.SetReadDeadline(time.Time{})
 	send := func(event string, id uint64, data any) error {
 		raw, err := json.Marshal(data)
 		if err != nil {
@@ -141,4 +137,17 @@ func (t *turnstile) leave() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.in--
+}
+
+// beginStream begins an answer of server-sent events, if there is room for one
+// more; whoever has it calls streams.leave at its end.
+func (c *Console) beginStream(v *visit) (*http.ResponseController, error) {
+	if !c.streams.enter() {
+		return nil, fail(http.StatusServiceUnavailable, "streams")
+	}
+	v.w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+	v.w.Header().Set("Cache-Control", "no-store")
+	out := http.NewResponseController(v.w)
+	out.SetReadDeadline(time.Time{})
+	return out, nil
 }

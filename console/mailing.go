@@ -307,14 +307,11 @@ func (c *Console) mailingEvents(v *visit) (page, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !c.streams.enter() {
-		return nil, fail(http.StatusServiceUnavailable, "streams")
+	out, err := c.beginStream(v)
+	if err != nil {
+		return nil, err
 	}
 	defer c.streams.leave()
-	v.w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
-	v.w.Header().Set("Cache-Control", "no-store")
-	out := http.NewResponseController(v.w)
-	out.SetReadDeadline(time.Time{})
 	shown := ""
 	for !v.who.over(c.cfg.Now()) {
 		seen := uint64(0)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
@@ -32,14 +31,11 @@ func (c *Console) roomEvents(v *visit) (page, error) {
 		return nil, err
 	}
 	number := p.(*RoomPage).ID
-	if !c.streams.enter() {
-		return nil, fail(http.StatusServiceUnavailable, "streams")
+	out, err := c.beginStream(v)
+	if err != nil {
+		return nil, err
 	}
 	defer c.streams.leave()
-	v.w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
-	v.w.Header().Set("Cache-Control", "no-store")
-	out := http.NewResponseController(v.w)
-	out.SetReadDeadline(time.Time{})
 	send := func(event string, data any) error {
 		raw, err := json.Marshal(data)
 		if err != nil {
