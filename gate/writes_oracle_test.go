@@ -123,6 +123,34 @@ func randomWrite(r *rand.Rand) string {
 	return fmt.Sprintf("with x as (select word, n from w.word where n < %d) update w.person p set name = x.word from x where x.n = p.no", r.IntN(10))
 }
 
+// namesSince gives whom the ledger names from the entry behind last on, in
+// accesses of a shape that counts, and whether one of them could be anybody's.
+// It moves last, and keeps the shapes.
+func (h *house) namesSince(last *uint64, shapes map[uint64]*sekisho.Shape, counts func(*sekisho.Shape) bool) (keys map[string]bool, anyRow bool) {
+	h.t.Helper()
+	keys = map[string]bool{}
+	for e, err := range ledger.Read(disk.OS{}, filepath.Join(h.dir, "ledger"), *last+1) {
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		*last = e.ID.Seq
+		switch b := e.Body.(type) {
+		case *sekisho.Shape:
+			shapes[*last] = b
+		case *sekisho.Access:
+			if !counts(shapes[b.Shape]) {
+				continue
+			}
+			anyRow = anyRow || b.Class == sekisho.AnyRow
+			for _, o := range b.Subjects {
+				k, _ := h.vault.Space(shapes[b.Shape].Space).Key(o)
+				keys[k] = true
+			}
+		}
+	}
+	return keys, anyRow
+}
+
 func TestWhoIsWrittenIsNamed(t *testing.T) {
 	h := newWritingHouse(t, "", writeTables)
 	ctx := context.Background()
@@ -131,28 +159,8 @@ func TestWhoIsWrittenIsNamed(t *testing.T) {
 	modes := []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec, pgx.QueryExecModeCacheStatement}
 	var last uint64
 	shapes := map[uint64]*sekisho.Shape{}
-	written := func() (keys map[string]bool, anyRow bool) {
-		keys = map[string]bool{}
-		for e, err := range ledger.Read(disk.OS{}, filepath.Join(h.dir, "ledger"), last+1) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			last = e.ID.Seq
-			switch b := e.Body.(type) {
-			case *sekisho.Shape:
-				shapes[last] = b
-			case *sekisho.Access:
-				if shapes[b.Shape].Verb == sekisho.Read {
-					continue
-				}
-				anyRow = anyRow || b.Class == sekisho.AnyRow
-				for _, o := range b.Subjects {
-					k, _ := h.vault.Space(shapes[b.Shape].Space).Key(o)
-					keys[k] = true
-				}
-			}
-		}
-		return keys, anyRow
+	written := func() (map[string]bool, bool) {
+		return h.namesSince(&last, shapes, func(sh *sekisho.Shape) bool { return sh.Verb != sekisho.Read })
 	}
 	written()
 	statements, changed, anyRows, spare, failed := 300, 0, 0, 0, map[string]int{}
