@@ -51,7 +51,8 @@ func (q *requests) reads(w *want, sp *stmtPlan, number uint64) {
 }
 
 // copyData passes one CopyData on, of which length and type are in the buffer,
-// and reads it.
+// and reads it. What follows bytes that were refused stays here: the server
+// would object to it in words of its own, before or after the gate's.
 func (q *requests) copyData(length int) error {
 	c := q.copies
 	if su := q.s.g.suspended.Load(); su != c.shut {
@@ -59,26 +60,36 @@ func (q *requests) copyData(length int) error {
 			c.over = su.statement(c.sp, c.by)
 		}
 	}
-	q.up = append(q.up, q.buf[q.r:q.r+5]...)
+	begins, kept := len(q.up), c.over == nil
+	if kept {
+		q.up = append(q.up, q.buf[q.r:q.r+5]...)
+	}
 	q.r += 5
 	for left := length - 4; left > 0; {
 		if q.w == q.r {
 			q.r, q.w = 0, 0
-			if err := q.fill(1); err != nil {
+			if err := q.fill(1); err != nil { // which sends what is there
 				return err
 			}
+			begins = -1
 		}
 		k := min(left, q.w-q.r)
 		if c.over == nil {
 			if err := c.lines.read(q.buf[q.r:q.r+k], func(field []byte, null bool) error { return q.copied(c, field, null) }); err != nil && c.over == nil {
 				c.over = copyRefusal
 			}
+			if c.over != nil && begins >= 0 { // nothing of the message is on its way
+				q.up, kept = q.up[:begins], false
+			}
 		}
-		q.up = append(q.up, q.buf[q.r:q.r+k]...)
+		if kept { // of a message that has begun all must follow
+			q.up = append(q.up, q.buf[q.r:q.r+k]...)
+		}
 		q.r += k
 		left -= k
 		if len(q.up) > 64<<10 {
 			q.flush()
+			begins = -1
 		}
 	}
 	return nil
