@@ -114,6 +114,15 @@ const (
 	KindObservation Kind = 83
 	KindEventsRead  Kind = 84
 	KindDrillStep   Kind = 85
+
+	KindLureAsked       Kind = 135
+	KindLureListed      Kind = 136
+	KindLureDecided     Kind = 137
+	KindLureSeen        Kind = 138
+	KindLureNamed       Kind = 139
+	KindLureSummed      Kind = 140
+	KindLureForgotten   Kind = 141
+	KindSuspectReported Kind = 142
 )
 
 // Body is what an entry says. The set of kinds is closed: only this package
@@ -273,6 +282,22 @@ func newBody(k Kind) Body {
 		return new(EventsRead)
 	case KindDrillStep:
 		return new(DrillStep)
+	case KindLureAsked:
+		return new(LureAsked)
+	case KindLureListed:
+		return new(LureListed)
+	case KindLureDecided:
+		return new(LureDecided)
+	case KindLureSeen:
+		return new(LureSeen)
+	case KindLureNamed:
+		return new(LureNamed)
+	case KindLureSummed:
+		return new(LureSummed)
+	case KindLureForgotten:
+		return new(LureForgotten)
+	case KindSuspectReported:
+		return new(SuspectReported)
 	}
 	return nil
 }

@@ -115,7 +115,7 @@ func (b *MailingDecided) code(c *coder) {
 // MailStarted says that these people's mails may go out from here on. Without a
 // MailEnded nobody can tell which of them did.
 type MailStarted struct {
-	Mailing  uint64   // sequence number of the MailingAsked
+	Mailing  uint64   // sequence number of the MailingAsked or LureAsked
 	Subjects []uint32 // in the order in which they are written to
 }
 

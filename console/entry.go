@@ -109,6 +109,15 @@ var kindNames = map[sekisho.Kind]string{
 	sekisho.KindAnswersAllowed:  "AnswersAllowed",
 
 	sekisho.KindObservation: "Observation", sekisho.KindEventsRead: "EventsRead", sekisho.KindDrillStep: "DrillStep",
+
+	sekisho.KindLureAsked:       "LureAsked",
+	sekisho.KindLureListed:      "LureListed",
+	sekisho.KindLureDecided:     "LureDecided",
+	sekisho.KindLureSeen:        "LureSeen",
+	sekisho.KindLureNamed:       "LureNamed",
+	sekisho.KindLureSummed:      "LureSummed",
+	sekisho.KindLureForgotten:   "LureForgotten",
+	sekisho.KindSuspectReported: "SuspectReported",
 }
 
 func (c *Console) entry(v *visit) (page, error) {
@@ -201,7 +210,7 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 		}
 	case uint64:
 		switch name {
-		case "Session", "Shape", "Released", "Incident", "Through", "Alert", "Refused", "Request", "About", "Corrects", "Evidence", "Lesson", "Enquiry", "Order", "Mailing", "Started", "Revision", "Before", "Text":
+		case "Session", "Shape", "Released", "Incident", "Through", "Alert", "Refused", "Request", "About", "Corrects", "Evidence", "Lesson", "Enquiry", "Order", "Mailing", "Campaign", "Started", "Revision", "Before", "Text":
 			f.Entry = x
 		}
 	case []uint32:

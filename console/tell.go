@@ -379,7 +379,7 @@ func (c *Console) roomTell(v *visit, one *incident.Incident) (any, error) {
 // isTold: an entry whose reason stands in the vault's space "said".
 func isTold(b sekisho.Body) bool {
 	switch b.(type) {
-	case *sekisho.TextDecided, *sekisho.MailingAsked, *sekisho.MailingDecided, *sekisho.MailSettled:
+	case *sekisho.TextDecided, *sekisho.MailingAsked, *sekisho.MailingDecided, *sekisho.MailSettled, *sekisho.LureAsked, *sekisho.LureDecided, *sekisho.LureNamed:
 		return true
 	}
 	return false
