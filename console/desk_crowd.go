@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sekisho"
 	"strings"
 	"sync"
 	"time"
@@ -39,8 +40,8 @@ const mostAddresses = 100_000
 func newCrowd(d *tell.Desk) *crowd {
 	c := &crowd{inside: make(chan struct{}, d.Config.AtOnce), perAddress: float64(d.Config.PerAddress), inAll: float64(d.Config.InAll), now: time.Now, by: map[netip.Addr]*bucket{}}
 	for _, s := range d.Config.Behind {
-		if a, err := netip.ParseAddr(s); err == nil {
-			c.behind = append(c.behind, a.Unmap())
+		if a, err := sekisho.ParseAddress(s); err == nil { // Check came before
+			c.behind = append(c.behind, a)
 		}
 	}
 	return c

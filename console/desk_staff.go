@@ -367,13 +367,15 @@ func (c *Console) deskEnquiryPage(v *visit, q *incident.Enquiry, template string
 		space, subject = s, o
 		p.Known, _ = c.cfg.Vault.Space(s).Key(o)
 	}
+	var whose []uint32 // empty: the roster knows nobody, but what somebody wrote of themselves is seen all the same
 	if subject != 0 {
-		shape := c.ownShape(sekisho.Read, space, "an enquiry of this customer", sekisho.Contact)
-		if err := c.recordAccess(v.r.Context(), v.who.entry, v.who.statement(), shape, []uint32{subject}, 0); err != nil {
-			return nil, err
-		}
+		whose = append(whose, subject)
 	}
-	var err error
+	shape := c.ownShape(sekisho.Read, space, "an enquiry of this customer", sekisho.Contact)
+	err := c.recordAccess(v.r.Context(), v.who.entry, v.who.statement(), shape, whose, 0)
+	if err != nil {
+		return nil, err
+	}
 	if p.Asker, err = d.Asker(q); err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -47,7 +46,7 @@ func (q *question) parse(zone *time.Location) (trace.Question, error) {
 		return out, fail(http.StatusBadRequest, "q_endpoints")
 	}
 	if len(q.Hostile) > mostHostile {
-		return out, fail(http.StatusBadRequest, "q_hostile")
+		return out, fail(http.StatusBadRequest, "q_hostile_many")
 	}
 	var ok bool
 	if out.Since, ok = parseMoment(q.Since, zone); !ok {
@@ -57,15 +56,15 @@ func (q *question) parse(zone *time.Location) (trace.Question, error) {
 		return out, fail(http.StatusBadRequest, "q_until")
 	}
 	for _, text := range q.Hostile {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			a, err := netip.ParseAddr(text)
-			if err != nil || a.Zone() != "" {
-				return out, fail(http.StatusBadRequest, "q_hostile")
-			}
-			p = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())
+		p, err := sekisho.ParsePrefix(text)
+		var not *sekisho.NotPrefix
+		switch {
+		case errors.As(err, &not) && not.Instead != "":
+			return out, fail(http.StatusBadRequest, "q_hostile_instead", not.Text, not.Instead)
+		case err != nil:
+			return out, fail(http.StatusBadRequest, "q_hostile", text)
 		}
-		out.Hostile = append(out.Hostile, p.Masked())
+		out.Hostile = append(out.Hostile, p)
 	}
 	if q.Compression != 0 && !(q.Compression >= 1 && q.Compression <= 10_000) {
 		return out, fail(http.StatusBadRequest, "q_compression")

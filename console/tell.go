@@ -107,7 +107,7 @@ type TextAct struct {
 	Action   string            `json:"action"` // "saved", "proposed", "approved", "rejected", "withdrawn", "handed_over"
 	Language string            `json:"language"`
 	About    string            `json:"about,omitempty"`
-	Text     uint64            `json:"text,omitempty"` // the version; 0: the latest
+	Text     uint64            `json:"text,omitempty"` // the version; 0: the latest, but to approve one it is named
 	Reason   string            `json:"reason,omitempty"`
 	Texts    map[string]string `json:"texts,omitempty"` // saved: by sentence; empty leaves it out
 	Added    map[string]string `json:"added,omitempty"` // saved: a sentence more, by field
@@ -292,6 +292,10 @@ func (c *Console) actOn(v *visit, one *incident.Incident, form string, act TextA
 			c.cfg.Views.Read(func() { list = o.Book.Versions(k) })
 			if len(list) > 0 {
 				act.Text = list[len(list)-1].Number
+			}
+			// Who approves has read one version. What was proposed meanwhile is another.
+			if act.Action == "approved" && act.Text != 0 {
+				return fail(http.StatusBadRequest, "tell_number", strconv.FormatUint(act.Text, 10))
 			}
 		}
 		// Who may decide was asked of this incident, so it is a text of this one.

@@ -48,7 +48,12 @@ func TestATextNeedsTwoPeople(t *testing.T) {
 	do(sato, http.StatusSeeOther, "action", "proposed")
 	text := sato.draftOf(number, "public", "ja").Text
 	for _, b := range []*browser{sato, clerk} {
-		do(b, http.StatusForbidden, "action", "approved")
+		do(b, http.StatusForbidden, "action", "approved", "text", fmt.Sprint(text))
+	}
+	// Who does not say which version was read approves none, and is told the number.
+	before := h.ledger.Last()
+	if a := suzuki.post(at, url.Values{"lang": {"ja"}, "action": {"approved"}}); a.status != http.StatusBadRequest || !strings.Contains(a.body, fmt.Sprintf("--text %d)", text)) || h.ledger.Last() != before {
+		t.Errorf("an approval of no version got %d: %s\n%s", a.status, a.body, h.since(before))
 	}
 	do(suzuki, http.StatusSeeOther, "action", "approved", "text", fmt.Sprint(text), "reason", "法務確認済み")
 	p = suzuki.draftOf(number, "public", "ja")
@@ -65,7 +70,7 @@ func TestATextNeedsTwoPeople(t *testing.T) {
 	// Who proposed at the command line, under another name, is the same person.
 	again := suzuki.draftOf(number, "public", "ja").Text
 	h.append(&sekisho.TextDecided{Text: again, Action: "proposed", By: h.staff("sato.gate")})
-	do(sato, http.StatusForbidden, "action", "approved")
+	do(sato, http.StatusForbidden, "action", "approved", "text", fmt.Sprint(again))
 	a := suzuki.get(at + "?lang=ja")
 	for _, want := range []string{"The facts have moved since this was approved", "深くお詫びします。", "法務確認済み", "/entries/"} {
 		if !strings.Contains(a.body, want) {

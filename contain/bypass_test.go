@@ -53,15 +53,17 @@ func TestContainManySmallOrders(t *testing.T) {
 func TestContainWideDestinations(t *testing.T) {
 	o := newKeeping(t, usual)
 	ctx := t.Context()
-	for _, everybody := range []string{"0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96"} {
+	for _, everybody := range []string{"0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96", "::ffff:203.0.113.0/120", "203.0.113.9/24", "fe80::1%eth0"} {
 		_, err := o.Propose(ctx, contain.Ask{Destinations: []string{everybody}, Reason: "a test"}, o.actor("suzuki", true))
 		refused(t, err, "destination")
 	}
-	_, err := o.Propose(ctx, contain.Ask{Destinations: []string{"128.0.0.0/1"}, Reason: "a test"}, o.actor("suzuki", true))
+	for _, wide := range []string{"128.0.0.0/1", "64:ff9b::/96", "64:ff9b::198.51.96.0/116", "64:ff9b:1::/48"} {
+		_, err := o.Propose(ctx, contain.Ask{Destinations: []string{wide}, Reason: "a test"}, o.actor("suzuki", true))
+		mustDo(t, err)
+	}
+	_, err := o.Propose(ctx, contain.Ask{Destinations: []string{"203.0.113.0/24"}, Reason: "a test"}, o.actor("suzuki", true))
 	mustDo(t, err)
-	_, err = o.Propose(ctx, contain.Ask{Destinations: []string{"::ffff:203.0.113.0/120"}, Reason: "a test"}, o.actor("suzuki", true))
-	mustDo(t, err)
-	o.expect(t, "the wide one waits", "203.0.113.0", "203.0.113.0")
+	o.expect(t, "the wide ones wait", "203.0.113.0", "203.0.113.0")
 }
 
 // What somebody types into an incident's question moves no hand by itself but
@@ -72,10 +74,10 @@ func TestContainFollowsNothingWide(t *testing.T) {
 	number := l.book.List()[0].Number
 	order := l.put(&sekisho.ContainmentProposed{Incident: number, Follow: true, Destinations: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}})
 	l.put(&sekisho.ContainmentDecided{Order: order, Action: "approved", Until: l.now + 3600e6})
-	hostile := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/1"), netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("2000::/3"), netip.MustParsePrefix("::ffff:192.0.2.1/128")}
+	hostile := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/1"), netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("2000::/3"), netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b::c000:200/120"), netip.MustParsePrefix("::ffff:192.0.2.1/128")}
 	l.put(&sekisho.IncidentRevised{Incident: number, By: 1, Endpoints: []string{"pc-1"}, Until: l.now, Hostile: hostile})
 	d := contain.Combine(1, []*incident.Order{l.book.Order(order)}, nil, contain.Paths{})
-	if got, want := fmt.Sprint(d.Destinations), "[192.0.2.1/32 198.51.100.0/24 203.0.113.1/32]"; got != want {
+	if got, want := fmt.Sprint(d.Destinations), "[192.0.2.1/32 198.51.100.0/24 203.0.113.1/32 64:ff9b::c000:200/120]"; got != want {
 		t.Errorf("hands are told to block %s, want %s", got, want)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	glob "path"
+	"sekisho"
 	"slices"
 	"time"
 )
@@ -97,10 +98,10 @@ func (c *Config) Check() (err error) {
 	if c.ApproveAbove < 0 {
 		return errors.New("contain: approve_above: give a number of terminals")
 	}
-	if c.responders, err = addresses(c.Responders); err != nil {
+	if c.responders, err = sekisho.ParsePrefixes(c.Responders); err != nil {
 		return fmt.Errorf("contain: responders: %w", err)
 	}
-	if c.reachable, err = addresses(c.Reachable); err != nil {
+	if c.reachable, err = sekisho.ParsePrefixes(c.Reachable); err != nil {
 		return fmt.Errorf("contain: reachable: %w", err)
 	}
 	for i := range c.Protected {
@@ -108,7 +109,7 @@ func (c *Config) Check() (err error) {
 		if g.Name == "" || len(g.Endpoints)+len(g.Addresses) == 0 {
 			return fmt.Errorf("contain: protected: number %d needs a name, and endpoints or addresses", i+1)
 		}
-		if g.prefixes, err = addresses(g.Addresses); err != nil {
+		if g.prefixes, err = sekisho.ParsePrefixes(g.Addresses); err != nil {
 			return fmt.Errorf("contain: protected: %s: %w", g.Name, err)
 		}
 		if err := patterns(g.Endpoints); err != nil {
@@ -133,21 +134,6 @@ func patterns(list []string) error {
 		}
 	}
 	return nil
-}
-
-func addresses(list []string) (out []netip.Prefix, err error) {
-	for _, s := range list {
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			a, err := netip.ParseAddr(s)
-			if err != nil {
-				return nil, fmt.Errorf("%q is neither an address nor a prefix such as 10.20.0.0/16", s)
-			}
-			p = netip.PrefixFrom(a.WithZone("").Unmap(), a.Unmap().BitLen())
-		}
-		out = append(out, p.Masked())
-	}
-	return out, nil
 }
 
 func matches(patterns []string, name string) bool {

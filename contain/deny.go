@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path/filepath"
+	"sekisho"
 	"slices"
 	"strings"
 	"sync"
@@ -315,7 +316,7 @@ func ReadList(text []byte) ([]netip.Prefix, error) {
 	number := 0
 	for line := range strings.Lines(rest) {
 		number++
-		p, err := parsePrefix(strings.TrimSuffix(line, "\n"))
+		p, err := sekisho.ParsePrefix(strings.TrimSuffix(line, "\n"))
 		if err != nil || p.Bits() == 0 {
 			return nil, fmt.Errorf("line %d of the list is no address", number)
 		}

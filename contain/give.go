@@ -420,11 +420,11 @@ func cutsOf(names []string, none sekisho.Cut) (c sekisho.Cut, err error) {
 }
 
 func prefixOf(s string) (netip.Prefix, error) {
-	list, err := addresses([]string{s})
+	p, err := sekisho.ParsePrefix(s)
 	if err != nil {
-		return netip.Prefix{}, wrong("destination", s)
+		return p, wrong("destination", s)
 	}
-	d, ok := incident.Destination(list[0])
+	d, ok := incident.Destination(p)
 	if !ok {
 		return netip.Prefix{}, wrong("destination", s)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"sekisho"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,7 +93,7 @@ func (r Router) reading() (p plan, err error) {
 		return p, fmt.Errorf("table %q: use letters, digits and _ only", p.table)
 	}
 	for _, s := range r.Inside {
-		pre, err := parsePrefix(s)
+		pre, err := sekisho.ParsePrefix(s)
 		if err != nil {
 			return p, fmt.Errorf("inside: %w", err)
 		}
@@ -102,7 +103,7 @@ func (r Router) reading() (p plan, err error) {
 		p.inside = append(p.inside, pre)
 	}
 	for _, s := range r.Resolvers {
-		pre, err := parsePrefix(s)
+		pre, err := sekisho.ParsePrefix(s)
 		if err != nil {
 			return p, fmt.Errorf("resolvers: %w", err)
 		}
@@ -142,25 +143,13 @@ func (r Router) reading() (p plan, err error) {
 	}
 	p.alone = map[string]netip.Addr{}
 	for link, address := range r.Alone {
-		a, err := netip.ParseAddr(address)
+		a, err := sekisho.ParseAddress(address)
 		if err != nil || !linkName(link) {
 			return p, fmt.Errorf("alone: %q: %q is not a link with the address of its one terminal", link, address)
 		}
-		p.alone[link] = a.Unmap()
+		p.alone[link] = a
 	}
 	return p, nil
-}
-
-func parsePrefix(s string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
-		a = a.Unmap()
-		return netip.PrefixFrom(a, a.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil || p.Addr().Is4In6() {
-		return netip.Prefix{}, fmt.Errorf("%q is neither an address nor a prefix such as 10.0.0.0/8", s)
-	}
-	return p.Masked(), nil
 }
 
 // parsePath reads 203.0.113.9, 203.0.113.0/28, tcp/203.0.113.9:443 or
@@ -178,7 +167,7 @@ func parsePath(s string) (path, error) {
 		to := a.Addr().Unmap()
 		return path{netip.PrefixFrom(to, to.BitLen()), proto, a.Port()}, nil
 	}
-	to, err := parsePrefix(s)
+	to, err := sekisho.ParsePrefix(s)
 	return path{to: to}, err
 }
 
@@ -372,7 +361,7 @@ func (e elements) concat(parts ...any) {
 func (e elements) withoutCovered() {
 	var list []netip.Prefix
 	for text := range e {
-		if p, err := parsePrefix(text); err == nil {
+		if p, err := sekisho.ParsePrefix(text); err == nil {
 			list = append(list, p)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net/netip"
+	"sekisho"
 	"slices"
 	"strings"
 )
@@ -174,7 +175,7 @@ func without(m map[string]any, key string) map[string]any {
 func (l *listing) prefixesOf(names ...string) (out []netip.Prefix, strange int) {
 	for _, name := range names {
 		for text := range l.sets[name] {
-			p, err := parsePrefix(text)
+			p, err := sekisho.ParsePrefix(text)
 			if err != nil {
 				strange++
 				continue

@@ -46,7 +46,7 @@ func (p *ProbeHand) check(against func(*string), known map[string]bool) error {
 	against(&p.TokenFile)
 	p.addresses = nil
 	for _, s := range p.Addresses {
-		a, err := parsePrefix(s)
+		a, err := sekisho.ParsePrefix(s)
 		if err != nil || !a.IsSingleIP() {
 			return fmt.Errorf("addresses: %q is no address", s)
 		}
@@ -264,9 +264,9 @@ func NewProber(c ProbeConfig, base string, log *slog.Logger) (p *Prober, err err
 		}
 	}
 	for _, s := range c.Names {
-		a, err := netip.ParseAddr(s)
+		a, err := sekisho.ParseAddress(s)
 		if err != nil {
-			return fail(fmt.Errorf("names: %q is no address", s))
+			return fail(fmt.Errorf("names: %w", err))
 		}
 		p.names = append(p.names, a)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"sekisho"
 	"strings"
 	"testing"
 
@@ -39,7 +40,7 @@ func TestExampleIsAConfig(t *testing.T) {
 	if err := c.Gate.Check(); err != nil {
 		t.Error(err)
 	}
-	if _, err := house.ParsePrefixes(append(c.Hostile, c.Sensors.Inside...)); err != nil {
+	if _, err := sekisho.ParsePrefixes(append(c.Hostile, c.Sensors.Inside...)); err != nil {
 		t.Error(err)
 	}
 }

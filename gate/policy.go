@@ -76,28 +76,13 @@ func (p *Policy) check() (err error) {
 	if p.Refresh < 0 {
 		return errors.New("gate: policy: refresh: give a length of time, such as 2s")
 	}
-	if p.office, err = prefixes(p.Office); err != nil {
+	if p.office, err = sekisho.ParsePrefixes(p.Office); err != nil {
 		return fmt.Errorf("gate: policy: office: %w", err)
 	}
-	if p.remote, err = prefixes(p.Remote); err != nil {
+	if p.remote, err = sekisho.ParsePrefixes(p.Remote); err != nil {
 		return fmt.Errorf("gate: policy: remote: %w", err)
 	}
 	return nil
-}
-
-func prefixes(list []string) (out []netip.Prefix, err error) {
-	for _, s := range list {
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			a, err := netip.ParseAddr(s)
-			if err != nil {
-				return nil, fmt.Errorf("%q is neither an address nor a prefix such as 10.20.0.0/16", s)
-			}
-			p = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())
-		}
-		out = append(out, p.Masked())
-	}
-	return out, nil
 }
 
 // PlaceOf is where an address is, as the config says. Check comes before.

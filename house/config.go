@@ -3,7 +3,6 @@ package house
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -181,10 +180,10 @@ func (c *Config) check(base string) error {
 	if m := c.Sensors.Mail; m.Listen != "" && len(m.Domains) == 0 && c.Tell.Mail.Returns == "" {
 		return errors.New("config: sensors: mail: domains is missing: those for which mail is received")
 	}
-	if _, err := ParsePrefixes(c.Hostile); err != nil {
+	if _, err := sekisho.ParsePrefixes(c.Hostile); err != nil {
 		return fmt.Errorf("config: hostile: %w", err)
 	}
-	if _, err := ParsePrefixes(c.Sensors.Inside); err != nil {
+	if _, err := sekisho.ParsePrefixes(c.Sensors.Inside); err != nil {
 		return fmt.Errorf("config: sensors: inside: %w", err)
 	}
 	if err := c.Watch.Check(); err != nil {
@@ -239,23 +238,6 @@ func Against(base, path string) string {
 		return path
 	}
 	return filepath.Join(base, path)
-}
-
-// ParsePrefixes reads addresses and prefixes.
-func ParsePrefixes(list []string) ([]netip.Prefix, error) {
-	var out []netip.Prefix
-	for _, s := range list {
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			a, err := netip.ParseAddr(s)
-			if err != nil {
-				return nil, fmt.Errorf("%q is neither an address nor a prefix such as 203.0.113.0/24", s)
-			}
-			p = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())
-		}
-		out = append(out, p.Masked())
-	}
-	return out, nil
 }
 
 // ParseTime reads a date or a time as a person types it. A date is its first

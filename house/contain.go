@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"sekisho"
 	"slices"
 
 	"sekisho/console"
@@ -93,14 +94,14 @@ func (h *House) OpenContain(ctx context.Context) (err error) {
 	if len(inside) == 0 {
 		inside = []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "fc00::/7", "fe80::/10", "::1"}
 	}
-	if parts.Inside, err = ParsePrefixes(inside); err != nil {
+	if parts.Inside, err = sekisho.ParsePrefixes(inside); err != nil {
 		return err
 	}
 	for _, b := range h.Config.Sensors.Bindings {
 		if !b.Until.IsZero() && !b.Until.After(h.now()) || b.Since.After(h.now()) {
 			continue
 		}
-		at, err := ParsePrefixes([]string{b.Address})
+		at, err := sekisho.ParsePrefixes([]string{b.Address})
 		if err != nil {
 			return err
 		}

@@ -193,7 +193,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	h.Told = tell.NewBook()
 	h.Steps = &console.Steps{}
 	h.limit()
-	hostile, err := ParsePrefixes(h.Config.Hostile)
+	hostile, err := sekisho.ParsePrefixes(h.Config.Hostile)
 	if err != nil {
 		return err
 	}

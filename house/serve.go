@@ -114,7 +114,7 @@ func (h *House) KeepRosters(ctx context.Context) {
 
 // FollowZeek follows the conn.log files of the config until ctx ends.
 func (h *House) FollowZeek(ctx context.Context) {
-	inside, _ := ParsePrefixes(h.Config.Sensors.Inside) // checked when the house was opened
+	inside, _ := sekisho.ParsePrefixes(h.Config.Sensors.Inside) // checked when the house was opened
 	for i, z := range h.Config.Sensors.Zeek {
 		h.running.Go(func() {
 			for ctx.Err() == nil {

@@ -215,6 +215,17 @@ func Narrow(p netip.Prefix) bool {
 	if p.Addr().Is4() {
 		return p.Bits() >= 24
 	}
+	for _, all := range [...]string{
+		"64:ff9b::/96",    // RFC 6052, 2.1
+		"64:ff9b:1::/48",  // RFC 8215
+		"::ffff:0:0:0/96", // RFC 2765, 2.1
+		"::/96",           // RFC 4291, 2.5.5.1
+	} {
+		// All of IPv4 stands in the last 32 bits: it is as wide as it is there.
+		if netip.MustParsePrefix(all).Overlaps(p) {
+			return p.Bits() >= 96+24
+		}
+	}
 	return p.Bits() >= 48
 }
 

@@ -50,14 +50,9 @@ type run struct {
 func NewBindings(list []Binding) (*Bindings, error) {
 	b := &Bindings{proven: map[netip.Addr][]run{}}
 	for i, l := range list {
-		p, err := netip.ParsePrefix(l.Address)
+		p, err := sekisho.ParsePrefix(l.Address)
 		if err != nil {
-			a, err := netip.ParseAddr(l.Address)
-			if err != nil {
-				return nil, fmt.Errorf("binding %d: %q is neither an address nor a prefix such as 10.1.2.0/24", i+1, l.Address)
-			}
-			a = a.WithZone("").Unmap()
-			p = netip.PrefixFrom(a, a.BitLen())
+			return nil, fmt.Errorf("binding %d: %w", i+1, err)
 		}
 		if l.Endpoint == "" {
 			return nil, fmt.Errorf("binding %d (%s): the endpoint has no name", i+1, l.Address)
@@ -65,7 +60,7 @@ func NewBindings(list []Binding) (*Bindings, error) {
 		if !l.Until.IsZero() && !l.Since.Before(l.Until) {
 			return nil, fmt.Errorf("binding %d (%s): since is not before until", i+1, l.Address)
 		}
-		one := listed{prefix: p.Masked(), endpoint: l.Endpoint}
+		one := listed{prefix: p, endpoint: l.Endpoint}
 		if !l.Since.IsZero() {
 			one.since = sekisho.At(l.Since)
 		}

@@ -283,7 +283,7 @@ func TestBindings(t *testing.T) {
 		{Address: "10.1.4.0/24", Endpoint: "floor-4"},
 		{Address: "10.1.4.17", Endpoint: "pc-0417", Until: day(100, 0).Go()},
 		{Address: "10.1.4.17", Endpoint: "pc-0533", Since: day(100, 0).Go()},
-		{Address: "::ffff:10.1.5.1", Endpoint: "jump"},
+		{Address: "10.1.5.1", Endpoint: "jump"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -306,6 +306,7 @@ func TestBindings(t *testing.T) {
 		{"10.1.4.17", day(100, 0), "pc-0533"},
 		{"10.1.4.9", day(10, 9), "floor-4"}, // the config is over a session
 		{"10.1.5.1", day(1, 0), "jump"},
+		{"::ffff:10.1.5.1", day(1, 0), "jump"}, // as a log may have it
 		{"10.2.0.1", day(9, 8), ""},
 		{"10.2.0.1", day(9, 10), "pc-1"}, // the first session is less than a day away
 		{"10.2.0.1", day(10, 12), "pc-1"},
@@ -320,7 +321,7 @@ func TestBindings(t *testing.T) {
 			t.Errorf("%s at %s is %q, want %q", x.addr, x.at, got, x.want)
 		}
 	}
-	for _, bad := range []Binding{{Address: "10.1.4", Endpoint: "x"}, {Address: "10.1.4.1"}, {Address: "10.1.4.1", Endpoint: "x", Since: day(2, 0).Go(), Until: day(1, 0).Go()}} {
+	for _, bad := range []Binding{{Address: "10.1.4", Endpoint: "x"}, {Address: "10.1.4.17/24", Endpoint: "x"}, {Address: "::ffff:10.1.5.1", Endpoint: "x"}, {Address: "fe80::1%eth0", Endpoint: "x"}, {Address: "10.1.4.1"}, {Address: "10.1.4.1", Endpoint: "x", Since: day(2, 0).Go(), Until: day(1, 0).Go()}} {
 		if _, err := NewBindings([]Binding{bad}); err == nil {
 			t.Errorf("%+v was taken", bad)
 		}

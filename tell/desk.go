@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -145,8 +144,8 @@ func (c *DeskConfig) Check() error {
 		return fmt.Errorf("config: desk: mail: %w", err)
 	}
 	for _, a := range c.Behind {
-		if _, err := netip.ParseAddr(a); err != nil {
-			return fmt.Errorf("config: desk: behind: %q is no address", a)
+		if _, err := sekisho.ParseAddress(a); err != nil {
+			return fmt.Errorf("config: desk: behind: %w", err)
 		}
 	}
 	for _, m := range c.Machine {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sekisho"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -141,7 +142,7 @@ func settle(q house.Question, zone *time.Location) (trace.Question, error) {
 	if out.Until, err = house.ParseTime(q.Until, zone); err != nil {
 		return out, fmt.Errorf("--until: %w", err)
 	}
-	if out.Hostile, err = house.ParsePrefixes(q.Hostile); err != nil {
+	if out.Hostile, err = sekisho.ParsePrefixes(q.Hostile); err != nil {
 		return out, fmt.Errorf("--hostile: %w", err)
 	}
 	if q.Compression < 1 {

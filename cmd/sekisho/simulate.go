@@ -76,7 +76,7 @@ says that they may be named.`,
 			if s.until, err = timeFlag("--until", until, zone); err != nil {
 				return err
 			}
-			if s.office, err = house.ParsePrefixes(office); err != nil {
+			if s.office, err = sekisho.ParsePrefixes(office); err != nil {
 				return usage{fmt.Errorf("--office: %w", err)}
 			}
 			dir, err := house.DataDir(path)

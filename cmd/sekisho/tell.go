@@ -222,7 +222,7 @@ func tellApprove(verb, action, short string) *cobra.Command {
 	where(cmd, &path, &data)
 	textFlags(cmd, &act.Language, &act.About)
 	cmd.Flags().StringVar(&act.Reason, "reason", "", "why")
-	cmd.Flags().Uint64Var(&act.Text, "text", 0, "the version that was read; another one is refused")
+	cmd.Flags().Uint64Var(&act.Text, "text", 0, "the version that was read; approve needs it, and refuses another one")
 	cmd.Flags().Uint64Var(&mailing, "mailing", 0, "the list's number")
 	return cmd
 }

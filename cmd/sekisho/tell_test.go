@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +48,6 @@ func TestTellCommands(t *testing.T) {
 	if out := r.must("tell", "propose", number, "public", "--lang", "en"); !strings.Contains(out, "public (en): proposed") {
 		t.Errorf("proposed: %s", out)
 	}
-	r.mustNot("Somebody else must agree", "tell", "approve", number, "public", "--lang", "en")
 	if page := get(t, boss, r.console+"/incidents/"+number+"/tell/public?lang=en"); !strings.Contains(page, `value="approved"`) {
 		t.Error("the console does not let somebody else approve")
 	}
@@ -55,6 +55,10 @@ func TestTellCommands(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.must("tell", "show", number, "public", "--lang", "en", "--json")), &p); err != nil || p.State != "proposed" || p.Text == 0 {
 		t.Errorf("%+v, %v", p, err)
 	}
+	// Which version was read is said; the error has the number to give.
+	version := strconv.FormatUint(p.Text, 10)
+	r.mustNot("--text "+version, "tell", "approve", number, "public", "--lang", "en")
+	r.mustNot("Somebody else must agree", "tell", "approve", number, "public", "--lang", "en", "--text", version)
 	if out := r.must("tell", "withdraw", number, "public", "--lang", "en"); !strings.Contains(out, "withdrawn") {
 		t.Errorf("withdrawn: %s", out)
 	}
