@@ -205,6 +205,13 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 		return j
 	}
 	c.concern(&j, touched)
+	if s.Kind == stmt.Explain {
+		if reason := c.explained(s, &j); reason != "" {
+			j.forget()
+			j.refuse(Opaque, reason)
+		}
+		return j
+	}
 	reason := c.plain(s, &j)
 	if reason == "" {
 		if j.Kind = Plain; j.Write != nil && len(j.Tables) == 0 {

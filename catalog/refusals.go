@@ -36,7 +36,7 @@ var refusals = map[string][2]string{
 	"prepare":             {"the gate does not pass this PREPARE over protected data", "Prepare a SELECT, or use the driver's own prepared statements."},
 	"execute":             {"the gate does not pass EXECUTE", "Use the driver's own prepared statements."},
 	"fetch":               {"the gate does not know this cursor", "Use a plain SELECT; the gate sends long results in pieces by itself."},
-	"explain":             {"the gate does not pass EXPLAIN over protected data: estimates are made of everybody's values", "Ask a database administrator for the plan; or explain the statement over a table of the same shape that holds nobody."},
+	"explain":             {"the gate does not pass EXPLAIN of this kind of statement over protected data", "Explain the SELECT, INSERT, UPDATE, DELETE or MERGE itself."},
 	"create_table_as":     {"copies of protected data are not made through the gate", "Select the rows instead: WITH holds them for one statement, a cursor for one transaction. INSERT … SELECT puts them into a table that is protected."},
 	"create_view":         {"views over protected data are not made through the gate", "Ask a database administrator."},
 	"define":              {"protected tables are not changed through the gate", "Ask a database administrator."},

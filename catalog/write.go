@@ -23,6 +23,10 @@ type Write struct {
 	// foreign key carries on from a table about nobody.
 	AnyRow bool
 
+	// Explains: it runs under EXPLAIN ANALYZE, which counts the rows that it
+	// meets. AnyRow too, and what it reads may be anybody's as well.
+	Explains bool
+
 	// Passes: rows may be passed over because somebody's is there already, and
 	// that tells of more than of the key that the client has given. Rows is how
 	// many it tries to insert, 0 if the text does not say.

@@ -498,7 +498,12 @@ func (q *requests) recordAnyRow(stmts []*stmtPlan, number uint64, by []*said) *r
 			continue
 		}
 		var err error
-		q.t.wait(func() { err = q.s.g.recordAnyRow(q.s, sp, number+uint64(i), by[min(i, len(by)-1)], true) })
+		said := by[min(i, len(by)-1)]
+		q.t.wait(func() {
+			if err = q.s.g.recordAnyRow(q.s, sp, number+uint64(i), said, true); err == nil && sp.explains {
+				err = q.s.g.recordAnyRow(q.s, sp.answers, q.s.number.Add(1), said, true)
+			}
+		})
 		if err != nil {
 			return refusalFor(err)
 		}

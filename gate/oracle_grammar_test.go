@@ -738,6 +738,12 @@ func (g *gen) distinct(outer *scope) query {
 	return q
 }
 
+// explained asks how a statement runs, and of the rows that each step of it
+// has met: nothing else in it is the same each time.
+func (g *gen) explained(of *part) *part {
+	return seq("explain (analyze, costs off, timing off, summary off"+g.one("", ", format json", ", verbose")+") ", of)
+}
+
 // write is a statement that changes something and, mostly, tells what.
 func (g *gen) write() *part {
 	g.names, g.ctes, g.simple = 0, nil, false

@@ -82,6 +82,7 @@ type stmtPlan struct {
 	alone     string             // its text as it goes upstream by itself; empty if it is the only one
 	written   *written           // of a write whose customers are named
 	sets      []string           // of a write recorded before it runs, which tells nothing of its rows: the protected columns that it sets or destroys
+	explains  bool               // EXPLAIN ANALYZE of a write: answers is recorded before it runs, too
 	answers   *stmtPlan          // of a write: what its errors, and what it says of conflicts, tell; nil: as the statement itself
 
 	head  []catalog.Named // a told statement: the names in its first row

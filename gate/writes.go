@@ -57,7 +57,7 @@ func (sp *stmtPlan) writes(role *Role, st *stmt.Statement, mode Mode) *refusal {
 	}
 	sp.answers = &stmtPlan{kind: planAnyRow, judgement: catalog.Judgement{Kind: catalog.Opaque, Verb: sekisho.Read, Spaces: j.Spaces, Tables: j.Tables, Categories: j.Categories}, shapes: map[string]uint64{}}
 	if j.Write.AnyRow {
-		sp.kind, sp.sets = planAnyRow, j.Write.Columns
+		sp.kind, sp.sets, sp.explains = planAnyRow, j.Write.Columns, j.Write.Explains
 		return nil
 	}
 	if st.Copy != nil {
@@ -78,10 +78,10 @@ func (sp *stmtPlan) writes(role *Role, st *stmt.Statement, mode Mode) *refusal {
 // they are put: that is a read, and what is due of one must be due of it. It can
 // be neither masked nor held up, so it is let through or refused.
 func (s *session) mayTell(policy *act.Policy, sp *stmtPlan, r act.Request) *refusal {
-	if sp.written == nil {
+	of := sp.judgement.Write
+	if sp.written == nil && !sp.explains {
 		return nil
 	}
-	of := sp.written.of
 	for _, verb := range of.Verbs { // of the writes in its WITH
 		if r.Verb = verb; verb == sp.judgement.Verb {
 			continue // asked for by itself

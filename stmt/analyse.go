@@ -193,6 +193,7 @@ func (s *Statement) describe(node *pg.Node, w *walk) {
 		w.top = append(w.top, n.CopyStmt.Relation)
 	case *pg.Node_ExplainStmt:
 		s.Kind, s.Inner = Explain, analyse(n.ExplainStmt.Query)
+		s.Analyze = analyzes(n.ExplainStmt.Options)
 	case *pg.Node_PrepareStmt:
 		s.Kind, s.Object, s.Inner = Prepare, n.PrepareStmt.Name, analyse(n.PrepareStmt.Query)
 	case *pg.Node_ExecuteStmt:

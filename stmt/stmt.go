@@ -211,4 +211,5 @@ type Statement struct {
 	Absolute  bool       // FETCH and MOVE that count rows from an end of the result
 	All       bool       // DEALLOCATE ALL, CLOSE ALL, DISCARD ALL, RESET ALL
 	Cascade   bool       // TRUNCATE … CASCADE
+	Analyze   bool       // EXPLAIN that runs what it explains, or may
 }
