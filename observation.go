@@ -24,7 +24,7 @@ type Observation struct {
 	Size     uint64     // bytes of the file; of a device, those free on the disk
 	Content  [32]byte   // SHA-256 of the file, or of a mail's first attachment; zeros if not told
 	Traits   []string   // what was seen in names and addresses before they became ordinals
-	Ref      [32]byte   // SHA-256 over the source's name and the event's metadata.uid: the same event is taken in once
+	Ref      [32]byte   // SHA-256 over the source's name, the event's metadata.uid and what was read of it: the same event is taken in once. Before those were bound together, over name and uid alone
 }
 
 func (*Observation) Kind() Kind { return KindObservation }

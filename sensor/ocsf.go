@@ -3,6 +3,7 @@ package sensor
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -164,11 +165,6 @@ func (o *Events) one(raw []byte) (*sekisho.Observation, *sekisho.Egress, error) 
 		Sensor: o.Source, Class: uint32(e.Class), Activity: uint32(e.Activity), Severity: uint32(e.Severity), At: sekisho.At(at),
 		Blocked: e.Disposition == 2 || e.Action == 2 || e.Class == ClassNetwork && (e.Activity == 4 || e.Activity == 5),
 	}
-	uid := []byte(e.Metadata.UID)
-	if len(uid) == 0 {
-		uid = raw
-	}
-	b.Ref = sha256.Sum256(slices.Concat([]byte(o.Source), []byte{0}, uid))
 	if err := o.where(b, &e); err != nil {
 		return nil, nil, err
 	}
@@ -179,7 +175,42 @@ func (o *Events) one(raw []byte) (*sekisho.Observation, *sekisho.Egress, error) 
 		b.Traits = append(b.Traits, TraitFailed)
 	}
 	o.what(b, &e)
-	return b, o.sent(b, &e), nil
+	sent := o.sent(b, &e)
+	uid := []byte(e.Metadata.UID)
+	if len(uid) == 0 {
+		uid = raw
+	}
+	b.Ref = o.ref(uid, b, sent, strings.ToLower(e.device().name()))
+	if sent != nil {
+		sent.Ref = hex.EncodeToString(b.Ref[:8])
+	}
+	return b, sent, nil
+}
+
+// ref is by what an event is known when it comes again: the source, its uid, and
+// what was read of it. The uid alone would not do: they can be guessed, and who
+// once held a source's token could use up those of the events to come, which
+// would then count as repeated. So an event is left out only if the ledger says
+// all of it already. It is made of ordinals, so that it tells nothing that the
+// entry does not; named is the machine's name in the event, since what bindings
+// know of an address can change between two deliveries.
+func (o *Events) ref(uid []byte, b *sekisho.Observation, sent *sekisho.Egress, named string) [32]byte {
+	sum := sha256.New()
+	put := func(part []byte) {
+		sum.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+		sum.Write(part)
+	}
+	put([]byte(o.Source))
+	put(uid)
+	seen := *b
+	seen.Endpoint = named
+	put((&sekisho.Entry{Body: &seen}).AppendEncode(nil))
+	if sent != nil {
+		left := *sent
+		left.Endpoint = named
+		put((&sekisho.Entry{Body: &left}).AppendEncode(nil))
+	}
+	return [32]byte(sum.Sum(nil))
 }
 
 // sent is the connection of an event that says how many bytes left for the
@@ -189,7 +220,7 @@ func (o *Events) sent(b *sekisho.Observation, e *ocsfEvent) *sekisho.Egress {
 		return nil
 	}
 	g := &sekisho.Egress{Sensor: o.Source, Endpoint: b.Endpoint, Source: b.Address, Target: b.Target, Port: b.Port, Protocol: "tcp",
-		Start: b.At, End: b.At, Out: uint64(*e.Traffic.Out), In: uint64(max(0, e.Traffic.In)), Ref: hex.EncodeToString(b.Ref[:8])}
+		Start: b.At, End: b.At, Out: uint64(*e.Traffic.Out), In: uint64(max(0, e.Traffic.In))}
 	if p := strings.ToLower(e.Connection.Protocol); p == "udp" || p == "icmp" {
 		g.Protocol = p
 	}

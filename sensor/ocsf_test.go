@@ -359,3 +359,52 @@ func TestNothingOfADeliveryIsLeftOutInSilence(t *testing.T) {
 		}
 	}
 }
+
+// Who once held a source's token has used up the names of the events to come. They
+// are taken in all the same, whatever differs: also the bytes that left. What
+// really is the same is not, however it is written, and whatever has become known
+// of the machine meanwhile.
+func TestNamesOfEventsCannotBeUsedUp(t *testing.T) {
+	p := openEvents(t)
+	const decoy = `{"class_uid":4001,"activity_id":6,"time":1458000000000,"metadata":{"uid":"%s"},"src_endpoint":{"ip":"10.1.4.17"},"dst_endpoint":{"ip":"203.0.113.9","port":443},"traffic":{"bytes_out":%d}}`
+	line := strings.ReplaceAll(lure, "\n", "")
+	for n := range 3 {
+		if code, taken, _ := p.post("one", fmt.Sprintf(decoy, fmt.Sprint("m-", n), 0)); code != 200 || taken.Accepted != 1 {
+			t.Fatalf("%d, %+v", code, taken)
+		}
+	}
+	for what, real := range map[string]string{
+		"another event": line, "more bytes": fmt.Sprintf(decoy, "m-2", 1_000_000_000), "another severity": strings.Replace(line, `"severity_id":1`, `"severity_id":4`, 1),
+		"another file": strings.Replace(line, "0011223344", "ff11223344", 1), "another recipient": strings.Replace(line, "Enquiry@", "sales@", 1),
+		"a second later": strings.Replace(line, "1458000000000", "1458000001000", 1), "it was prevented": strings.Replace(line, `"severity_id":1`, `"severity_id":1,"disposition_id":2`, 1),
+	} {
+		if code, taken, _ := p.post("one", real); code != 200 || taken.Accepted != 1 {
+			t.Errorf("%s: %d, %+v", what, code, taken)
+		}
+	}
+	var same map[string]any
+	if err := json.Unmarshal([]byte(line), &same); err != nil {
+		t.Fatal(err)
+	}
+	same["metadata"].(map[string]any)["logged_time"] = 1458000009000
+	again, err := json.MarshalIndent(same, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, taken, _ := p.post("one", string(again)); code != 200 || taken.Repeated != 1 || taken.Accepted != 0 {
+		t.Errorf("the same, written anew: %d, %+v", code, taken)
+	}
+	k := &keys{}
+	known, unknown := reader(k), reader(k)
+	if known.Bindings, err = NewBindings([]Binding{{Address: "10.1.4.17", Endpoint: "pc-0417"}}); err != nil {
+		t.Fatal(err)
+	}
+	one, err := known.Read([]byte(fmt.Sprintf(decoy, "m-1", 7)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := unknown.Read([]byte(fmt.Sprintf(decoy, "m-1", 7)))
+	if err != nil || one.Observations[0].Ref != two.Observations[0].Ref || one.Observations[0].Endpoint == two.Observations[0].Endpoint {
+		t.Errorf("of a machine that became known: %+v and %+v (%v)", one.Observations[0], two.Observations[0], err)
+	}
+}
