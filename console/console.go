@@ -43,6 +43,8 @@ type Config struct {
 	Dir string
 	FS  disk.FS // nil is disk.OS
 
+	MetricsToken string // with which programs read all of /metrics; empty: none do
+
 	Ledger  *ledger.Ledger
 	Vault   *vault.Vault
 	Views   *view.Set

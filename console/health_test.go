@@ -71,3 +71,47 @@ func TestHealthz(t *testing.T) {
 	}
 	expect("after a failed sync", 503, "ledger_failed")
 }
+
+// Figures that move tell what just happened: whether a member or a stranger has
+// asked the contact point, too. Who has not signed in, and shows no token, gets
+// the same answer before and after; who shows a wrong one gets none.
+func TestMetricsTellStrangersNothingThatMoves(t *testing.T) {
+	h := newHouse(t, func(c *Config) { c.MetricsToken = "of-prometheus-alone" })
+	get := func(header string) (int, string) {
+		r, err := http.NewRequest("GET", h.server.URL+"/metrics", nil)
+		must(t, err)
+		if header != "" {
+			r.Header.Set("Authorization", header)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		must(t, err)
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		must(t, err)
+		return resp.StatusCode, string(body)
+	}
+	_, before := get("")
+	_, known := get("Bearer of-prometheus-alone")
+	h.append(&sekisho.EnquiryMailed{Enquiry: 1, Letter: "code", Basis: 2, Outcome: "taken"})
+	if _, after := get(""); after != before || strings.Contains(after, "sekisho_entries") {
+		t.Errorf("a stranger sees that a code was mailed:\n%s", after)
+	}
+	if code, now := get("Bearer of-prometheus-alone"); code != 200 || now == known || !strings.Contains(now, `sekisho_entries{kind="EnquiryMailed"} 1`) {
+		t.Errorf("the token got %d\n%s", code, now)
+	}
+	for _, wrong := range []string{"Bearer of-prometheus-alon", "Bearer ", "Basic of-prometheus-alone", "of-prometheus-alone", "Bearer"} {
+		if code, body := get(wrong); code != http.StatusUnauthorized || strings.Contains(body, "sekisho_ledger") {
+			t.Errorf("%q got %d\n%s", wrong, code, body)
+		}
+	}
+	if a := h.as("mori", "user", "en").get("/metrics"); !strings.Contains(a.body, "sekisho_ledger_last_entry") {
+		t.Errorf("who has signed in sees\n%s", a.body)
+	}
+	none := newHouse(t)
+	resp, err := http.NewRequest("GET", none.server.URL+"/metrics", nil)
+	must(t, err)
+	resp.Header.Set("Authorization", "Bearer ")
+	if a, err := http.DefaultClient.Do(resp); err != nil || a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("where there is no token, an empty one got %v (%v)", a, err)
+	}
+}

@@ -3,11 +3,14 @@ package console
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -163,21 +166,39 @@ func (c *Console) healthz(v *visit) (page, error) {
 }
 
 // metrics is the state as numbers, in the Prometheus text format 0.0.4. It
-// names no person, no endpoint and no table.
+// names no person, no endpoint and no table. But figures move as things happen:
+// who asks the contact point and sees here that a code was mailed knows of a
+// member. So strangers are told only whether the house is well, and the rest is
+// for who has signed in, or shows the token.
 func (c *Console) metrics(v *visit) (page, error) {
-	p := c.facts()
+	all := v.who != nil
+	if shown := v.r.Header.Get("Authorization"); shown != "" {
+		word, ok := strings.CutPrefix(shown, "Bearer ")
+		have, want := sha256.Sum256([]byte(word)), sha256.Sum256([]byte(c.cfg.MetricsToken))
+		if subtle.ConstantTimeCompare(have[:], want[:]) != 1 || !ok || c.cfg.MetricsToken == "" {
+			v.w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(v.w, "the token of console.metrics_token_file is another", http.StatusUnauthorized)
+			return nil, errDone
+		}
+		all = true
+	}
 	v.w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	v.w.Header().Set("Cache-Control", "no-store")
 	gauge := func(name, help string, n uint64) {
 		fmt.Fprintf(v.w, "# HELP sekisho_%s %s\n# TYPE sekisho_%s gauge\nsekisho_%s %d\n", name, help, name, name, n)
 	}
-	gauge("ledger_last_entry", "Sequence number of the last durable entry.", p.Last)
-	gauge("ledger_epoch", "How often the ledger was opened.", p.Epoch)
 	accepts := uint64(1)
 	if code := c.health(); code != "" && code != "views" {
 		accepts = 0
 	}
 	gauge("ledger_accepts", "1 while the ledger takes entries; 0 when it is full, has failed or waits for its disk.", accepts)
+	if !all {
+		fmt.Fprintln(v.w, "# More for who has signed in, or shows the token of console.metrics_token_file.")
+		return nil, errDone
+	}
+	p := c.facts()
+	gauge("ledger_epoch", "How often the ledger was opened.", p.Epoch)
+	gauge("ledger_last_entry", "Sequence number of the last durable entry.", p.Last)
 	gauge("views_applied_entry", "Sequence number that the views stand at.", p.Applied)
 	gauge("gate_sessions_open", "Client sessions open at the gate.", p.Sessions)
 	gauge("alerts", "Alerts in the ledger.", p.Alerts)

@@ -94,6 +94,10 @@ type Console struct {
 	// Users is the directory of the users' file, users.json. Default: the data
 	// directory.
 	Users string `yaml:"users"`
+	// MetricsTokenFile holds the token, of 16 characters or more, with which a
+	// program reads all of /metrics; mode 0600. Without it strangers and programs
+	// see only whether the ledger takes entries.
+	MetricsTokenFile string `yaml:"metrics_token_file"`
 }
 
 // Sensors are sources of security events.
@@ -155,7 +159,7 @@ func (c *Config) check(base string) error {
 		return errors.New("config: console: cert and key come together")
 	}
 	for _, p := range []*string{&c.Data, &c.Gate.TLS.Cert, &c.Gate.TLS.Key, &c.Gate.TLS.ClientCA, &c.Gate.TLS.ClientCRL, &c.Gate.Upstream.SSLRootCert, &c.Gate.Policy.Dir, &c.Gate.Policy.Postures,
-		&c.Gate.Upstream.Reader.PasswordFile, &c.Console.Cert, &c.Console.Key, &c.Console.Users, &c.CSIRT.Manual, &c.CSIRT.Playbooks, &c.Law.Rules} {
+		&c.Gate.Upstream.Reader.PasswordFile, &c.Console.Cert, &c.Console.Key, &c.Console.Users, &c.Console.MetricsTokenFile, &c.CSIRT.Manual, &c.CSIRT.Playbooks, &c.Law.Rules} {
 		*p = Against(base, *p)
 	}
 	for name, r := range c.Gate.Roles {

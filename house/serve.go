@@ -36,11 +36,17 @@ func (h *House) NewConsole() (c *console.Console, err error) {
 	if h.Desk, err = h.newDesk(); err != nil {
 		return nil, err
 	}
+	metrics := ""
+	if path := h.Config.Console.MetricsTokenFile; path != "" {
+		if metrics, err = readToken(path); err != nil {
+			return nil, fmt.Errorf("config: console: metrics_token_file: %w", err)
+		}
+	}
 	h.Console, err = console.New(console.Config{
 		Steps: h.Steps, Cases: h.Cases,
 		Enquiries: h.Enquiries, Desk: h.Desk,
 		Permits: h.Permits, Turned: turned, Estimate: estimate,
-		Dir: h.Config.Console.Users, FS: disk.OS{}, Ledger: h.Ledger, Vault: h.Vault, Views: h.Views, Live: h.Live, Budgets: h.Budgets, Trace: h.Trace,
+		Dir: h.Config.Console.Users, FS: disk.OS{}, MetricsToken: metrics, Ledger: h.Ledger, Vault: h.Vault, Views: h.Views, Live: h.Live, Budgets: h.Budgets, Trace: h.Trace,
 		ImportLog: h.ImportLog, Office: h.Office, Contain: h.Contain,
 		Decoys: h.Decoys, Tables: h.tablesOf(), CountRows: h.countRows,
 		Incidents: h.Incidents, Manual: h.Manual, Rules: h.Rules, Company: h.company, Residence: h.Config.Law.Residence, MatchFile: h.MatchFile, Outside: h.outside.state,

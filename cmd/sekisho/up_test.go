@@ -253,15 +253,11 @@ func TestUpEndsWhenAsked(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
+	boss := r.signedIn("admin", r.must("user", "reset", "admin"))
 	deadline := time.Now().Add(20 * time.Second)
 	for { // until the gate has a session
-		resp, err := http.Get(r.console + "/metrics")
-		if err == nil {
-			b, _ := io.ReadAll(resp.Body)
-			resp.Body.Close()
-			if regexp.MustCompile(`(?m)^\S*gate_sessions_open [1-9]`).Match(b) {
-				break
-			}
+		if regexp.MustCompile(`(?m)^\S*gate_sessions_open [1-9]`).MatchString(get(t, boss, r.console+"/metrics")) {
+			break
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("no session appeared")
