@@ -115,6 +115,12 @@ const (
 	KindEventsRead  Kind = 84
 	KindDrillStep   Kind = 85
 
+	KindDirectoryRead  Kind = 120
+	KindPersonChanged  Kind = 121
+	KindUnitChanged    Kind = 122
+	KindErasureAsked   Kind = 123
+	KindErasureDecided Kind = 124
+
 	KindLureAsked       Kind = 135
 	KindLureListed      Kind = 136
 	KindLureDecided     Kind = 137
@@ -282,6 +288,16 @@ func newBody(k Kind) Body {
 		return new(EventsRead)
 	case KindDrillStep:
 		return new(DrillStep)
+	case KindDirectoryRead:
+		return new(DirectoryRead)
+	case KindPersonChanged:
+		return new(PersonChanged)
+	case KindUnitChanged:
+		return new(UnitChanged)
+	case KindErasureAsked:
+		return new(ErasureAsked)
+	case KindErasureDecided:
+		return new(ErasureDecided)
 	case KindLureAsked:
 		return new(LureAsked)
 	case KindLureListed:

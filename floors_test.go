@@ -21,7 +21,7 @@ var floors = map[string]int{
 	".": 0, "stmt": 0, "disk": 0, "identity": 0, "seal": 0, "sheet": 0,
 	"ledger": 1, "vault": 1, "catalog": 1,
 	"view": 2, "act": 2, "law": 2,
-	"trace": 3, "watch": 3, "permit": 3, "intel": 3, "budget": 3,
+	"trace": 3, "watch": 3, "permit": 3, "intel": 3, "budget": 3, "directory": 3,
 	"incident": 4, "duty": 4,
 	"gate": 5, "sensor": 5, "contain": 5, "tell": 5, "demo": 5, "survey": 5,
 	"console":     6,

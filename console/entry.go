@@ -118,6 +118,9 @@ var kindNames = map[sekisho.Kind]string{
 	sekisho.KindLureSummed:      "LureSummed",
 	sekisho.KindLureForgotten:   "LureForgotten",
 	sekisho.KindSuspectReported: "SuspectReported",
+
+	sekisho.KindDirectoryRead: "DirectoryRead", sekisho.KindPersonChanged: "PersonChanged", sekisho.KindUnitChanged: "UnitChanged",
+	sekisho.KindErasureAsked: "ErasureAsked", sekisho.KindErasureDecided: "ErasureDecided",
 }
 
 func (c *Console) entry(v *visit) (page, error) {
@@ -200,7 +203,7 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 			if name == "To" {
 				space = "staff"
 			}
-		case *sekisho.AnswersAllowed:
+		case *sekisho.AnswersAllowed, *sekisho.ErasureAsked, *sekisho.ErasureDecided:
 			if name == "Reason" {
 				space = "said"
 			}
@@ -210,7 +213,7 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 		}
 	case uint64:
 		switch name {
-		case "Session", "Shape", "Released", "Incident", "Through", "Alert", "Refused", "Request", "About", "Corrects", "Evidence", "Lesson", "Enquiry", "Order", "Mailing", "Campaign", "Started", "Revision", "Before", "Text":
+		case "Session", "Shape", "Released", "Incident", "Through", "Alert", "Refused", "Request", "About", "Corrects", "Evidence", "Lesson", "Enquiry", "Order", "Mailing", "Campaign", "Started", "Revision", "Before", "Text", "Read", "Erasure":
 			f.Entry = x
 		}
 	case []uint32:
@@ -229,6 +232,16 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 		}
 	case []string:
 		f.List, f.Value = x, ""
+	case []sekisho.PersonPosting:
+		f.Value = ""
+		for _, one := range x {
+			f.List = append(f.List, c.named("unit", one.Unit))
+		}
+	case []sekisho.VaultRecords:
+		f.Value = ""
+		for _, one := range x {
+			f.List = append(f.List, one.Space+" "+number(len(one.Ordinals)))
+		}
 	case []netip.Prefix:
 		f.Value = ""
 		for _, n := range x {
@@ -248,4 +261,5 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 var ordinalSpaces = map[string]string{"Principal": "staff", "User": "staff", "By": "staff",
 	"Application": "application", "Purpose": "purpose", "Statement": "statement", "Reason": "reason",
 	"Person": "staff", "Owner": "staff", "Executive": "staff", "Said": "said", "Title": "said", "Kept": "said",
-	"Department": "said", "Reference": "said", "Actor": "staff", "Object": "object", "Domain": "domain", "Sender": "mailbox"}
+	"Department": "said", "Reference": "said", "Actor": "staff", "Object": "object", "Domain": "domain", "Sender": "mailbox",
+	"Staff": "staff", "Unit": "unit", "Parent": "unit"}

@@ -186,6 +186,7 @@ func oneOfEach() []sekisho.Body {
 		&sekisho.EnquiryReceived{}, &sekisho.EnquiryMatched{}, &sekisho.EnquiryMailed{}, &sekisho.IdentityChecked{}, &sekisho.EnquiryRouted{}, &sekisho.EnquiryAnswered{}, &sekisho.EnquiryClosed{}, &sekisho.AnswersAllowed{},
 		&sekisho.Observation{}, &sekisho.EventsRead{}, &sekisho.DrillStep{},
 		&sekisho.LureAsked{}, &sekisho.LureListed{}, &sekisho.LureDecided{}, &sekisho.LureSeen{}, &sekisho.LureNamed{}, &sekisho.LureSummed{}, &sekisho.LureForgotten{}, &sekisho.SuspectReported{},
+		&sekisho.DirectoryRead{}, &sekisho.PersonChanged{}, &sekisho.UnitChanged{}, &sekisho.ErasureAsked{}, &sekisho.ErasureDecided{},
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"sekisho/budget"
 	"sekisho/console"
 	"sekisho/contain"
+	"sekisho/directory"
 	"sekisho/disk"
 	"sekisho/gate"
 	"sekisho/incident"
@@ -94,6 +95,7 @@ type Books struct {
 	// Incidents is no view but a reaction: it folds and answers.
 	Incidents *incident.Book
 	Enquiries *incident.Enquiries
+	Directory *directory.Book
 }
 
 // paths of a data directory.
@@ -191,6 +193,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Reported: sensor.NewReported(), Bindings: bindings, Live: console.NewLive(), Budgets: budget.New(h.Config.Budgets, h.nameOf), Permits: permit.New(), Decoys: watch.NewDecoys(), Census: contain.NewCensus(), Incidents: incident.New()}
 	h.Enquiries = incident.NewEnquiries()
 	h.Told = tell.NewBook()
+	h.Directory = directory.New()
 	h.Steps = &console.Steps{}
 	h.limit()
 	hostile, err := sekisho.ParsePrefixes(h.Config.Hostile)
@@ -203,6 +206,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	views := []view.View{&h.past, h.Trace, h.Seen, h.Reported, h.Bindings, h.Live, h.Budgets, h.Permits, h.Decoys, h.Census}
 	views = append(views, h.Enquiries)
 	views = append(views, h.Told)
+	views = append(views, h.Directory)
 	views = append(views, h.Steps)
 	if quiet {
 		reactions, views = nil, append(views, h.Incidents) // folded all the same
