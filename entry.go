@@ -115,6 +115,17 @@ const (
 	KindEventsRead  Kind = 84
 	KindDrillStep   Kind = 85
 
+	KindInstrumentRead   Kind = 100
+	KindEvidenceStated   Kind = 101
+	KindEvidenceSigned   Kind = 102
+	KindUnitListed       Kind = 103
+	KindExceptionAsked   Kind = 104
+	KindExceptionDecided Kind = 105
+	KindControlStated    Kind = 106
+	KindPopulationFrozen Kind = 107
+	KindDutyReminded     Kind = 108
+	KindLedgerVerified   Kind = 109
+
 	KindDirectoryRead  Kind = 120
 	KindPersonChanged  Kind = 121
 	KindUnitChanged    Kind = 122
@@ -288,6 +299,26 @@ func newBody(k Kind) Body {
 		return new(EventsRead)
 	case KindDrillStep:
 		return new(DrillStep)
+	case KindInstrumentRead:
+		return new(InstrumentRead)
+	case KindEvidenceStated:
+		return new(EvidenceStated)
+	case KindEvidenceSigned:
+		return new(EvidenceSigned)
+	case KindUnitListed:
+		return new(UnitListed)
+	case KindExceptionAsked:
+		return new(ExceptionAsked)
+	case KindExceptionDecided:
+		return new(ExceptionDecided)
+	case KindControlStated:
+		return new(ControlStated)
+	case KindPopulationFrozen:
+		return new(PopulationFrozen)
+	case KindDutyReminded:
+		return new(DutyReminded)
+	case KindLedgerVerified:
+		return new(LedgerVerified)
 	case KindDirectoryRead:
 		return new(DirectoryRead)
 	case KindPersonChanged:

@@ -110,6 +110,17 @@ var kindNames = map[sekisho.Kind]string{
 
 	sekisho.KindObservation: "Observation", sekisho.KindEventsRead: "EventsRead", sekisho.KindDrillStep: "DrillStep",
 
+	sekisho.KindInstrumentRead:   "InstrumentRead",
+	sekisho.KindEvidenceStated:   "EvidenceStated",
+	sekisho.KindEvidenceSigned:   "EvidenceSigned",
+	sekisho.KindUnitListed:       "UnitListed",
+	sekisho.KindExceptionAsked:   "ExceptionAsked",
+	sekisho.KindExceptionDecided: "ExceptionDecided",
+	sekisho.KindControlStated:    "ControlStated",
+	sekisho.KindPopulationFrozen: "PopulationFrozen",
+	sekisho.KindDutyReminded:     "DutyReminded",
+	sekisho.KindLedgerVerified:   "LedgerVerified",
+
 	sekisho.KindLureAsked:       "LureAsked",
 	sekisho.KindLureListed:      "LureListed",
 	sekisho.KindLureDecided:     "LureDecided",
