@@ -1,0 +1,315 @@
+package duty
+
+import (
+	"slices"
+	"strings"
+)
+
+// Status is what has become of one obligation.
+type Status uint8
+
+// The states of an obligation. Only Met counts as met.
+const (
+	Open    Status = iota // its time is not over
+	Met                   // done in time
+	Late                  // done after its time
+	Missed                // its time is over
+	Unknown               // nobody can say: no source has ever reported, or a second person has not signed
+	Waived                // an exception in force
+	NA                    // it does not apply: an exception, or there too short to owe it
+)
+
+var statusNames = [...]string{"OPEN", "MET", "LATE", "MISSED", "UNKNOWN", "WAIVED", "NA"}
+
+func (s Status) String() string { return statusNames[s] }
+
+// MarshalText is the name.
+func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Judged is one duty in one window.
+type Judged struct {
+	Duty        *Duty
+	Window      Window
+	Closed      bool // its time is over
+	Frozen      bool // the population is the one that was frozen at the close
+	Total       Tally
+	Executives  Tally // of Total
+	Companies   map[uint32]*Tally
+	Departments map[uint32]*Tally
+
+	members []Member
+	status  []Status
+	done    []int64 // when what was owed was done; 0: not
+	from    int64   // counted from here: the window's beginning, or the register's
+}
+
+// judge is a duty in every window since the register began.
+func (b *Book) judge(d *Duty, now int64) []*Judged {
+	if b.since == 0 {
+		return nil
+	}
+	var list []*Judged
+	for _, w := range b.calendar.between(d.Cadence.Window, b.since, now) {
+		if d.instrument.over(w, b.calendar) {
+			continue
+		}
+		list = append(list, &Judged{Duty: d, Window: w, Closed: now >= w.Until, Companies: map[uint32]*Tally{}, Departments: map[uint32]*Tally{}, from: b.begins(w)})
+	}
+	switch d.Kind {
+	case PerPerson, PerEntity:
+		b.judgeTimes(d, list, now)
+	case State:
+		b.judgeState(d, list, now)
+	case Continuous:
+		if d.Formula == "ratio" {
+			b.judgeRatio(d, list, now)
+		} else {
+			b.judgeMinutes(d, list, now)
+		}
+	case EventClock:
+		b.judgeEvents(d, list, now)
+	case Programme:
+		b.judgeProgramme(d, list, now)
+	}
+	return list
+}
+
+// over: the instrument was not in force for any of the window. An instrument
+// that came later judges earlier windows as well: its evidence may be older.
+func (i *Instrument) over(w Window, c calendar) bool {
+	if i.Ends == "" {
+		return false
+	}
+	ends, err := parseDay(i.Ends, c.zone)
+	return err == nil && ends <= w.From
+}
+
+// heads are the specs that a figure counts.
+func (d *Duty) heads() (list []Spec) {
+	for _, s := range d.Evidence {
+		if !s.Beside {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// silent: only systems could tell, and none has ever told anything of the duty's
+// kinds before a time. What nobody watched is not known.
+func (b *Book) silent(d *Duty, before int64) bool {
+	for _, s := range d.heads() {
+		if s.Producer != "S" {
+			return false
+		}
+		if h := b.shelves[s.Kind]; h != nil && h.count > 0 && h.first < before {
+			return false
+		}
+	}
+	return true
+}
+
+// accepts: the spec is about facts of this item.
+func (s *Spec) accepts(item string) bool {
+	if head, ok := strings.CutSuffix(s.Item, "*"); ok {
+		return strings.HasPrefix(item, head)
+	}
+	return s.Item == "" || s.Item == item
+}
+
+// worth is what a fact is to a spec.
+type worth uint8
+
+const (
+	nothing worth = iota // it does not count
+	pending              // it may come to count
+	counts
+)
+
+func (b *Book) worth(s *Spec, f fact) worth {
+	switch state := b.names[f.state]; {
+	case !s.accepts(b.names[f.item]) || f.value < s.Least:
+		return nothing
+	case state == "" || state == Unsigned && !s.Second:
+		return counts
+	case state == Unsigned || state == Declared:
+		return pending
+	}
+	return nothing
+}
+
+// gather are the facts about a unit that count for some spec, and those that may
+// come to, of what has begun by now. The lists are those given, from their start.
+func (b *Book) gather(specs []Spec, u Unit, now int64, good, open []fact) ([]fact, []fact) {
+	good, open = good[:0], open[:0]
+	for n := range specs {
+		for _, f := range b.of(specs[n].Kind, u) {
+			if f.from > now {
+				break
+			}
+			switch b.worth(&specs[n], f) {
+			case counts:
+				good = append(good, f)
+			case pending:
+				open = append(open, f)
+			}
+		}
+	}
+	if len(specs) > 1 {
+		slices.SortStableFunc(good, compare)
+		slices.SortStableFunc(open, compare)
+	}
+	return good, open
+}
+
+// owed is how often a member owes a duty in a window, in which it was there for
+// some days; 0 for one who was there too short.
+func (c *Cadence) owed(present int64, w Window) int {
+	if c.JoinDays > 0 {
+		if present < int64(c.JoinDays) {
+			return 0
+		}
+		return c.Times
+	}
+	days := w.days()
+	return int((2*int64(c.Times)*min(present, days) + days) / (2 * days))
+}
+
+// judgeTimes: so many times a window, each for themselves.
+func (b *Book) judgeTimes(d *Duty, list []*Judged, now int64) {
+	pops := make([]*population, len(list))
+	at := map[Unit][]int32{} // unit: its place in each window's population, from 1
+	var units []Unit
+	for n, j := range list {
+		pops[n] = b.populationOf(d.Population, j.Window, now)
+		j.take(pops[n])
+		for k := range pops[n].members {
+			u := pops[n].members[k].Unit
+			places := at[u]
+			if places == nil {
+				places = make([]int32, len(list))
+				at[u] = places
+				units = append(units, u)
+			}
+			places[n] = int32(k + 1)
+		}
+	}
+	parts := [][]Spec{d.heads()}
+	if d.Need == "all" {
+		parts = parts[:0]
+		for _, s := range d.heads() {
+			parts = append(parts, []Spec{s})
+		}
+	}
+	exceptions := b.about(d)
+	silent := make([]bool, len(list))
+	for n, j := range list {
+		silent[n] = b.silent(d, j.Window.Until)
+	}
+	var good, open []fact
+	var p picker
+	status, done := make([]Status, len(list)), make([]int64, len(list))
+	for _, u := range units {
+		places := at[u]
+		for n, specs := range parts {
+			good, open = b.gather(specs, u, now, good, open)
+			p.begin(&d.Cadence, good, open)
+			for k, j := range list {
+				var s Status
+				var when int64
+				if places[k] > 0 {
+					s, when = p.window(j.Window, d.Cadence.owed(pops[k].present[places[k]-1], j.Window), now)
+				} else {
+					p.used = p.used[:0]
+					continue
+				}
+				if n == 0 {
+					status[k], done[k] = s, when
+				} else {
+					status[k], done[k] = worse(status[k], s), max(done[k], when)
+				}
+			}
+		}
+		for k, j := range list {
+			if places[k] == 0 {
+				continue
+			}
+			s := status[k]
+			if s == Missed && silent[k] {
+				s = Unknown
+			}
+			s = b.excuse(exceptions, d, u, j, s, now)
+			j.status[places[k]-1], j.done[places[k]-1] = s, done[k]
+		}
+	}
+	for _, j := range list {
+		for n, s := range j.status {
+			one := Tally{}
+			one.add(s)
+			one.units()
+			j.count(n, one)
+		}
+	}
+}
+
+// excuse puts an exception in force in the place of what was not done in time.
+func (b *Book) excuse(list []*Exception, d *Duty, u Unit, j *Judged, s Status, now int64) Status {
+	if len(list) == 0 {
+		return s
+	}
+	o := b.exception(list, d, u, min(j.Window.Until-1, now))
+	switch {
+	case o == nil:
+		return s
+	case o.Body.What == "na":
+		return NA
+	case s == Met:
+		return s
+	}
+	return Waived
+}
+
+// worse of two, where a duty needs both.
+func worse(a, b Status) Status {
+	rank := [...]int{Met: 0, Late: 1, NA: -1, Waived: 2, Open: 3, Unknown: 4, Missed: 5}
+	if rank[a] >= rank[b] {
+		return a
+	}
+	return b
+}
+
+// take puts a window's population under judgement.
+func (j *Judged) take(p *population) {
+	j.members, j.Frozen = p.members, p.frozen
+	j.status, j.done = make([]Status, len(p.members)), make([]int64, len(p.members))
+}
+
+// count adds what one member brings to every figure in which it stands.
+func (j *Judged) count(n int, one Tally) {
+	m := &j.members[n]
+	j.Total.plus(one)
+	if m.Executive {
+		j.Executives.plus(one)
+	}
+	add := func(to map[uint32]*Tally, key uint32) {
+		if key == 0 {
+			return
+		}
+		t := to[key]
+		if t == nil {
+			t = &Tally{}
+			to[key] = t
+		}
+		t.plus(one)
+	}
+	company := m.Company
+	if company == 0 && j.Duty.Population == "company" {
+		company = m.Unit.Ordinal
+	}
+	add(j.Companies, company)
+	for _, also := range m.Also {
+		if also != company {
+			add(j.Companies, also)
+		}
+	}
+	add(j.Departments, m.Department)
+}
