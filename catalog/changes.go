@@ -65,7 +65,7 @@ func (c *Catalog) changing(s *stmt.Statement, j *Judgement) string {
 			return ""
 		case target.kind != 'r' && target.kind != 'p':
 			return "write_view"
-		case of.Kind != stmt.Insert && target.key.generated || slices.Contains(of.Write.Changes, target.key.name):
+		case rekeys(of, target):
 			return "write_key"
 		}
 		typ, ok := keyNames[target.key.typeOID]

@@ -38,6 +38,8 @@ type Write struct {
 	// do so for the same customers are among the judgement's.
 	Carried []string
 
+	Rekeys bool // it may give rows another key: the first in the head are those whom they were about
+
 	Verbs []sekisho.Verb // of the writes in its WITH
 	Says  sekisho.Verb   // what the statement says it did, at its end
 
@@ -106,11 +108,22 @@ func (c *Catalog) write(s *stmt.Statement, j *Judgement) string {
 	if target.kind != 'r' && target.kind != 'p' {
 		return "write_view"
 	}
-	if s.Kind != stmt.Insert && target.key.generated || slices.Contains(s.Write.Changes, target.key.name) {
+	w.Rekeys = rekeys(s, target)
+	if w.Rekeys && s.Kind != stmt.Update {
 		return "write_key"
 	}
 	touched := reach{}
-	switch reason := c.written(s, target, w, j); reason {
+	keys, reason := c.written(s, target, w, j)
+	if reason == "" && w.Rekeys {
+		err := c.unsteady(s)
+		if err == nil {
+			err = c.tellBoth(s, target, w, j, keys, nil)
+		}
+		if j.why = err; err != nil {
+			return "write_key"
+		}
+	}
+	switch reason {
 	case "":
 	case "write_reads", "view":
 		j.forget()
@@ -150,6 +163,53 @@ func (c *Catalog) write(s *stmt.Statement, j *Judgement) string {
 	return ""
 }
 
+// rekeys: the write may give rows that are there another key. One that is taken
+// from the row that conflicts by the key alone stays as it is, where what is
+// equal is the same.
+func rekeys(s *stmt.Statement, target *relation) bool {
+	key := target.key.name
+	if target.key.generated {
+		return len(s.Write.Changes) > 0
+	}
+	if !slices.Contains(s.Write.Changes, key) {
+		return false
+	}
+	switch target.key.typeOID {
+	case 20, 21, 23, 2950:
+		return s.Kind != stmt.Insert || !slices.Equal(s.Write.Arbiter, []string{key}) || !slices.Contains(s.Write.Kept, key)
+	}
+	return true
+}
+
+// tellBoth is the rewriting of an UPDATE that may change keys: a head names whom
+// the rows were about, in front of those whom it reads elsewhere, and its
+// RETURNING whom they are about now.
+func (c *Catalog) tellBoth(s *stmt.Statement, target *relation, w *Write, j *Judgement, keys []stmt.KeyRef, read []stmt.Names) error {
+	typ, ok := keyNames[target.key.typeOID]
+	if !ok {
+		return cannot{"key_type", "the key of " + target.full() + " has a type that the gate cannot read"}
+	}
+	before, err := s.Before(target.key.name, stmt.Names{Space: target.table.Subject, Type: typ, Exact: true})
+	if err != nil {
+		return err
+	}
+	names, shown := []stmt.Names{before}, before
+	wrote := &Wrote{Verb: sekisho.Update, Table: target.full(), Columns: w.Columns}
+	head := []Named{{Space: before.Space, Exact: true, TypeOID: target.key.typeOID, Column: before.Column(1), Wrote: wrote}}
+	if !w.Quiet || len(w.Reads)+len(w.Sources) > 0 { // what it tells of the rows, or keeps of them, is of who they were about
+		shown.Exact = !w.Quiet
+		names = append(names, shown)
+		head = append(head, Named{Space: shown.Space, Exact: shown.Exact, TypeOID: target.key.typeOID, Column: shown.Column(2)})
+	}
+	j.Head = append(head, j.Head...)
+	names = append(names, read...)
+	for i := range j.Head {
+		j.Head[i].Column = names[i].Column(i + 1)
+	}
+	j.Rewrite, j.Behind, err = s.TellWrite(keys, names)
+	return err
+}
+
 // concerns says anew which tables a judgement is about.
 func (j *Judgement) concerns(c *Catalog, tables reach) {
 	j.Tables, j.Spaces, j.Categories = nil, nil, 0
@@ -168,8 +228,7 @@ func (c *Catalog) destroyed(j *Judgement) (columns []string) {
 
 // written resolves the target and the tables that a write is joined with, and
 // adds their keys to its RETURNING.
-func (c *Catalog) written(s *stmt.Statement, target *relation, w *Write, j *Judgement) string {
-	var keys []stmt.KeyRef
+func (c *Catalog) written(s *stmt.Statement, target *relation, w *Write, j *Judgement) (keys []stmt.KeyRef, reason string) {
 	for i, r := range s.Relations {
 		found := c.find(r)
 		rel := (*relation)(nil)
@@ -179,16 +238,16 @@ func (c *Catalog) written(s *stmt.Statement, target *relation, w *Write, j *Judg
 		concerning := slices.ContainsFunc(found, (*relation).concerning)
 		switch {
 		case concerning && len(found) > 1:
-			return "ambiguous_name"
+			return nil, "ambiguous_name"
 		case concerning && !rel.protected():
 			if rel.policy {
-				return "policy"
+				return nil, "policy"
 			}
-			return "view"
+			return nil, "view"
 		case concerning && (!r.Top || r.CTE && !r.Written):
-			return "write_reads"
+			return nil, "write_reads"
 		case concerning && r.Tried:
-			return "write_reads"
+			return nil, "write_reads"
 		}
 		if len(found) > 1 {
 			rel = nil
@@ -224,7 +283,7 @@ func (c *Catalog) written(s *stmt.Statement, target *relation, w *Write, j *Judg
 		// of a protected table must be certain to be a column.
 		if f := col.Fields; !col.Attribute && len(f) > 1 {
 			if rel := qualified(j.mentions, f[:len(f)-1]); rel != nil && rel.protected() && !c.column(j.mentions, col) {
-				return "unknown_column"
+				return nil, "unknown_column"
 			}
 		}
 	}
@@ -252,9 +311,9 @@ func (c *Catalog) written(s *stmt.Statement, target *relation, w *Write, j *Judg
 	}
 	var err error
 	if j.Rewrite, err = s.WithReturning(keys); err != nil {
-		return "not_understood"
+		return nil, "not_understood"
 	}
-	return ""
+	return keys, ""
 }
 
 // writtenTold is written for a write that reads protected tables elsewhere than
@@ -275,9 +334,6 @@ func (c *Catalog) writtenTold(s *stmt.Statement, target *relation, w *Write, j *
 	for i, n := range names {
 		j.Head = append(j.Head, Named{Space: n.Space, Exact: n.Exact, TypeOID: keyType(types[n.Space]), Column: n.Column(i + 1)})
 	}
-	if j.Rewrite, j.Behind, err = s.TellWrite([]stmt.KeyRef{{Relation: at, Column: target.key.name}}, names); err != nil {
-		return nil, err
-	}
 	j.mentions = []mention{{target.name, "", target}}
 	for _, rel := range seen {
 		j.mentions = append(j.mentions, mention{rel.name, "", rel})
@@ -290,7 +346,12 @@ func (c *Catalog) writtenTold(s *stmt.Statement, target *relation, w *Write, j *
 			w.Columns = append(w.Columns, target.full()+"."+col.name)
 		}
 	}
-	return seen, nil
+	keys := []stmt.KeyRef{{Relation: at, Column: target.key.name}}
+	if w.Rekeys {
+		return seen, c.tellBoth(s, target, w, j, keys, names)
+	}
+	j.Rewrite, j.Behind, err = s.TellWrite(keys, names)
+	return seen, err
 }
 
 // copyIn is COPY FROM STDIN into a protected table.

@@ -188,7 +188,12 @@ func (g *Gate) tellShapes(d *desc, sp *stmtPlan, columns []string, categories se
 	tested, of := sp.judgement.Static()
 	verb := sp.judgement.Verb
 	if sp.written != nil { // what it takes from elsewhere goes into what it writes
-		verb, columns, categories = sekisho.Read, tested, of
+		if of := sp.written.of; of.Rekeys {
+			tested = append(append(slices.Clone(tested), of.Reads...), of.Sources...)
+			slices.Sort(tested)
+			tested = slices.Compact(tested)
+		}
+		verb, columns, categories = sekisho.Read, tested, sp.judgement.CategoriesOf(tested)
 	}
 	add := func(n catalog.Named, whole bool) *refusal {
 		ref := shapeRef{space: n.Space, class: sekisho.Contributed, whole: whole, named: true}

@@ -415,7 +415,7 @@ func (g *Gate) writeShapes(d *desc, sp *stmtPlan, shown []string) *refusal {
 	}
 	d.keys[0].written, d.shapes[0].writes = true, true
 	var told []string
-	if !sp.told() {
+	if !sp.told() || sp.written.of.Rekeys {
 		told = slices.Clone(sp.written.of.Reads)
 	}
 	class := sekisho.Contributed

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -83,7 +84,15 @@ func randomWrite(r *rand.Rand) string {
 		fmt.Sprintf("no in (select n from w.word where n > %d)", no()), fmt.Sprintf("no > %d", no()))
 	returning := pick("", "", "", " returning *", " returning no")
 	value := fmt.Sprintf("'v%d'", r.IntN(1000))
-	switch r.IntN(18) {
+	switch r.IntN(22) {
+	case 18:
+		return fmt.Sprintf("update w.visit set no = no + %d, note = %s where %s%s", r.IntN(3), value, where, returning)
+	case 19:
+		return fmt.Sprintf("update w.card set no = (select max(no) from w.person where %s) where pan like 'pan%d%%'%s", where, r.IntN(10), returning)
+	case 20:
+		return fmt.Sprintf("update w.trip t set no = p.no, office = '%s' from w.person p where p.points = t.id%s", pick("a", "b"), pick("", " returning p.no, place"))
+	case 21:
+		return fmt.Sprintf("update w.person set no = %d, name = %s where %s%s", 40+r.IntN(40), value, pick("email = 'p"+strconv.Itoa(no())+"@example.jp'", "no = "+strconv.Itoa(no())), returning)
 	case 14:
 		return fmt.Sprintf("with moved as (delete from w.card where %s returning no, pan) insert into w.visit (office, no, note) select 'c', no, pan from moved%s", where, returning)
 	case 15:

@@ -114,7 +114,11 @@ func readingWrite(r *rand.Rand) string {
 	case 7:
 		return fmt.Sprintf("delete from w.trip using (%s) x where x.no = trip.no and trip.no < %d", inner(), no())
 	}
-	switch r.IntN(7) {
+	switch r.IntN(9) {
+	case 6:
+		return fmt.Sprintf("update w.visit v set no = x.no from (%s) x where x.no > v.no and v.note like 'note%d%%'%s", inner(), r.IntN(4), pick("", " returning note"))
+	case 7:
+		return fmt.Sprintf("update w.card set no = (select max(no) from w.person where %s), pan = %s where %s", where(""), pick("pan", value()), pick(where(""), "exists ("+inner()+") and "+where("")))
 	case 0:
 		return fmt.Sprintf("with moved as (delete from w.card where no in (%s) returning no, pan) insert into w.visit (office, no, note) select 'c', no, pan from moved", inner())
 	case 1:

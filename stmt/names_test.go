@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -229,6 +230,9 @@ func FuzzProvenance(f *testing.F) {
 	} {
 		f.Add(sql)
 	}
+	for _, sql := range []string{"update air.mile m set member_no = $1 from air.card c where c.member_no = m.member_no", "with x as (select 1 as n) update only air.member as a set (member_no, name) = (select n, 'y' from x) where tier = 1"} {
+		f.Add(sql)
+	}
 	person := stmt.Table{Columns: []string{"k", "v"}, Key: "k", Space: "s", Type: "integer", Null: true, Protected: []string{"v"}}
 	f.Fuzz(func(t *testing.T, sql string) {
 		all, err := stmt.Analyse(sql)
@@ -244,6 +248,12 @@ func FuzzProvenance(f *testing.F) {
 			})
 			if err == nil && len(names) > 0 {
 				stmt.Head(&all[i], names)
+			}
+			if s := &all[i]; s.Kind == stmt.Update && s.Write != nil && s.Obstacle == "" {
+				if before, err := s.Before("k", stmt.Names{Space: "s", Type: "integer"}); err == nil {
+					at := slices.IndexFunc(s.Relations, func(r stmt.Relation) bool { return r.Written })
+					s.TellWrite([]stmt.KeyRef{{Relation: at, Column: "k"}}, append([]stmt.Names{before}, names...))
+				}
 			}
 		}
 	})

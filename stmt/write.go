@@ -21,6 +21,7 @@ type Write struct {
 	Sources   []Column // of rows that are there, and that its values are made of
 	Rows      int      // how many it tries to insert; 0: the text does not say
 	Passes    bool     // by ON CONFLICT it may leave a row as it is: how many it says it wrote then tells of one that was there
+	Kept      []string // of Changes by ON CONFLICT, those that get what the row would have been inserted with
 	Arbiter   []string // the columns of ON CONFLICT (a, b); nil: none, or more than columns
 	Conflicts bool     // it has an ON CONFLICT
 	Derived   []string // aliases of what it is joined with that is no relation
@@ -41,6 +42,12 @@ func (s *Statement) insert(n *pg.InsertStmt, w *walk) {
 		s.Write.Passes = c.Action != pg.OnConflictAction_ONCONFLICT_UPDATE || c.WhereClause != nil
 		s.Write.Changes = assigned(c.TargetList)
 		s.Write.Sources = sources(c.TargetList)
+		for _, t := range c.TargetList {
+			r := t.GetResTarget()
+			if f := fieldsOf(r.GetVal().GetColumnRef().GetFields()); len(r.Indirection) == 0 && len(f) == 2 && f[0] == "excluded" && f[1] == r.Name {
+				s.Write.Kept = append(s.Write.Kept, r.Name)
+			}
+		}
 		s.Tested = append(s.Tested, references(c.WhereClause)...)
 		s.Write.Arbiter = arbiter(c.Infer)
 	}
