@@ -95,7 +95,8 @@ type DeskConfig struct {
 	InAll      int `yaml:"in_all"`
 	AtOnce     int `yaml:"at_once"`
 
-	targets map[string]span
+	targets     map[string]span
+	mostLetters int // that may wait for the relay before comparing waits
 }
 
 // Check fills in defaults and names the first mistake.
@@ -118,6 +119,9 @@ func (c *DeskConfig) Check() error {
 		if *n < 0 {
 			return errors.New("config: desk: a limit below zero")
 		}
+	}
+	if c.mostLetters == 0 {
+		c.mostLetters = mostLetters
 	}
 	if c.Retention == 0 {
 		c.Retention = 90 * 24 * time.Hour
@@ -193,7 +197,8 @@ type Desk struct {
 	Sources
 
 	key     [32]byte // of the receipts of this process
-	letters chan errand
+	bag     *mailbag
+	pushed  time.Time // when it was last told that comparing waits; matchAll's own
 	results chan sekisho.Body
 
 	mu        sync.Mutex
@@ -219,7 +224,7 @@ func NewDesk(c DeskConfig, s Sources) (*Desk, error) {
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Desk{Config: c, Answers: a, Sources: s, letters: make(chan errand, 256), results: make(chan sekisho.Body, 256),
+	d := &Desk{Config: c, Answers: a, Sources: s, bag: newMailbag(), results: make(chan sekisho.Body, 256),
 		taking: map[[32]byte]chan struct{}{}, tries: map[uint64]int{}, posting: map[uint64]bool{}, answering: map[uint64]chan struct{}{}, shapes: map[string]uint64{}}
 	rand.Read(d.key[:])
 	return d, nil

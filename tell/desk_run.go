@@ -23,15 +23,6 @@ import (
 // begun stands in the ledger, so that after a crash nobody is forgotten: a code
 // whose letter may be lost is followed by another code.
 
-// An errand is one letter on its way, and the entry that it tells of.
-type errand struct {
-	enquiry uint64
-	basis   uint64
-	letter  string // "code", "answer"
-	mail    Letter
-	until   time.Time // of no use afterwards
-}
-
 const (
 	matchBatch = 256
 	postmen    = 4
@@ -80,11 +71,15 @@ func (d *Desk) each(ctx context.Context, what string, do func(context.Context) e
 // durable for each, member or not, and only then a letter goes out.
 func (d *Desk) matchAll(ctx context.Context) error {
 	for {
+		room := d.room()
+		if room == 0 {
+			return nil // they wait: that a letter has gone is an entry, which wakes us
+		}
 		var list []incident.Enquiry
 		d.Views.Read(func() {
-			list = d.Enquiries.Fresh(matchBatch)
+			list = d.Enquiries.Fresh(room)
 			for _, q := range d.Enquiries.Unmailed() {
-				if len(list) == matchBatch {
+				if len(list) == room {
 					break
 				}
 				if !d.underWay(q.Match) { // of an earlier life of this process
@@ -165,24 +160,15 @@ func (d *Desk) match(ctx context.Context, list []incident.Enquiry) error {
 		}
 	}
 	d.mu.Unlock()
+	if err := d.Views.WaitFor(ctx, first.Seq+uint64(len(bodies))-1); err != nil {
+		return err
+	}
 	for i := range list {
-		if codes[i] == "" {
-			continue
-		}
-		q := &list[i]
-		lang := q.Body.Language
-		facts := map[string]any{"Company": d.Config.Company.In(lang), "Contact": d.Config.Contact.In(lang), "Code": codes[i][:4] + " " + codes[i][4:], "Minutes": int(codeLasts.Minutes())}
-		e := errand{enquiry: q.Number, basis: first.Seq + uint64(i), letter: "code", until: d.Now().Add(codeLasts)}
-		if e.mail, err = d.letter("code", lang, askers[i].Email, facts); err != nil {
-			return err
-		}
-		select {
-		case d.letters <- e:
-		case <-ctx.Done():
-			return ctx.Err()
+		if codes[i] != "" {
+			d.bag.put(errand{enquiry: list[i].Number, basis: first.Seq + uint64(i), letter: "code", code: codes[i], until: d.Now().Add(codeLasts)})
 		}
 	}
-	return d.Views.WaitFor(ctx, first.Seq+uint64(len(bodies))-1)
+	return nil
 }
 
 func newCode() (string, error) {
@@ -252,19 +238,14 @@ func (d *Desk) post(ctx context.Context) {
 		}
 	}()
 	for {
-		var e errand
-		select {
-		case e = <-d.letters:
-		default:
+		e, ok := d.bag.next(ctx, func() {
 			if line != nil { // a relay hangs up on who is silent
 				line.Close()
 				line = nil
 			}
-			select {
-			case e = <-d.letters:
-			case <-ctx.Done():
-				return
-			}
+		})
+		if !ok {
+			return
 		}
 		outcome := d.deliver(ctx, &line, &e)
 		if ctx.Err() != nil {
@@ -281,13 +262,18 @@ func (d *Desk) post(ctx context.Context) {
 // deliver tries until the relay has said yes or no, or the letter is of no use
 // any more. A letter may be delivered twice: that is better than not at all.
 func (d *Desk) deliver(ctx context.Context, line **Line, e *errand) (outcome string) {
+	letter, err := d.write(e)
+	if err != nil {
+		d.Log.Error("writing a letter of the contact point", "enquiry", e.enquiry, "error", err)
+		return "failed"
+	}
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
 		var err error
 		if *line == nil {
 			*line, err = Call(ctx, d.Config.Mail)
 		}
 		if err == nil {
-			if err = (*line).Send(ctx, e.mail); err == nil {
+			if err = (*line).Send(ctx, letter); err == nil {
 				return "taken"
 			}
 			var no *Refusal
@@ -359,15 +345,6 @@ func (d *Desk) tellAnswered(ctx context.Context, q *incident.Enquiry) error {
 	if err != nil || asker.Email == "" {
 		return err
 	}
-	lang := q.Body.Language
-	e := errand{enquiry: q.Number, basis: q.AnswerSeq, letter: "answer", until: d.Now().Add(24 * time.Hour)}
-	if e.mail, err = d.letter("answer", lang, asker.Email,
-		map[string]any{"Company": d.Config.Company.In(lang), "Contact": d.Config.Contact.In(lang), "Number": q.Nth}); err != nil {
-		return err
-	}
-	select {
-	case d.letters <- e:
-	case <-ctx.Done():
-	}
+	d.bag.put(errand{enquiry: q.Number, basis: q.AnswerSeq, letter: "answer", until: d.Now().Add(24 * time.Hour)})
 	return nil
 }
