@@ -10,9 +10,11 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"sekisho/disk"
+	"sekisho/porter"
 )
 
 // Hands says which hands there are besides the gate, and where they come for
@@ -159,24 +161,56 @@ type Outfit struct {
 type Door struct {
 	Hands []Hand // all of the config, in its order
 
-	mux *http.ServeMux
-	log *slog.Logger
+	mux    *http.ServeMux
+	log    *slog.Logger
+	now    func() time.Time
+	porter *porter.Porter
+	knocks knocks
+}
+
+// knocks bounds what is said of those who show no word: whoever can reach the
+// door can knock as often as they like.
+type knocks struct {
+	mu     sync.Mutex
+	began  time.Time
+	said   int
+	untold int
+}
+
+// mostKnocks are told in a minute; the first of a later one says how many more
+// there were.
+const mostKnocks = 20
+
+func (k *knocks) tell(now time.Time) (ok bool, untold int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if since := now.Sub(k.began); since < 0 || since >= time.Minute {
+		k.began, k.said, untold, k.untold = now, 0, k.untold, 0
+	}
+	if k.said == mostKnocks {
+		k.untold++
+		return false, 0
+	}
+	k.said++
+	return true, untold
 }
 
 // NewDoor makes the hands of a config that was checked. Nothing is cut by it,
 // and nothing given back: what was published before is still published.
 func NewDoor(c Hands, o Outfit) (*Door, error) {
-	d := &Door{mux: http.NewServeMux(), log: o.Log}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	d := &Door{mux: http.NewServeMux(), log: o.Log, now: o.Now, porter: porter.New()}
+	// What is not there answers as what is: names of hands are nobody's business.
+	d.mux.HandleFunc("/", d.known(func(string, string) bool { return false }, http.NotFound))
 	for _, r := range c.Routers {
 		word, err := readSecret(r.TokenFile)
 		if err != nil {
 			return nil, fmt.Errorf("hands: routers: %s: token_file: %w", r.Name, err)
 		}
 		remote := &Remote{name: r.Name, place: r.Place, ledger: o.Ledger, does: DoesEgress | DoesDestinations, key: o.Key, token: newSecret(word), now: o.Now,
-			patience: 5 * time.Second, changed: make(chan struct{}), seen: map[string]Observed{}}
+			patience: 5 * time.Second, changed: make(chan struct{}), reading: make(chan struct{}, 1), seen: map[string]Observed{}}
 		d.Hands = append(d.Hands, remote)
 		d.mux.HandleFunc("/hands/"+r.Name, d.known(func(_, word string) bool { return remote.token.is(word) }, remote.serve))
 	}
@@ -243,11 +277,15 @@ func (d *Door) known(knows func(name, word string) bool, serve http.HandlerFunc)
 			word, ok = strings.CutPrefix(q.Header.Get("Authorization"), "Bearer ")
 		}
 		if !ok || !knows(name, word) {
-			d.log.Warn("somebody unknown at the door of hands", "path", q.URL.Path, "from", q.RemoteAddr)
+			if say, untold := d.knocks.tell(d.now()); say {
+				d.log.Warn("somebody unknown at the door of hands", "path", q.URL.Path[:min(len(q.URL.Path), 100)], "from", q.RemoteAddr, "before, not told", untold)
+			}
 			w.Header().Set("WWW-Authenticate", `Basic realm="sekisho"`)
+			w.Header().Set("Connection", "close") // and makes room
 			http.Error(w, "not known here", http.StatusUnauthorized)
 			return
 		}
+		d.porter.Knows(q)
 		w.Header().Set("Cache-Control", "no-cache")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		serve(w, q)
@@ -257,7 +295,7 @@ func (d *Door) known(knows func(name, word string) bool, serve http.HandlerFunc)
 // Server serves the door. The caller listens, and closes it.
 func (d *Door) Server() *http.Server {
 	return &http.Server{
-		Handler: d.mux, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		Handler: d.mux, ConnState: d.porter.State, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: longPoll + 30*time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10,
 	}

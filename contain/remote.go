@@ -27,6 +27,8 @@ type Remote struct {
 	now                 func() time.Time
 	patience            time.Duration // how long an agent may take to look
 
+	reading chan struct{} // one report is read at a time: it may be large
+
 	mu      sync.Mutex
 	changed chan struct{} // closed and made anew at each change of what follows
 	state   State
@@ -243,6 +245,12 @@ func (r *Remote) serveState(w http.ResponseWriter, q *http.Request) {
 }
 
 func (r *Remote) takeReport(w http.ResponseWriter, q *http.Request) {
+	select {
+	case r.reading <- struct{}{}:
+		defer func() { <-r.reading }()
+	case <-q.Context().Done():
+		return
+	}
 	report, err := readReport(http.MaxBytesReader(w, q.Body, mostState))
 	if err == nil && r.ahead(report.Number) {
 		err = errors.New("reading the report: its number lies years ahead")

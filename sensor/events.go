@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sekisho/porter"
 	"strings"
 	"sync"
 	"time"
@@ -20,9 +21,8 @@ import (
 
 // Limits of the door for events.
 const (
-	MostBatch    = 4 << 20 // bytes of one delivery
-	mostWaiting  = 8       // deliveries at a time; whoever comes then is asked to wait
-	mostReporter = 64      // connections
+	MostBatch   = 4 << 20 // bytes of one delivery
+	mostWaiting = 8       // deliveries at a time; whoever comes then is asked to wait
 )
 
 // A Source is a machine that reports events.
@@ -58,13 +58,13 @@ type Taken struct {
 // ReceiveEvents takes events in on l until ctx ends: POST /events, a JSON array
 // or one event a line. What was answered with 200 is durable.
 func ReceiveEvents(ctx context.Context, l net.Listener, opt EventsOptions) error {
+	door := newIntake(opt)
 	s := &http.Server{
-		Handler: newIntake(opt), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		Handler: door, ConnState: door.porter.State, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
 	stop := context.AfterFunc(ctx, func() { s.Close() })
 	defer stop()
-	l = &turnstile{Listener: l, slots: make(chan struct{}, mostReporter), now: time.Now}
 	var err error
 	if opt.Cert != "" {
 		err = s.ServeTLS(l, opt.Cert, opt.Key)
@@ -79,16 +79,17 @@ func ReceiveEvents(ctx context.Context, l net.Listener, opt EventsOptions) error
 
 // intake is the door.
 type intake struct {
-	opt   EventsOptions
-	slots chan struct{}
-	one   sync.Mutex // one delivery is compared with the ledger and appended at a time
+	opt    EventsOptions
+	porter *porter.Porter
+	slots  chan struct{}
+	one    sync.Mutex // one delivery is compared with the ledger and appended at a time
 }
 
 func newIntake(opt EventsOptions) *intake {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	return &intake{opt: opt, slots: make(chan struct{}, mostWaiting)}
+	return &intake{opt: opt, porter: porter.New(), slots: make(chan struct{}, mostWaiting)}
 }
 
 func (i *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -98,6 +99,11 @@ func (i *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(map[string]string{"error": text})
 	}
 	source := i.who(r)
+	if source != "" {
+		i.porter.Knows(r)
+	} else {
+		w.Header().Set("Connection", "close") // and makes room
+	}
 	switch {
 	case r.URL.Path != "/events":
 		say(http.StatusNotFound, "events are posted to /events")
