@@ -55,7 +55,9 @@ func TestStrangersAtTheDoorOfHands(t *testing.T) {
 	from := func(address string) *http.Client {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
 		return &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
-			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) { return d.DialContext(ctx, network, host) }}}
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return d.DialContext(ctx, network, host)
+			}}}
 	}
 	ask := func(c *http.Client, path, word string) (int, string, error) {
 		r, err := http.NewRequest("GET", s.URL+path, nil)
