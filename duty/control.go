@@ -22,11 +22,10 @@ func (b *Book) controlStated(e *sekisho.Entry, x *sekisho.ControlStated) {
 	if i == nil {
 		return
 	}
-	n := i.control(x.Control)
-	if n == 0 || !x.Applicable {
+	if !i.control(x.Control) || !x.Applicable {
 		return
 	}
-	c := Credit{Seq: e.ID.Seq, Kind: "control_claim", Unit: Unit{"control/" + i.ID, n}, From: int64(x.From), Until: int64(x.Review), Recorded: int64(e.Time), Item: x.Claim}
+	c := Credit{Seq: e.ID.Seq, Kind: "control_claim", Unit: ControlUnit(i.ID, x.Control), From: int64(x.From), Until: int64(x.Review), Recorded: int64(e.Time), Item: x.Claim}
 	switch {
 	case x.Claim == "unknown":
 		return

@@ -7,8 +7,8 @@ import (
 
 // A Unit is a person, a company, a department, a server, …: a vault space and
 // an ordinal in it. Some spaces are this package's own and have no vault behind
-// them: "group" (the company as a whole), "duty", "control/INSTRUMENT" and
-// "milestone/DUTY", numbered by their place in the instrument's text.
+// them: "group" (the company as a whole), "duty", "control/INSTRUMENT",
+// "instrument", "milestone/DUTY": see own.
 type Unit struct {
 	Space   string `json:"space"`
 	Ordinal uint32 `json:"ordinal"`

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -95,14 +96,14 @@ type Duty struct {
 	Formula string `yaml:"formula" json:"formula"` // "units", "in_date", "days", "minutes", "ratio", "on_time", "milestones"
 	Auto    string `yaml:"auto" json:"auto"`       // "S", "P", "H"
 	Measure Words  `yaml:"measure" json:"measure"` // the formula, in words
-	// Maps names clauses of other instruments, as "instrument/ref".
+	// Maps names clauses of other instruments, as "instrument/ref", or all of one,
+	// whose numbers are not known yet.
 	Maps       []string    `yaml:"maps" json:"maps,omitempty"`
 	Milestones []Milestone `yaml:"milestones" json:"milestones,omitempty"`
 	// Note says what is left out at present.
 	Note Words `yaml:"note" json:"note"`
 
 	instrument *Instrument
-	number     uint32 // from 1, its place in the instrument
 }
 
 // Name is the duty's, among all instruments: "policy/M3a".
@@ -113,7 +114,9 @@ func (d *Duty) Instrument() *Instrument { return d.instrument }
 
 // Unit is the duty itself as a unit of others, such as of the table of
 // responsibilities.
-func (d *Duty) Unit() Unit { return Unit{"duty/" + d.instrument.ID, d.number} }
+func (d *Duty) Unit() Unit { return own("duty/"+d.instrument.ID, d.ID) }
+
+func (d *Duty) milestone(item string) Unit { return own("milestone/"+d.Name(), item) }
 
 // A Milestone is one step of a programme's year.
 type Milestone struct {
@@ -163,6 +166,9 @@ type Spec struct {
 	Second bool `yaml:"second" json:"second,omitempty"`
 	// Least is the value that counts; what has less does not.
 	Least int64 `yaml:"least" json:"least,omitempty"`
+	// Minutes is the clock of events of this kind, where it is another than the
+	// cadence's.
+	Minutes int64 `yaml:"minutes" json:"minutes,omitempty"`
 	// Beside: shown beside the figure, and not counted in it.
 	Beside bool `yaml:"beside" json:"beside,omitempty"`
 }
@@ -171,6 +177,7 @@ type Spec struct {
 type Register struct {
 	Instruments []*Instrument
 	duties      map[string]*Duty
+	called      map[Unit]Words
 }
 
 // Kinds are the evidence kinds that sekisho knows, in the reference's groups.
@@ -246,7 +253,7 @@ func Text(name string) ([]byte, error) {
 // Read reads the shipped instruments, and those of files beside or instead of
 // them.
 func Read(files []string) (*Register, error) {
-	r := &Register{duties: map[string]*Duty{}}
+	r := &Register{duties: map[string]*Duty{}, called: map[Unit]Words{}}
 	for _, name := range Shipped() {
 		text, err := Text(name)
 		if err != nil {
@@ -313,8 +320,8 @@ func (i *Instrument) check() error {
 		refs[c.Ref] = true
 	}
 	ids := map[string]bool{}
-	for n, d := range i.Duties {
-		d.instrument, d.number = i, uint32(n+1)
+	for _, d := range i.Duties {
+		d.instrument = i
 		if !goodID.MatchString(d.ID) || ids[d.ID] {
 			wrong("duty %q of %s: a name of letters and digits, once", d.ID, i.ID)
 		}
@@ -392,18 +399,33 @@ var shortest = map[string]int{"year": 365, "half": 181, "quarter": 90, "month": 
 func (r *Register) finish() error {
 	var errs []error
 	clauses := map[string]bool{}
+	call := func(u Unit, what, name string, title Words) {
+		if _, twice := r.called[u]; twice {
+			errs = append(errs, fmt.Errorf("%s: its name comes to the same number as another's: give it another one", what))
+		}
+		r.called[u] = Words{name + " " + title.En, name + " " + title.Ja}
+	}
 	for _, i := range r.Instruments {
+		call(UnitOf(i.ID), i.ID, i.ID, i.Title)
 		for _, c := range i.Clauses {
 			clauses[i.ID+"/"+c.Ref] = true
+			if c.Control {
+				call(ControlUnit(i.ID, c.Ref), i.ID+"/"+c.Ref, c.Ref, c.Title)
+			}
 		}
 		for _, d := range i.Duties {
 			r.duties[d.Name()] = d
+			call(d.Unit(), d.Name(), d.ID, d.Title)
+			for _, m := range d.Milestones {
+				call(d.milestone(m.Item), d.Name()+" "+m.Item, "·", m.Title)
+			}
 		}
 	}
 	for _, i := range r.Instruments {
 		look := func(what string, maps []string) {
 			for _, m := range maps {
-				if to, _, _ := strings.Cut(m, "/"); !clauses[m] && r.Instrument(to) != nil && len(r.Instrument(to).Clauses) > 0 {
+				to, ref, _ := strings.Cut(m, "/")
+				if i := r.Instrument(to); ref != "" && !clauses[m] && i != nil && len(i.Clauses) > 0 {
 					errs = append(errs, fmt.Errorf("%s maps to %s, which is not there", what, m))
 				}
 			}
@@ -454,14 +476,10 @@ func (i *Instrument) Clause(ref string) (Clause, bool) {
 	return Clause{}, false
 }
 
-// control is a control's place, from 1, or 0.
-func (i *Instrument) control(ref string) uint32 {
-	for n, c := range i.Clauses {
-		if c.Ref == ref && c.Control {
-			return uint32(n + 1)
-		}
-	}
-	return 0
+// control: the reference is one of the instrument's controls.
+func (i *Instrument) control(ref string) bool {
+	c, ok := i.Clause(ref)
+	return ok && c.Control
 }
 
 // ParseSince is Config.Since as a time; 0 for none.
@@ -474,4 +492,25 @@ func (c Config) ParseSince(zone *time.Location) (int64, error) {
 		return 0, fmt.Errorf("config: duties.since: %q is no day as 2026-04-01", c.Since)
 	}
 	return t.UnixMicro(), nil
+}
+
+// own is a unit that has no vault behind it. Its ordinal is a hash of its name
+// (FNV-1a), so that it stays when another edition has other things before it.
+func own(space, name string) Unit {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	return Unit{space, h.Sum32()}
+}
+
+// UnitOf is an instrument as a unit of duties, such as of the reports about it.
+func UnitOf(instrument string) Unit { return own("instrument", instrument) }
+
+// ControlUnit is a control as a unit.
+func ControlUnit(instrument, ref string) Unit { return own("control/"+instrument, ref) }
+
+// Called is what a unit without a vault is called: a duty, control, instrument or
+// milestone; false for all others.
+func (r *Register) Called(u Unit) (Words, bool) {
+	w, ok := r.called[u]
+	return w, ok
 }

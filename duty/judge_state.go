@@ -318,8 +318,8 @@ func (b *Book) judgeEvents(d *Duty, list []*Judged, now int64) {
 // onTime judges one event: from begins its clock, until ends it.
 func (b *Book) onTime(d *Duty, s *Spec, f fact, now int64) Status {
 	due := f.value
-	if d.Cadence.Minutes > 0 {
-		due = f.from + d.Cadence.Minutes*microsAMinute
+	if minutes := cmp.Or(s.Minutes, d.Cadence.Minutes); minutes > 0 {
+		due = f.from + minutes*microsAMinute
 	}
 	w := b.worth(s, f)
 	done := f.until != 0 && f.until <= now && w != nothing
@@ -342,8 +342,8 @@ func (b *Book) judgeProgramme(d *Duty, list []*Judged, now int64) {
 	heads := d.heads()
 	for _, j := range list {
 		p := &population{}
-		for n := range d.Milestones {
-			p.members = append(p.members, Member{Unit: Unit{"milestone/" + d.Name(), uint32(n + 1)}})
+		for _, m := range d.Milestones {
+			p.members = append(p.members, Member{Unit: d.milestone(m.Item)})
 		}
 		j.take(p)
 		for n := range heads {

@@ -159,6 +159,12 @@ func (b *Book) membersAt(name string, t int64) (list []Member) {
 			}
 			return list
 		}
+		if ids, ok := strings.CutPrefix(name, "instruments:"); ok {
+			for n := range strings.SplitSeq(ids, ",") {
+				list = append(list, Member{Unit: UnitOf(n)})
+			}
+			return list
+		}
 		return b.Listed(name, t)
 	}
 	sortMembers(list)
@@ -172,12 +178,12 @@ func (b *Book) applicable(id string) (list []Member) {
 	if i == nil {
 		return nil
 	}
-	for n, c := range i.Clauses {
+	for _, c := range i.Clauses {
 		if !c.Control {
 			continue
 		}
 		if claim := b.controls[id+"/"+c.Ref]; claim == nil || claim.Body.Applicable {
-			list = append(list, Member{Unit: Unit{"control/" + id, uint32(n + 1)}})
+			list = append(list, Member{Unit: ControlUnit(id, c.Ref)})
 		}
 	}
 	return list
