@@ -132,6 +132,17 @@ const (
 	KindErasureAsked   Kind = 123
 	KindErasureDecided Kind = 124
 
+	KindCourseRead        Kind = 125
+	KindTrainingPlanned   Kind = 126
+	KindTrainingAssigned  Kind = 127
+	KindTrainingChanged   Kind = 128
+	KindTrainingBegun     Kind = 129
+	KindTrainingTried     Kind = 130
+	KindTrainingCompleted Kind = 131
+	KindTrainingJudged    Kind = 132
+	KindTrainingWritten   Kind = 133
+	KindStaffLink         Kind = 134
+
 	KindLureAsked       Kind = 135
 	KindLureListed      Kind = 136
 	KindLureDecided     Kind = 137
@@ -345,6 +356,26 @@ func newBody(k Kind) Body {
 		return new(LureForgotten)
 	case KindSuspectReported:
 		return new(SuspectReported)
+	case KindCourseRead:
+		return new(CourseRead)
+	case KindTrainingPlanned:
+		return new(TrainingPlanned)
+	case KindTrainingAssigned:
+		return new(TrainingAssigned)
+	case KindTrainingChanged:
+		return new(TrainingChanged)
+	case KindTrainingBegun:
+		return new(TrainingBegun)
+	case KindTrainingTried:
+		return new(TrainingTried)
+	case KindTrainingCompleted:
+		return new(TrainingCompleted)
+	case KindTrainingJudged:
+		return new(TrainingJudged)
+	case KindTrainingWritten:
+		return new(TrainingWritten)
+	case KindStaffLink:
+		return new(StaffLink)
 	}
 	return nil
 }

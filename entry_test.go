@@ -133,6 +133,17 @@ func specimens() []Entry {
 		&UnitChanged{Read: 418, Unit: 3, Action: "opened", Is: "department", Parent: 1, Title: 60, Effective: 1_396_278_000_000_000},
 		&ErasureAsked{Records: []VaultRecords{{"staff", []uint32{17}}, {"person", []uint32{40, 41}}}, Person: 17, Reason: 61, By: 1},
 		&ErasureDecided{Erasure: 421, Action: "destroyed", Records: 3, Reason: 62, By: 2},
+		&CourseRead{Course: "suspicious-mail", Edition: "2026-11", SHA256: hash(96), Document: 3, Seconds: 300, Draw: 8, Pass: 80, Attempts: 3},
+		&TrainingPlanned{Course: 384, Whom: "company", Unit: 2, Kinds: []string{"employee", "executive"}, Of: 340, Opens: 1_411_344_000_000_000, Due: 1_414_022_400_000_000, Joiners: 2_592_000, Reason: 6, By: 1},
+		&TrainingAssigned{Plan: 385, Why: "population", Due: 1_414_022_400_000_000, People: []uint32{1, 2, 5, 900}},
+		&TrainingChanged{Plan: 385, Action: "excused", Due: 1_414_108_800_000_000, People: []uint32{5}, Reason: 7, By: 1},
+		&TrainingBegun{Plan: 385, Person: 2, Attempt: 1, Language: "ja", Session: 4, Questions: []uint64{4, 0, 7}},
+		&TrainingTried{Begun: 388, Answers: []uint64{1, 6, 2}, Right: 2, Asked: 3, Passed: true},
+		&TrainingCompleted{Person: 2, Course: "suspicious-mail", Edition: "2026-11", Plan: 385, Begun: 388, Source: "door", System: "hr-lms", When: 1_411_344_600_000_000, Scored: true, Score: 87, Seconds: 600,
+			SHA256: hash(32), By: 2},
+		&TrainingJudged{Completions: []uint64{390, 391}, Action: "countersigned", Reason: 8, By: 1},
+		&TrainingWritten{Plan: 385, Stage: "escalated", To: 7, People: []uint32{1, 900}},
+		&StaffLink{Person: 2, Action: "used", Link: 392, HMAC: hash(64), Until: 1_411_344_900_000_000},
 		&LureAsked{Title: 7, Lures: []string{"itinerary ja 2026-11"}, Documents: []uint32{4}, SHA256: hash(11), From: 1_411_084_800_000_000, Until: 1_411_344_000_000_000, Opens: 540, Closes: 1080, Days: 62,
 			Units: []uint32{2, 3}, Listed: 903, People: 900, Key: 1, Reason: 8, By: 1},
 		&LureListed{Campaign: 434, More: true, Staff: []uint32{3, 4, 900}, Lures: []uint32{0, 1, 0}, At: []uint32{86_399, 60, 7_200}},
@@ -219,7 +230,7 @@ func TestSpecimensAreComplete(t *testing.T) {
 	for _, e := range all {
 		have[e.Body.Kind()] = true
 	}
-	for k := Kind(1); k < 200; k++ {
+	for k := Kind(1); k < 300; k++ {
 		if known := newBody(k) != nil; known != have[k] {
 			t.Errorf("kind %d: read %v, with a specimen %v", k, known, have[k])
 		}
