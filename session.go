@@ -12,6 +12,7 @@ const (
 	DoorLog     Door = 4 // the database's own log, read afterwards: a login that stood behind glass
 	DoorDesk    Door = 5 // a customer at the contact point, who is told about themselves
 	DoorNotice  Door = 6 // sekisho itself, which reads the addresses of people who are told of an incident
+	DoorStaff   Door = 7 // a member of staff at the employees' door, who sees what is theirs
 )
 
 func (d Door) String() string {
@@ -28,6 +29,8 @@ func (d Door) String() string {
 		return "desk"
 	case DoorNotice:
 		return "notice"
+	case DoorStaff:
+		return "staff"
 	}
 	return "unknown"
 }

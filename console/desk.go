@@ -39,7 +39,7 @@ type DeskDoor struct {
 // NewDeskDoor makes the pages of a contact point. drill is the scenario, if
 // this is one.
 func NewDeskDoor(d *tell.Desk, drill string, log *slog.Logger) (*DeskDoor, error) {
-	p := &DeskDoor{desk: d, drill: drill, presses: map[string]*press{}, limits: newCrowd(d), log: log}
+	p := &DeskDoor{desk: d, drill: drill, presses: map[string]*press{}, limits: newCrowd(d.Config.AtOnce, d.Config.PerAddress, d.Config.InAll, d.Config.Behind), log: log}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
@@ -55,17 +55,20 @@ func NewDeskDoor(d *tell.Desk, drill string, log *slog.Logger) (*DeskDoor, error
 	return p, nil
 }
 
-func newDeskPress(t *tongue) (*press, error) {
+func newDeskPress(t *tongue) (*press, error) { return newDoorPress(t, "desk") }
+
+// newDoorPress reads the templates of a door of its own, beside the console's.
+func newDoorPress(t *tongue, door string) (*press, error) {
 	p := &press{tongue: t, pages: map[string]*template.Template{}}
 	funcs := template.FuncMap{"t": t.say, "num": number, "day": t.day, "iso": t.iso, "when": t.when, "code": t.code,
-		"lang": func() string { return t.Lang }, "asset": assetPath}
-	base, err := template.New("desk").Funcs(funcs).ParseFS(assets, "templates/desk/layout.html")
+		"lang": func() string { return t.Lang }, "asset": assetPath, "inc": func(n int) int { return n + 1 }, "count": t.count}
+	base, err := template.New(door).Funcs(funcs).ParseFS(assets, "templates/"+door+"/layout.html")
 	if err != nil {
-		return nil, fmt.Errorf("reading the contact point's templates: %w", err)
+		return nil, fmt.Errorf("reading the templates of a door: %w", err)
 	}
-	names, err := fs.Glob(assets, "templates/desk/*.html")
+	names, err := fs.Glob(assets, "templates/"+door+"/*.html")
 	if err != nil {
-		return nil, fmt.Errorf("reading the contact point's templates: %w", err)
+		return nil, fmt.Errorf("reading the templates of a door: %w", err)
 	}
 	for _, file := range names {
 		name := strings.TrimSuffix(path.Base(file), ".html")
@@ -74,7 +77,7 @@ func newDeskPress(t *tongue) (*press, error) {
 		}
 		one, err := template.Must(base.Clone()).ParseFS(assets, file)
 		if err != nil {
-			return nil, fmt.Errorf("reading the contact point's templates: %w", err)
+			return nil, fmt.Errorf("reading the templates of a door: %w", err)
 		}
 		p.pages[name] = one
 	}

@@ -8,11 +8,9 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"sekisho/tell"
 )
 
-// crowd keeps the contact point on its feet when everybody comes: so many at a
+// crowd keeps a door on its feet when everybody comes: so many at a
 // time, so many a second, so many a minute from one address. Whoever is one too
 // many is told so before anything of theirs is read, and comes again; nothing
 // is half taken.
@@ -37,9 +35,9 @@ type bucket struct {
 
 const mostAddresses = 100_000
 
-func newCrowd(d *tell.Desk) *crowd {
-	c := &crowd{inside: make(chan struct{}, d.Config.AtOnce), perAddress: float64(d.Config.PerAddress), inAll: float64(d.Config.InAll), now: time.Now, by: map[netip.Addr]*bucket{}}
-	for _, s := range d.Config.Behind {
+func newCrowd(atOnce, perAddress, inAll int, behind []string) *crowd {
+	c := &crowd{inside: make(chan struct{}, atOnce), perAddress: float64(perAddress), inAll: float64(inAll), now: time.Now, by: map[netip.Addr]*bucket{}}
+	for _, s := range behind {
 		if a, err := sekisho.ParseAddress(s); err == nil { // Check came before
 			c.behind = append(c.behind, a)
 		}
@@ -127,13 +125,21 @@ func (c *crowd) admit(next http.Handler, busy func(w http.ResponseWriter, r *htt
 	})
 }
 
-// mostDeskConnections is how many browsers may be connected at a time; the next
-// waits in the kernel's queue.
-const mostDeskConnections = 4096
+// How many browsers may be connected at a time; the next waits in the kernel's
+// queue.
+const (
+	mostDeskConnections  = 4096
+	mostStaffConnections = 16384
+)
 
 // Limited is a listener for the contact point's Server.
 func Limited(l net.Listener) net.Listener {
 	return &limited{Listener: l, slots: make(chan struct{}, mostDeskConnections)}
+}
+
+// StaffLimited is a listener for the employees' door's Server.
+func StaffLimited(l net.Listener) net.Listener {
+	return &limited{Listener: l, slots: make(chan struct{}, mostStaffConnections)}
 }
 
 type limited struct {

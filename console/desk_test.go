@@ -399,7 +399,7 @@ func TestTheDeskPushesBack(t *testing.T) {
 // Of addresses that a proxy names, the proxy's own word is believed, and of
 // nobody else.
 func TestWhoseTurnItIs(t *testing.T) {
-	c := newCrowd(&tell.Desk{Config: tell.DeskConfig{AtOnce: 1, PerAddress: 1, InAll: 1, Behind: []string{"10.0.0.9"}}})
+	c := newCrowd(1, 1, 1, []string{"10.0.0.9"})
 	for _, one := range []struct{ from, said, want string }{
 		{"10.0.0.9:1", "203.0.113.5, 198.51.100.7", "198.51.100.7"},
 		{"10.0.0.8:1", "198.51.100.7", "10.0.0.8"},

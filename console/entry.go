@@ -206,6 +206,14 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 			space = "said"
 		}
 		switch body.(type) {
+		case *sekisho.TrainingBegun, *sekisho.TrainingTried, *sekisho.TrainingCompleted, *sekisho.TrainingWritten, *sekisho.StaffLink:
+			if name != "By" { // how a member of staff fared is not everybody's to read
+				space = ""
+			}
+		case *sekisho.TrainingPlanned, *sekisho.TrainingChanged, *sekisho.TrainingJudged:
+			if name == "Reason" {
+				space = "said"
+			}
 		case *sekisho.EnquiryReceived:
 			if name == "Said" { // a customer's words: the enquiry's own page shows them, and records that it does
 				space = ""

@@ -204,6 +204,11 @@ func TestNoBareWordsInTemplates(t *testing.T) {
 	for name, page := range desk.pages {
 		press.pages["desk/"+name] = page
 	}
+	staff, err := newDoorPress(tongueOf(t, "en"), "staff")
+	must(t, err)
+	for name, page := range staff.pages {
+		press.pages["staff/"+name] = page
+	}
 	for name, page := range press.pages {
 		for _, one := range page.Templates() {
 			if one.Tree == nil {

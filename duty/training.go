@@ -404,6 +404,9 @@ type Share struct {
 	State  EnrolmentState
 }
 
+// Body is what was planned.
+func (s *Share) Body() *sekisho.TrainingPlanned { return s.Plan.Body }
+
 // Of are the shares of one person, the latest plan first.
 func (t *Training) Of(person uint32, now sekisho.Time) (list []Share) {
 	for _, p := range slices.Backward(t.order) {
