@@ -34,7 +34,7 @@ type TrainingPlanned struct {
 	Unit    uint32   // ordinal in "unit": the company or department; else 0
 	Kinds   []string // kinds of people as the directory has them; empty for every one
 	Of      uint64   // makeup: the plan that was failed or missed; else 0
-	Opens   Time     // nobody is told before
+	From    Time     // nobody is told before
 	Due     Time     // exclusive
 	Joiners uint64   // seconds that somebody has who comes later; 0: whoever comes later is not assigned
 	Reason  uint32   // ordinal in "said"; 0 for none given
@@ -48,7 +48,7 @@ func (b *TrainingPlanned) code(c *coder) {
 	c.uint32(&b.Unit)
 	c.strings(&b.Kinds)
 	c.uint(&b.Of)
-	c.time(&b.Opens)
+	c.time(&b.From)
 	c.time(&b.Due)
 	c.uint(&b.Joiners)
 	c.uint32(&b.Reason)
@@ -118,7 +118,7 @@ type TrainingTried struct {
 	Begun   uint64   // sequence number of the TrainingBegun
 	Answers []uint64 // of each question asked, the options chosen: bit n is the course's option n
 	Right   uint64
-	Asked   uint64
+	Count   uint64 // of the questions
 	Passed  bool
 }
 
@@ -127,7 +127,7 @@ func (b *TrainingTried) code(c *coder) {
 	c.uint(&b.Begun)
 	c.uints(&b.Answers)
 	c.uint(&b.Right)
-	c.uint(&b.Asked)
+	c.uint(&b.Count)
 	c.bool(&b.Passed)
 }
 

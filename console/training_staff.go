@@ -34,7 +34,7 @@ func (d *StaffDoor) myTraining(v *staffVisit) (lines []MyLine, err error) {
 		shares, done = d.School.Training.Of(v.who.staff, now), d.School.Training.Completions(v.who.staff)
 	})
 	for _, s := range shares {
-		if s.Body().Opens > now || s.Plan.Ended != 0 || s.Course == nil {
+		if s.Body().From > now || s.Plan.Ended != 0 || s.Course == nil {
 			continue
 		}
 		c, err := d.School.Course(s.Course)
@@ -139,7 +139,7 @@ func (d *StaffDoor) taking(v *staffVisit) (*duty.Share, *duty.Course, error) {
 		return nil, nil, d.fails(v, http.StatusNotFound, "my.fail.nowhere")
 	}
 	s, err := d.School.Share(n, v.who.staff)
-	if errors.Is(err, duty.ErrNotAssigned) || err == nil && s.Body().Opens > sekisho.At(d.Now()) {
+	if errors.Is(err, duty.ErrNotAssigned) || err == nil && s.Body().From > sekisho.At(d.Now()) {
 		return nil, nil, d.fails(v, http.StatusNotFound, "my.fail.nowhere") // somebody else's looks like nobody's
 	}
 	if err != nil {

@@ -276,7 +276,7 @@ func (s *School) Answer(ctx context.Context, plan uint64, person uint32, answers
 		}
 	}
 	r.Passed = r.Right*100 >= c.Pass*r.Asked
-	bodies := []sekisho.Body{&sekisho.TrainingTried{Begun: a.Begun, Answers: answers, Right: r.Right, Asked: r.Asked, Passed: r.Passed}}
+	bodies := []sekisho.Body{&sekisho.TrainingTried{Begun: a.Begun, Answers: answers, Right: r.Right, Count: r.Asked, Passed: r.Passed}}
 	if r.Passed {
 		bodies = append(bodies, &sekisho.TrainingCompleted{Person: person, Course: c.Name, Edition: c.Edition, Plan: plan, Begun: a.Begun, Source: "door", When: now,
 			Scored: true, Score: r.Score(), Seconds: uint64(max(0, now-a.At) / 1e6), SHA256: sha256.Sum256([]byte(c.Attestation.In(a.Body.Language))), By: person})

@@ -237,7 +237,7 @@ func (t *Training) settle(person uint32, course string) {
 		}
 		one.Completed = 0
 		for _, c := range t.byPerson[person] {
-			if c.Body.Course == course && c.Counts() && c.Body.When >= p.Body.Opens {
+			if c.Body.Course == course && c.Counts() && c.Body.When >= p.Body.From {
 				one.Completed = c.Seq
 				break
 			}
@@ -314,7 +314,7 @@ func (t *Training) state(p *Plan, one *Enrolment, now sekisho.Time) EnrolmentSta
 	}
 	course := t.courses[p.Body.Course]
 	for _, c := range t.byPerson[one.Person] {
-		if course != nil && c.State == "declared" && c.Body.Course == course.Course && c.Body.When >= p.Body.Opens {
+		if course != nil && c.State == "declared" && c.Body.Course == course.Course && c.Body.When >= p.Body.From {
 			return Unknown
 		}
 	}

@@ -109,7 +109,7 @@ func (s *School) Draft(p Planning) (*Planned, error) {
 	case p.Joiners > maxJoiners:
 		return nil, ErrTraining("joiners")
 	}
-	d := &Planned{Course: read.Body, Body: &sekisho.TrainingPlanned{Course: read.Entry, Whom: p.Whom, Kinds: slices.Compact(slices.Sorted(slices.Values(p.Kinds))), Opens: p.Opens, Due: p.Due, Joiners: p.Joiners * 86400, By: p.By}}
+	d := &Planned{Course: read.Body, Body: &sekisho.TrainingPlanned{Course: read.Entry, Whom: p.Whom, Kinds: slices.Compact(slices.Sorted(slices.Values(p.Kinds))), From: p.Opens, Due: p.Due, Joiners: p.Joiners * 86400, By: p.By}}
 	for _, k := range p.Kinds {
 		if !slices.Contains([]string{"employee", "executive", "agency", "secondee"}, k) {
 			return nil, ErrTraining("kinds")
