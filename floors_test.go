@@ -45,6 +45,7 @@ var only = map[string]string{
 	"github.com/cedar-policy/cedar-go": "act",
 	"github.com/emersion/go-smtp":      "sensor or tell",
 	"filippo.io/age":                   "seal",
+	"github.com/yuin/goldmark":         "console",
 	"html/template":                    "console",
 	"text/template":                    "tell",
 }
