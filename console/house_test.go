@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
@@ -19,7 +20,9 @@ import (
 	"time"
 
 	"sekisho"
+	"sekisho/directory"
 	"sekisho/disk"
+	"sekisho/duty"
 	"sekisho/incident"
 	"sekisho/ledger"
 	"sekisho/permit"
@@ -41,6 +44,11 @@ type house struct {
 	server  *httptest.Server
 	admin   string // the administrator's password
 	clock   *clock
+
+	people   *directory.Book
+	training *duty.Training
+	links    *duty.Links
+	duties   *duty.Book
 }
 
 type clock struct {
@@ -76,7 +84,11 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 	must(t, h.vault.Reconcile(map[string]uint32{}))
 	live, known, cases, permits := NewLive(), trace.New(), incident.New(), permit.New()
 	enquiries, letters := incident.NewEnquiries(), tell.NewBook()
-	h.views = view.New(view.Config{Follow: h.ledger.Follow, Hurry: h.ledger.Hurry, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{known, live, permits, enquiries, letters},
+	register, err := duty.Read(nil)
+	must(t, err)
+	h.people, h.training, h.links = directory.New(), duty.NewTraining(), duty.NewLinks()
+	h.duties = duty.New(duty.Setup{Register: register, Directory: duty.Directory{People: func(int64) iter.Seq[duty.Member] { return func(func(duty.Member) bool) {} }, Version: h.people.Seq}, Zone: testZone})
+	h.views = view.New(view.Config{Follow: h.ledger.Follow, Hurry: h.ledger.Hurry, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{known, live, permits, enquiries, letters, h.people, h.training, h.links, h.duties},
 		Reactions: []view.Reaction{cases.Reaction()}})
 	ctx, stop := context.WithCancel(context.Background())
 	running := make(chan struct{})

@@ -43,13 +43,13 @@ func (d *StaffDoor) myTraining(v *staffVisit) (lines []MyLine, err error) {
 		}
 		l := MyLine{Title: c.Title.In(v.Lang), What: c.About.In(v.Lang), State: string(s.State), Due: s.Due, To: fmt.Sprintf("/my/training/%d", s.Plan.Number), Go: "begin"}
 		switch s.State {
-		case duty.Begun:
+		case duty.EnrolBegun:
 			l.Owed, l.Go = true, "go_on"
-		case duty.Open:
+		case duty.EnrolOpen:
 			l.Owed = true
-		case duty.Missed:
+		case duty.EnrolMissed:
 			l.Owed, l.Bad = true, true
-		case duty.Failed:
+		case duty.EnrolFailed:
 			l.Owed, l.Bad, l.Go = true, true, "look"
 		default:
 			continue // the completion says it

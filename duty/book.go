@@ -70,6 +70,7 @@ type Book struct {
 	reminders  []Reminder
 	editions   map[string]Edition
 	made       made
+	training   trainingCredits
 
 	mu   sync.Mutex // guards memo, which no answer depends on
 	memo memo
@@ -139,6 +140,7 @@ func (b *Book) Apply(e *sekisho.Entry) {
 		b.make(e)
 	}
 	// Each other noun's fold stands here in a line of its own.
+	b.training.apply(b, e)
 }
 
 // credit takes a piece of evidence into the book.

@@ -157,11 +157,11 @@ func (s *School) Share(plan uint64, person uint32) (Share, error) { return s.sha
 // May says why a person cannot begin; nil if they can, also after the due date.
 func (sh *Share) May() error {
 	switch {
-	case sh.State == Done || sh.State == Late:
+	case sh.State == EnrolDone || sh.State == EnrolLate:
 		return ErrDone
 	case sh.Plan.Ended != 0:
 		return ErrEnded
-	case sh.State == Failed || uint64(sh.Tries) >= sh.Course.Attempts:
+	case sh.State == EnrolFailed || uint64(sh.Tries) >= sh.Course.Attempts:
 		return ErrNoAttempt
 	}
 	return nil

@@ -286,47 +286,47 @@ func stageBit(stage string) uint32 {
 type EnrolmentState string
 
 const (
-	Done    EnrolmentState = "done"    // completed in time
-	Late    EnrolmentState = "late"    // completed after the due date
-	Open    EnrolmentState = "open"    // not begun, and still in time
-	Begun   EnrolmentState = "begun"   // begun, and still in time
-	Failed  EnrolmentState = "failed"  // all attempts used
-	Missed  EnrolmentState = "missed"  // the due date has passed
-	Unknown EnrolmentState = "unknown" // somebody says that it was completed, and nobody has countersigned
-	Excused EnrolmentState = "excused"
+	EnrolDone    EnrolmentState = "done"    // completed in time
+	EnrolLate    EnrolmentState = "late"    // completed after the due date
+	EnrolOpen    EnrolmentState = "open"    // not begun, and still in time
+	EnrolBegun   EnrolmentState = "begun"   // begun, and still in time
+	EnrolFailed  EnrolmentState = "failed"  // all attempts used
+	EnrolMissed  EnrolmentState = "missed"  // the due date has passed
+	EnrolUnknown EnrolmentState = "unknown" // somebody says that it was completed, and nobody has countersigned
+	EnrolExcused EnrolmentState = "excused"
 )
 
 // EnrolmentStates are all of them, in the order in which they are shown.
 func EnrolmentStates() []EnrolmentState {
-	return []EnrolmentState{Done, Late, Unknown, Begun, Open, Failed, Missed, Excused}
+	return []EnrolmentState{EnrolDone, EnrolLate, EnrolUnknown, EnrolBegun, EnrolOpen, EnrolFailed, EnrolMissed, EnrolExcused}
 }
 
 // state is a person's at a moment. tries is how often the course may be tried.
 func (t *Training) state(p *Plan, one *Enrolment, now sekisho.Time) EnrolmentState {
 	if c := t.bySeq[one.Completed]; c != nil {
 		if c.Body.When >= one.Due {
-			return Late
+			return EnrolLate
 		}
-		return Done
+		return EnrolDone
 	}
 	if one.Excused {
-		return Excused
+		return EnrolExcused
 	}
 	course := t.courses[p.Body.Course]
 	for _, c := range t.byPerson[one.Person] {
 		if course != nil && c.State == "declared" && c.Body.Course == course.Course && c.Body.When >= p.Body.From {
-			return Unknown
+			return EnrolUnknown
 		}
 	}
 	switch {
 	case course != nil && uint64(one.Tries) >= course.Attempts:
-		return Failed
+		return EnrolFailed
 	case now >= one.Due:
-		return Missed
+		return EnrolMissed
 	case one.Attempts > 0:
-		return Begun
+		return EnrolBegun
 	}
-	return Open
+	return EnrolOpen
 }
 
 // Plans are all plans, the latest first.

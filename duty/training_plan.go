@@ -133,7 +133,7 @@ func (s *School) Draft(p Planning) (*Planned, error) {
 				return
 			}
 			s.Training.Shares(of, now, func(sh Share) {
-				if sh.State == Failed || sh.State == Missed {
+				if sh.State == EnrolFailed || sh.State == EnrolMissed {
 					d.People = append(d.People, sh.Person)
 				}
 			})
