@@ -110,6 +110,10 @@ var kindNames = map[sekisho.Kind]string{
 
 	sekisho.KindObservation: "Observation", sekisho.KindEventsRead: "EventsRead", sekisho.KindDrillStep: "DrillStep",
 
+	sekisho.KindCourseRead: "CourseRead", sekisho.KindTrainingPlanned: "TrainingPlanned", sekisho.KindTrainingAssigned: "TrainingAssigned", sekisho.KindTrainingChanged: "TrainingChanged",
+	sekisho.KindTrainingBegun: "TrainingBegun", sekisho.KindTrainingTried: "TrainingTried", sekisho.KindTrainingCompleted: "TrainingCompleted", sekisho.KindTrainingJudged: "TrainingJudged",
+	sekisho.KindTrainingWritten: "TrainingWritten", sekisho.KindStaffLink: "StaffLink",
+
 	sekisho.KindInstrumentRead:   "InstrumentRead",
 	sekisho.KindEvidenceStated:   "EvidenceStated",
 	sekisho.KindEvidenceSigned:   "EvidenceSigned",

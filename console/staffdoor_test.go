@@ -237,7 +237,9 @@ func TestAMemberOfStaffTakesACourse(t *testing.T) {
 		t.Errorf("the certificate %q: %d\n%s", certificate, a.status, a.body)
 	}
 	var credits []duty.Credit
-	s.views.Read(func() { credits = s.duties.Credits("training_completion", duty.Unit{Space: "staff", Ordinal: s.staff("sato")}) })
+	s.views.Read(func() {
+		credits = s.duties.Credits("training_completion", duty.Unit{Space: "staff", Ordinal: s.staff("sato")})
+	})
 	if len(credits) != 1 || credits[0].State != "" || credits[0].Item != "suspicious-mail" || credits[0].Value != 100 {
 		t.Errorf("the credits are %+v", credits)
 	}

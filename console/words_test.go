@@ -185,6 +185,7 @@ func oneOfEach() []sekisho.Body {
 		&sekisho.TextWritten{}, &sekisho.TextDecided{}, &sekisho.MailingAsked{}, &sekisho.MailingListed{}, &sekisho.MailingDecided{}, &sekisho.MailStarted{}, &sekisho.MailEnded{}, &sekisho.MailUnsent{}, &sekisho.MailBounced{}, &sekisho.MailSettled{},
 		&sekisho.EnquiryReceived{}, &sekisho.EnquiryMatched{}, &sekisho.EnquiryMailed{}, &sekisho.IdentityChecked{}, &sekisho.EnquiryRouted{}, &sekisho.EnquiryAnswered{}, &sekisho.EnquiryClosed{}, &sekisho.AnswersAllowed{},
 		&sekisho.Observation{}, &sekisho.EventsRead{}, &sekisho.DrillStep{},
+		&sekisho.CourseRead{}, &sekisho.TrainingPlanned{}, &sekisho.TrainingAssigned{}, &sekisho.TrainingChanged{}, &sekisho.TrainingBegun{}, &sekisho.TrainingTried{}, &sekisho.TrainingCompleted{}, &sekisho.TrainingJudged{}, &sekisho.TrainingWritten{}, &sekisho.StaffLink{},
 		&sekisho.InstrumentRead{}, &sekisho.EvidenceStated{}, &sekisho.EvidenceSigned{}, &sekisho.UnitListed{}, &sekisho.ExceptionAsked{}, &sekisho.ExceptionDecided{}, &sekisho.ControlStated{}, &sekisho.PopulationFrozen{}, &sekisho.DutyReminded{}, &sekisho.LedgerVerified{},
 		&sekisho.LureAsked{}, &sekisho.LureListed{}, &sekisho.LureDecided{}, &sekisho.LureSeen{}, &sekisho.LureNamed{}, &sekisho.LureSummed{}, &sekisho.LureForgotten{}, &sekisho.SuspectReported{},
 		&sekisho.DirectoryRead{}, &sekisho.PersonChanged{}, &sekisho.UnitChanged{}, &sekisho.ErasureAsked{}, &sekisho.ErasureDecided{},
