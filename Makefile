@@ -46,6 +46,7 @@ bench: ## every benchmark, beside direct PostgreSQL, PgBouncer and pgaudit where
 	@setup/packages $(BENCH_PACKAGES)
 	@setup/packages $$(basename $$(dirname $$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)) | sed 's/.*/postgresql-&-pgaudit/')
 	bench/gate.sh
+	bench/mailing.sh
 	go test -run '^$$' -bench . -benchmem -timeout 60m ./...
 
 fuzz: ## every fuzz target for FUZZTIME (10s) each
