@@ -241,7 +241,7 @@ func (c *Console) roomPeople(v *visit, p *RoomPage) {
 			reach = line.Roster[0]
 		}
 		if contact := c.cfg.Manual.Contact(reach); contact.Name != "" || contact.Phone != "" {
-			line.Reach = contact.Name + " " + contact.Phone
+			line.Reach = contact.In(v.Lang) + " " + contact.Phone
 		}
 		p.Roles = append(p.Roles, line)
 		p.Choices.Roles = append(p.Choices.Roles, roomChoice{r.Key, line.Name})

@@ -140,6 +140,9 @@ func (c *Cluster) SocketDir() string { return c.sockets }
 // Port is the number in the socket's name.
 func (c *Cluster) Port() int { return port }
 
+// Program is where a program of the server's version is, such as psql.
+func (c *Cluster) Program(name string) string { return filepath.Join(c.bin, name) }
+
 // Superuser is the role that owns the cluster. The user who started the
 // cluster signs in with it through the socket, without a password.
 func (c *Cluster) Superuser() string { return superuser }

@@ -44,9 +44,18 @@ type Config struct {
 
 // Contact is how to reach somebody.
 type Contact struct {
-	Name  string `yaml:"name"`  // as people call them
-	Phone string `yaml:"phone"` // by which they are reached at night
-	Mail  string `yaml:"mail"`  // to which the ladder writes, by the relay of tell.mail
+	Name   string `yaml:"name"`    // as people call them
+	NameJa string `yaml:"name_ja"` // the same on Japanese pages; default: name
+	Phone  string `yaml:"phone"`   // by which they are reached at night
+	Mail   string `yaml:"mail"`    // to which the ladder writes, by the relay of tell.mail
+}
+
+// In is the name in a language.
+func (c Contact) In(lang string) string {
+	if lang == "ja" && c.NameJa != "" {
+		return c.NameJa
+	}
+	return c.Name
 }
 
 // Words are one text in both languages.

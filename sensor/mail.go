@@ -31,6 +31,8 @@ type Mail struct {
 
 // MailOptions say what is received.
 type MailOptions struct {
+	// Any: mail to every domain is taken, as by a sink in which letters of a demo end.
+	Any bool
 	// Domains for which every address is taken: whoever tries addresses does not
 	// learn which of them are decoys.
 	Domains []string
@@ -99,7 +101,7 @@ func (s *mailSession) Mail(string, *smtp.MailOptions) error { return nil }
 
 func (s *mailSession) Rcpt(to string, _ *smtp.RcptOptions) error {
 	at := strings.LastIndexByte(to, '@')
-	if at < 1 || !slices.ContainsFunc(s.opt.Domains, func(d string) bool { return strings.EqualFold(d, to[at+1:]) }) {
+	if at < 1 || !s.opt.Any && !slices.ContainsFunc(s.opt.Domains, func(d string) bool { return strings.EqualFold(d, to[at+1:]) }) {
 		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: "not received here"}
 	}
 	s.to = append(s.to, strings.ToLower(to))

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
 	"errors"
@@ -55,6 +56,7 @@ A second run uses what the first one made.`,
 			return d.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
+	cmd.AddCommand(demoReachCommand())
 	cmd.Flags().StringVar(&d.dir, "dir", "var", "where everything is kept")
 	cmd.Flags().IntVar(&d.members, "members", 1_000_000, "how many members the store has")
 	cmd.Flags().BoolVar(&d.once, "once", false, "end after the report")
@@ -66,6 +68,9 @@ type demonstration struct {
 	members int
 	seed    uint64 // of the people
 	once    bool
+
+	net  *demo.Network // nil: this process makes none
+	kept bool          // a person's config was left as it is
 }
 
 func (d *demonstration) run(ctx context.Context, out io.Writer) (err error) {
@@ -102,29 +107,44 @@ func (d *demonstration) run(ctx context.Context, out io.Writer) (err error) {
 		drill.Table(out, words, cases)
 		fmt.Fprintf(out, "\njtb-2016 was played with %s of its %s bookings; all of them: %s drill %s\n", thousands(uint64(bookings)), thousands(uint64(drill.Size(drill.Jtb2016))), os.Args[0], drill.Jtb2016)
 	}
-	if d.once {
-		tell()
-		return nil
+	// The live house: what the psql line below comes through, with all that stands
+	// around it.
+	var why error
+	if d.net, why = network(); d.net != nil {
+		defer d.net.Close()
 	}
-	// The live house: what the psql line below comes through.
 	login, err := d.config(cluster)
 	if err != nil {
 		return err
 	}
-	c, base, err := readConfig(filepath.Join(d.dir, "sekisho.yaml"))
+	c, base, err := readConfig(d.configFile())
 	if err != nil {
 		return err
 	}
+	round, err := d.surround(ctx, c, login.ca)
+	if err != nil {
+		return err
+	}
+	defer round.close()
 	live, err := stand(ctx, c, base, slog.LevelWarn, func(h *house.House) { h.Cases = shown(cases) })
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, live.close()) }()
-	password, err := d.consolePassword(live)
+	people, err := d.accounts(ctx, live)
 	if err != nil {
 		return err
 	}
-	// The drill's house stands beside it, without a gate, with the same users.
+	number, err := d.misuse(ctx, live, cluster, login)
+	if err != nil {
+		return err
+	}
+	if d.once {
+		tell()
+		fmt.Fprintf(out, "\n%s\nEverything is ended. make run without ONCE=1 leaves it up.\n", d.tour(live, people, login, number, round, why))
+		return nil
+	}
+	// The drills' houses stand beside it, without a gate, with the same users.
 	played.house.Cases, other.house.Cases = shown(cases), shown(cases)
 	incident, err := played.show(beside(live.console), live.house.Config.Data)
 	if err != nil {
@@ -136,30 +156,19 @@ func (d *demonstration) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	tell()
 	fmt.Fprintf(out, `
-the incident   %s   (a drill: its ledger is %s)
-the other one  %s   (a drill: its ledger is %s)
-the console    %s   (live: who reads whose record, as it happens)
-sign in        %s / %s   (for all three)
+%s
+The incidents of the drills, which were played into ledgers of their own (no gate and no hand is at work there):
 
-Read a customer as a member of the call centre, and watch the console:
-
-  PGPASSFILE=%s psql %q
-
-  select name_kanji, email, address from crm.member where member_no = %d;
-
-Ask about it, here as of any sekisho (budget, export, decoy, readiness, doctor, ...):
-
-  %s budget --config %s
-
-Work on an incident of the drills, at the command line as in its room:
-
-  %s incident show %s --ledger %s
+  %s   %s incident show %s --ledger %s
+  %s   %s incident show %s --ledger %s
 
 Ctrl-C ends everything.
-`, incident, played.dir, second, other.dir, live.console, live.user, password, login.passfile, login.dsn(live.gate), demo.MemberNo(d.seed, d.members/2), os.Args[0], filepath.Join(d.dir, "sekisho.yaml"),
-		os.Args[0], path.Base(incident), played.dir)
+`, d.tour(live, people, login, number, round, why),
+		incident, os.Args[0], path.Base(incident), played.dir, second, os.Args[0], path.Base(second), other.dir)
 	select {
 	case err := <-live.failed:
+		return err
+	case err := <-round.failed:
 		return err
 	case err := <-played.failed:
 		return fmt.Errorf("the drill: %w", err)
@@ -171,6 +180,8 @@ Ctrl-C ends everything.
 		return nil
 	}
 }
+
+func (d *demonstration) configFile() string { return filepath.Join(d.dir, "sekisho.yaml") }
 
 // shown gives the cases to a page.
 func shown(cases []*console.Compared) func() []*console.Compared {
@@ -240,6 +251,13 @@ func (d *demonstration) config(cluster *demo.Cluster) (l login, err error) {
 	if err != nil {
 		return l, err
 	}
+	intruder, err := keptPassword(filepath.Join(d.dir, demoIntruder+".password"))
+	if err != nil {
+		return l, err
+	}
+	if _, _, err := ca.Endpoint(demoIntruderEndpoint); err != nil {
+		return l, err
+	}
 	l.passfile = filepath.Join(d.dir, "pgpass")
 	if err := os.WriteFile(l.passfile, fmt.Appendf(nil, "*:*:%s:%s:%s\n", demo.Database, demoUser, password), 0o600); err != nil {
 		return l, fmt.Errorf("writing the password file for psql: %w", err)
@@ -252,37 +270,94 @@ func (d *demonstration) config(cluster *demo.Cluster) (l login, err error) {
 	if err := keepPolicy(filepath.Join(d.dir, "policy")); err != nil {
 		return l, err
 	}
-	text := strings.NewReplacer(
+	settings, err := d.around(intruder)
+	if err != nil {
+		return l, err
+	}
+	text := strings.NewReplacer(append(settings,
 		"$CERT", cert, "$KEY", key, "$SOCKET", cluster.SocketDir(), "$PORT", strconv.Itoa(cluster.Port()), "$DATABASE", demo.Database,
 		"$READER", demo.Reader, "$CALL_CENTRE", demo.CallCentre, "$BATCH", demo.Batch, "$ANALYST", demo.Analyst,
 		"$USER", demoUser, "$VERIFIER", verifier, "$CATALOG", indent(demo.CatalogYAML, "  "),
 		"$CA", l.ca, // after the names that begin like it
-	).Replace(demoConfig)
-	if err := os.WriteFile(filepath.Join(d.dir, "sekisho.yaml"), []byte(text), 0o600); err != nil {
-		return l, fmt.Errorf("writing the demo's config: %w", err)
+	)...).Replace(demoConfig)
+	d.kept, err = keepConfig(filepath.Join(d.dir, "sekisho.yaml"), []byte(text))
+	return l, err
+}
+
+// keepConfig writes a config, unless a person changed the one that was written
+// before: then that stays, and the new one is written beside it. It says so.
+func keepConfig(file string, text []byte) (kept bool, err error) {
+	mark := file + ".sha256" // of what was written last
+	sum := func(b []byte) string { return fmt.Sprintf("%x\n", sha256.Sum256(b)) }
+	have, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return false, fmt.Errorf("reading the demo's config: %w", err)
+	default:
+		if was, err := os.ReadFile(mark); err != nil || string(was) != sum(have) {
+			if err := os.WriteFile(file+".new", text, 0o600); err != nil {
+				return false, fmt.Errorf("writing the demo's config: %w", err)
+			}
+			return true, nil
+		}
 	}
-	return l, nil
+	// The mark comes last: after a crash between the two the file counts as a
+	// person's, and is kept.
+	if err := errors.Join(os.WriteFile(file, text, 0o600), os.WriteFile(mark, []byte(sum(text)), 0o600)); err != nil {
+		return false, fmt.Errorf("writing the demo's config: %w", err)
+	}
+	os.Remove(file + ".new")
+	return false, nil
+}
+
+// around are the settings of what stands beside sekisho: free ports, words that
+// hands are known by, who is where.
+func (d *demonstration) around(intruder string) (settings []string, err error) {
+	dir := filepath.Join(d.dir, "hands")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"router.token", "proxy.password", "switch.secret", "canary.token"} {
+		if _, err := keptPassword(filepath.Join(dir, name)); err != nil {
+			return nil, err
+		}
+	}
+	verifier, err := gate.MakeVerifier(intruder)
+	if err != nil {
+		return nil, err
+	}
+	settings = []string{"$INTRUDER_VERIFIER", verifier, "$INTRUDER", demoIntruder, "$OUTSIDE", demo.OutsideV4}
+	for _, one := range []struct{ name, at string }{{"$DESK", "127.0.0.1:8300"}, {"$HANDS", "127.0.0.1:8400"}, {"$SWITCH", "127.0.0.1:8500"}, {"$RELAY", "127.0.0.1:2525"}, {"$BOUNCES", "127.0.0.1:2700"}} {
+		l, _, err := house.Listen(one.at)
+		if err != nil {
+			return nil, err
+		}
+		settings = append(settings, one.name, l.Addr().String())
+		defer l.Close() // all of them are held until each has its own
+	}
+	bindings, routers := "", ""
+	for i, name := range demoTerminals {
+		v4, v6 := demo.TerminalAt(i + 1)
+		for _, at := range []string{v4, v6, loopbackOf(i + 1)} {
+			if d.net == nil && at != loopbackOf(i+1) {
+				continue
+			}
+			bindings += fmt.Sprintf("    - {address: %q, endpoint: %s}\n", at, name)
+		}
+	}
+	if d.net != nil {
+		routers = fmt.Sprintf(`  routers:
+    - {name: router, token_file: hands/router.token}
+  probes:
+    - {name: canary, token_file: hands/canary.token, addresses: [%s, %q], hands: [router]}
+`, demo.CanaryV4, demo.CanaryV6)
+	}
+	return append(settings, "$BINDINGS\n", bindings, "$ROUTERS", routers), nil
 }
 
 func indent(text, by string) string {
 	return by + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n"+by)
-}
-
-// consolePassword is the password of the console's administrator. Only a demo
-// keeps it: somebody who comes back next week should not have to reset it.
-func (d *demonstration) consolePassword(live *doors) (string, error) {
-	path := filepath.Join(d.dir, "console.password")
-	if live.password != "" {
-		return live.password, os.WriteFile(path, []byte(live.password+"\n"), 0o600)
-	}
-	if b, err := os.ReadFile(path); err == nil {
-		return strings.TrimSpace(string(b)), nil
-	}
-	password, err := live.house.Console.Reset(live.user)
-	if err != nil {
-		return "", err
-	}
-	return password, os.WriteFile(path, []byte(password+"\n"), 0o600)
 }
 
 // keptPassword reads a password from a file, and makes one if there is none.
@@ -294,7 +369,7 @@ func keptPassword(path string) (string, error) {
 	if !errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("reading a password: %w", err)
 	}
-	raw := make([]byte, 9)
+	raw := make([]byte, 12)
 	rand.Read(raw)
 	password := hex.EncodeToString(raw)
 	if err := os.WriteFile(path, []byte(password+"\n"), 0o600); err != nil {
