@@ -123,12 +123,16 @@ func (c *Census) found(name string, t *terminal, a netip.Addr, proved bool) {
 }
 
 // whereabouts are the addresses at which a terminal is known: those that the
-// config lists for it, and those at which nobody has proved to be since.
+// config lists for it, and those at which nobody has proved to be since. One on
+// the gate's own machine says nothing to a firewall elsewhere, whose own loopback
+// has the same address.
 func (c *Census) whereabouts(listed map[string][]netip.Prefix, name string) []netip.Prefix {
 	list := slices.Clone(listed[name])
 	if t := c.ends[name]; t != nil {
 		for _, a := range t.addresses {
-			list = append(list, netip.PrefixFrom(a, a.BitLen()))
+			if !a.IsLoopback() {
+				list = append(list, netip.PrefixFrom(a, a.BitLen()))
+			}
 		}
 	}
 	if a, err := netip.ParseAddr(strings.TrimPrefix(name, unverified)); err == nil && strings.HasPrefix(name, unverified) {

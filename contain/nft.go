@@ -433,7 +433,9 @@ func chains() []chain {
 	hostile := func(end, then string) [][]any {
 		return slices.Concat(each("ip", end, then, hostile4, hostileNets4), each("ip6", end, then, hostile6, hostileNets6))
 	}
-	coming := slices.Concat(hostile("daddr", "hostile"), sources("from"))
+	// What comes by lo was sent by this machine: its own programs, the agent's talk
+	// to sekisho too, whatever address of theirs a terminal is said to have.
+	coming := slices.Concat([][]any{{is(meta("iifname"), "lo"), accept}}, hostile("daddr", "hostile"), sources("from"))
 	passing := slices.Concat(hostile("daddr", "hostile"), hostile("saddr", "hostilefrom"), sources("out"),
 		[][]any{{is(field("ip", "daddr"), "@open4"), accept}, {is(field("ip6", "daddr"), "@open6"), accept}},
 		each("ip", "daddr", "toward", hosts4, nets4, kin4), each("ip6", "daddr", "toward", hosts6, nets6, kin6),

@@ -34,7 +34,7 @@ import (
 // switch that is told by webhook, a probe, a mail server in which all letters end.
 // Everything is on this machine and ends with the process; no packet leaves it.
 type surroundings struct {
-	dir     string // of the demo
+	dir     string        // of the demo
 	net     *demo.Network // nil: there is none
 	running sync.WaitGroup
 	failed  chan error
