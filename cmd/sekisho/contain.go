@@ -432,6 +432,9 @@ func printContainment(out io.Writer, p *console.ContainmentPage, zone *time.Loca
 		if len(h.Missing) > 0 && h.State != "applied" {
 			text += ", missing " + oneLine(strings.Join(h.Missing, ", "))
 		}
+		if h.Why != "" && h.State != "applied" {
+			text += ", " + oneLine(h.Why) + " (docs/hands.md)"
+		}
 		if h.Gone {
 			text += ", NOT IN THE CONFIG ANY MORE"
 		}

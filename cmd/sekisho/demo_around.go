@@ -239,6 +239,10 @@ func (s *surroundings) outside() error {
 		return err
 	}
 	s.serve("outside", l, page, "", "")
+	if l, err = s.net.Servers.Listen(":80"); err != nil { // what stays open to everybody
+		return err
+	}
+	s.serve("server inside", l, http.NotFoundHandler(), "", "")
 	return nil
 }
 
@@ -441,7 +445,7 @@ sekisho: https://%s
 ca: %s
 token_file: %s
 outside: ["tcp/%s:80", "tcp/[%s]:80"]
-inside: ["tcp/%s:3128"]
+inside: ["tcp/%s:80"]
 `, p.Name, c.Hands.Listen, ca, house.Against(s.dir, p.TokenFile), demo.OutsideV4, demo.OutsideV6, demo.InsideV4))
 	if err != nil {
 		return err

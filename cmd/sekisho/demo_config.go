@@ -97,7 +97,7 @@ func (d *demonstration) config(cluster *demo.Cluster) (l login, err error) {
 // keepConfig writes a config, unless a person changed the one that was written
 // before: then that stays, and the new one is written beside it. It says so.
 func keepConfig(file string, text []byte) (kept bool, err error) {
-	mark := file + ".sha256" // of what was written last
+	mark := file + ".sha256" // of what was written last, beside it or in its place
 	sum := func(b []byte) string { return fmt.Sprintf("%x\n", sha256.Sum256(b)) }
 	have, err := os.ReadFile(file)
 	switch {
@@ -106,7 +106,7 @@ func keepConfig(file string, text []byte) (kept bool, err error) {
 		return false, fmt.Errorf("reading the demo's config: %w", err)
 	default:
 		if was, err := os.ReadFile(mark); err != nil || string(was) != sum(have) {
-			if err := os.WriteFile(file+".new", text, 0o600); err != nil {
+			if err := errors.Join(os.WriteFile(mark, []byte(sum(text)), 0o600), os.WriteFile(file+".new", text, 0o600)); err != nil {
 				return false, fmt.Errorf("writing the demo's config: %w", err)
 			}
 			return true, nil

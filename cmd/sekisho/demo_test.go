@@ -2,17 +2,25 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
+	"fmt"
 	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"sekisho/console"
 )
 
 // TestDemoAnswers: while the demo is up, the commands reach both of its
-// houses, the live one and the drill's.
+// houses, the live one and the drill's, and all that stands around it works.
 func TestDemoAnswers(t *testing.T) {
 	dir := t.TempDir()
 	os.Chmod(dir, 0o711)
@@ -35,11 +43,13 @@ func TestDemoAnswers(t *testing.T) {
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	lines := bufio.NewReader(out)
 	psql, member := "", ""
+	var told strings.Builder
 	for {
 		line, err := lines.ReadString('\n')
 		if err != nil {
 			t.Fatalf("before it was up: %v\n%s", err, r.said.String())
 		}
+		told.WriteString(line)
 		if at := strings.TrimSpace(line); strings.HasPrefix(at, "PGPASSFILE=") {
 			psql = at
 		} else if _, no, ok := strings.Cut(at, "where member_no = "); ok {
@@ -72,6 +82,8 @@ func TestDemoAnswers(t *testing.T) {
 		t.Errorf("what can be asked for: %v: %s", err, said)
 	}
 
+	r.responds(filepath.Join(dir, "var"), told.String())
+
 	drill := filepath.Join(dir, "var", "drill-jal-2014")
 	said, err := r.sekisho("impact", "--ledger", drill, "--endpoint", "pc-0417", "--since", "2014-08-18", "--until", "2014-09-23", "--list", "suspected")
 	if err != nil || !strings.HasPrefix(strings.TrimPrefix(said, "\ufeff"), "member") || strings.Count(said, "\n") < 100 {
@@ -85,6 +97,9 @@ func TestDemoAnswers(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("the demo ended with %v\n%s", err, r.said.String())
 	}
+	if left := processesOf(dir); left != "" {
+		t.Errorf("the demo has ended, and this runs on:\n%s", left)
+	}
 	// The house that the drill leaves beside the live one is no intruder.
 	if strings.Contains(r.said.String(), "passed the gate by") {
 		t.Errorf("the demo raised an alert about itself: %s", r.said.String())
@@ -92,4 +107,155 @@ func TestDemoAnswers(t *testing.T) {
 	if said, err = r.sekisho("ledger", "verify", drill); err != nil {
 		t.Errorf("%v: %s", err, said)
 	}
+}
+
+// responds answers the incident that the demo begins with as its text invites
+// to: every hand cuts one terminal off, and gives it back; people are told by mail.
+func (r *running) responds(dir, told string) {
+	t := r.t
+	t.Helper()
+	find := func(what string) string {
+		t.Helper()
+		m := regexp.MustCompile(what).FindStringSubmatch(told)
+		if m == nil {
+			t.Fatalf("the demo does not say %s:\n%s", what, told)
+		}
+		return m[1]
+	}
+	r.dir = dir // of the config
+	os.Symlink(filepath.Join("..", "sekisho"), filepath.Join(dir, "sekisho"))
+	r.console = find(`the console +(\S+)`)
+	number, desk := find(`/incidents/(\d+)/room`), find(`contact point +(\S+)`)
+	sato := r.signedIn("sato", find(`sato / (\S+)`))
+	approve := func(path string, fields url.Values) {
+		t.Helper()
+		if resp, err := sato.PostForm(r.console+path, fields); err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("approving at %s: %v, %v", path, resp, err)
+		}
+	}
+	for _, lang := range []string{"en", "ja"} {
+		if page := get(t, http.DefaultClient, desk+"?lang="+lang); !strings.Contains(page, map[string]string{"en": "Hinomaru Air", "ja": "日の丸航空"}[lang]) {
+			t.Errorf("the contact point is %s", page)
+		}
+		q, _ := http.NewRequest(http.MethodGet, r.console+"/incidents/"+number+"/room", nil)
+		q.Header.Set("Accept-Language", lang)
+		resp, err := sato.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if !strings.Contains(string(page), map[string]string{"en": "Yamada Hanako", "ja": "山田 花子"}[lang]) {
+			t.Errorf("the room in %s does not know the executive", lang)
+		}
+	}
+	reaches := func(terminal string, want string) {
+		t.Helper()
+		out, err := r.sekisho("demo", "reach", terminal, "--dir", dir)
+		if err != nil || len(out) == 0 {
+			t.Fatalf("%v: %s", err, out)
+		}
+		for line := range strings.Lines(out) {
+			if !strings.Contains(line, want) {
+				t.Errorf("%s: %s, want %s", terminal, line, want)
+			}
+		}
+	}
+	hands := []string{"gate", "proxy", "switch"}
+	if strings.Contains(told, "a router") {
+		hands = append(hands, "router")
+	}
+	reaches(demoIntruderEndpoint, "open")
+	order := regexp.MustCompile(`order +(\d+), proposed`).FindStringSubmatch(r.must("contain", "--endpoint", demoIntruderEndpoint, "--incident", number, "--reason", "a misused account"))[1]
+	approve("/containments/"+order, url.Values{"action": {"approved"}})
+	r.until("every hand has it in force", func() (string, bool) {
+		out := r.must("contain", "show", order)
+		whole := !strings.Contains(out, "ALARM")
+		for _, h := range hands {
+			whole = whole && strings.Contains(out, h+": applied")
+		}
+		return out, whole
+	})
+	r.until("the proxy has fetched the list", func() (string, bool) {
+		out, err := r.sekisho("demo", "reach", demoIntruderEndpoint, "--dir", dir)
+		return out, err == nil && !strings.Contains(out, "open")
+	})
+	reaches(demoEndpoint, "open")
+
+	for _, lang := range []string{"ja", "en"} {
+		r.must("tell", "propose", number, "person", "--lang", lang)
+		var p console.DraftPage
+		if err := json.Unmarshal([]byte(r.must("tell", "show", number, "person", "--lang", lang, "--json")), &p); err != nil {
+			t.Fatal(err)
+		}
+		approve("/incidents/"+number+"/tell/person", url.Values{"lang": {lang}, "action": {"approved"}, "text": {fmt.Sprint(p.Text)}})
+	}
+	r.must("tell", "send", number, "--list", "suspected")
+	list := regexp.MustCompile(`(?m)^(\d+) `).FindStringSubmatch(r.must("tell", "status"))[1]
+	approve("/incidents/"+number+"/mailings/"+list, url.Values{"action": {"approved"}})
+	r.until("the mailing is done", func() (string, bool) {
+		out := r.must("tell", "status", list)
+		return out, strings.Contains(out, "done")
+	})
+	letters, err := os.ReadDir(filepath.Join(dir, "mail"))
+	if err != nil || len(letters) < misused/2 || len(letters) > misused+10 {
+		t.Errorf("%d letters came: %v", len(letters), err)
+	}
+
+	r.must("contain", "lift", order, "--all", "--reason", "over")
+	r.until("it is given back", func() (string, bool) {
+		out, err := r.sekisho("demo", "reach", demoIntruderEndpoint, "--dir", dir)
+		return out, err == nil && !strings.Contains(out, "cut off")
+	})
+}
+
+// until waits for a condition, for as long as a loaded machine may take.
+func (r *running) until(what string, holds func() (string, bool)) {
+	r.t.Helper()
+	said, ok := "", false
+	for end := time.Now().Add(90 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		if said, ok = holds(); ok {
+			return
+		}
+		if time.Now().After(end) {
+			r.t.Fatalf("it never came that %s:\n%s\n%s", what, said, r.said.String())
+		}
+	}
+}
+
+// processesOf are those whose command line names a directory.
+func processesOf(dir string) (list string) {
+	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, one := range all {
+		if b, err := os.ReadFile(one); err == nil && strings.Contains(string(b), dir) {
+			list += strings.ReplaceAll(string(b), "\x00", " ") + "\n"
+		}
+	}
+	return list
+}
+
+// A config that a person changed stays as it is; what the demo would have written
+// is beside it. One that nobody changed is written anew.
+func TestDemoKeepsAConfig(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "sekisho.yaml")
+	step := func(write string, wantKept bool, want, wantBeside string) {
+		t.Helper()
+		kept, err := keepConfig(file, []byte(write))
+		have, _ := os.ReadFile(file)
+		beside, _ := os.ReadFile(file + ".new")
+		if err != nil || kept != wantKept || string(have) != want || string(beside) != wantBeside {
+			t.Errorf("kept %v, %q, and beside it %q: %v", kept, have, beside, err)
+		}
+	}
+	step("one", false, "one", "")
+	step("two", false, "two", "")
+	os.WriteFile(file, []byte("mine"), 0o600)
+	step("three", true, "mine", "three")
+	step("four", true, "mine", "four")
+	os.Rename(file+".new", file) // as the demo's text says
+	step("five", false, "five", "")
+	os.Remove(file)
+	step("six", false, "six", "")
+	os.Remove(file + ".sha256") // of a version that kept none
+	step("seven", true, "six", "seven")
 }
