@@ -151,6 +151,13 @@ const (
 	KindLureSummed      Kind = 140
 	KindLureForgotten   Kind = 141
 	KindSuspectReported Kind = 142
+
+	KindDocumentWritten      Kind = 150
+	KindDocumentDecided      Kind = 151
+	KindDocumentPublished    Kind = 152
+	KindDocumentReviewed     Kind = 153
+	KindPublicationChecked   Kind = 154
+	KindDocumentAcknowledged Kind = 155
 )
 
 // Body is what an entry says. The set of kinds is closed: only this package
@@ -376,6 +383,18 @@ func newBody(k Kind) Body {
 		return new(TrainingWritten)
 	case KindStaffLink:
 		return new(StaffLink)
+	case KindDocumentWritten:
+		return new(DocumentWritten)
+	case KindDocumentDecided:
+		return new(DocumentDecided)
+	case KindDocumentPublished:
+		return new(DocumentPublished)
+	case KindDocumentReviewed:
+		return new(DocumentReviewed)
+	case KindPublicationChecked:
+		return new(PublicationChecked)
+	case KindDocumentAcknowledged:
+		return new(DocumentAcknowledged)
 	}
 	return nil
 }

@@ -153,6 +153,12 @@ func specimens() []Entry {
 		&LureSummed{Campaign: 434, Unit: 2, Level: "very_difficult", Figures: []string{"mailed", "reported"}, Counts: []uint64{900, 212}},
 		&LureForgotten{Campaign: 434},
 		&SuspectReported{Staff: 900, How: "mail", Document: 5, SHA256: hash(12)},
+		&DocumentWritten{Document: 4, Sort: "handbook", Before: 448, English: 70, EnglishSHA: hash(13), Japanese: 71, JapaneseSHA: hash(14), Public: true, Acknowledge: true, ReviewDays: 366, Owner: 5, Said: 72, By: 1},
+		&DocumentDecided{Version: 449, Action: "approved", Role: "ciso", Said: 73, By: 2},
+		&DocumentPublished{Version: 449, Action: "published", From: 1_411_084_800_000_000, Said: 74, By: 2},
+		&DocumentReviewed{Version: 449, Review: 452, Outcome: "agreed", Said: 75, By: 2},
+		&PublicationChecked{Version: 449, English: "same", Japanese: "differs", Found: [2][32]byte{hash(15), hash(16)}},
+		&DocumentAcknowledged{Version: 449, Staff: 900, SHA256: hash(17)},
 	}
 	var entries []Entry
 	for _, b := range bodies { // by its kind, so that a new one in a gap moves no other

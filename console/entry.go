@@ -134,6 +134,9 @@ var kindNames = map[sekisho.Kind]string{
 	sekisho.KindLureForgotten:   "LureForgotten",
 	sekisho.KindSuspectReported: "SuspectReported",
 
+	sekisho.KindDocumentWritten: "DocumentWritten", sekisho.KindDocumentDecided: "DocumentDecided", sekisho.KindDocumentPublished: "DocumentPublished",
+	sekisho.KindDocumentReviewed: "DocumentReviewed", sekisho.KindPublicationChecked: "PublicationChecked", sekisho.KindDocumentAcknowledged: "DocumentAcknowledged",
+
 	sekisho.KindDirectoryRead: "DirectoryRead", sekisho.KindPersonChanged: "PersonChanged", sekisho.KindUnitChanged: "UnitChanged",
 	sekisho.KindErasureAsked: "ErasureAsked", sekisho.KindErasureDecided: "ErasureDecided",
 }

@@ -71,6 +71,7 @@ type Book struct {
 	editions   map[string]Edition
 	made       made
 	training   trainingCredits
+	documents  documents
 
 	mu   sync.Mutex // guards memo, which no answer depends on
 	memo memo
@@ -97,7 +98,7 @@ func New(s Setup) *Book {
 	b := &Book{setup: s, calendar: calendar{s.Zone, time.Month(s.Config.YearBegins)}, store: newStore(),
 		evidence: map[uint64]*Stated{}, listed: map[string]*listing{}, controls: map[string]*Claimed{},
 		frozen: map[frozenKey]*population{}, freezing: map[frozenKey]*population{}, counters: map[string]*counter{},
-		reminded: map[remindKey]bool{}, editions: map[string]Edition{}, made: newMade()}
+		reminded: map[remindKey]bool{}, editions: map[string]Edition{}, made: newMade(), documents: newDocuments()}
 	b.since, _ = s.Config.ParseSince(s.Zone) // the house has checked it
 	return b
 }
@@ -141,6 +142,7 @@ func (b *Book) Apply(e *sekisho.Entry) {
 	}
 	// Each other noun's fold stands here in a line of its own.
 	b.training.apply(b, e)
+	b.documented(e)
 }
 
 // credit takes a piece of evidence into the book.
