@@ -128,85 +128,16 @@ func TestListSeesWhoDoesNotFetch(t *testing.T) {
 // A real Squid: the contained terminal is cut off, its neighbour is not, and it
 // is given back.
 func TestListCutsAtSquid(t *testing.T) {
-	squid, err := exec.LookPath("squid")
-	if err != nil {
-		if squid = "/usr/sbin/squid"; !isFile(squid) {
-			t.Fatal("squid is missing: make setup installs it")
-		}
-	}
 	o := newOffice(t)
 	q := newHeadquarters(t, o.inside, o.inside4)
 	q.start()
 	h := q.hand("proxies")
 	d := o.desired(o.a4, o.a6)
 	o.apply(h, contain.Desired{})
-	o.web(":8080")
-
-	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o777); err != nil { // Squid gives root up
-		t.Fatal(err)
-	}
-	conf := filepath.Join(dir, "squid.conf")
-	text := fmt.Sprintf(`http_port 3128
-acl contained src "%[1]s/terminals"
-acl hostile dst "%[1]s/destinations"
-http_access deny contained
-http_access deny hostile
-http_access allow all
-cache deny all
-pid_filename %[1]s/squid.pid
-cache_log %[1]s/cache.log
-access_log none
-coredump_dir %[1]s
-pinger_enable off
-shutdown_lifetime 0 seconds
-visible_hostname proxy
-max_filedescriptors 1024
-workers 1
-dns_nameservers 127.0.0.1
-`, dir)
-	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"terminals", "destinations"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(contain.ListEnd+"\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// Squid on the inside server, and beside it two fetchers.
-	o.inside.Start(context.Background(), nil, squid, "-N", "-f", conf)
-	t.Cleanup(func() {
-		if t.Failed() {
-			log, _ := os.ReadFile(filepath.Join(dir, "cache.log"))
-			t.Logf("%s", log)
-		}
-	})
-	proxied := func(from netip.Addr, to string) int {
-		m := o.a
-		if from == o.b4 {
-			m = o.b
-		}
-		c, err := dial(m, "tcp", from, netip.AddrPortFrom(o.inside4, 3128))
-		if err != nil {
-			return 0
-		}
-		defer c.Close()
-		c.SetDeadline(time.Now().Add(5 * time.Second))
-		fmt.Fprintf(c, "GET http://%s:8080/ HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", to, to)
-		res, err := http.ReadResponse(bufio.NewReader(c), nil)
-		if err != nil {
-			return 0
-		}
-		defer res.Body.Close()
-		io.Copy(io.Discard, res.Body)
-		return res.StatusCode
-	}
+	proxy := o.squid()
+	dir, proxied := proxy.dir, proxy.get
 	outside, other := o.out4.String(), "203.0.113.3"
-	wait(t, "squid", func() bool { return proxied(o.a4, outside) == 200 })
-	for _, name := range []string{"terminals", "destinations"} {
-		q.beside(o.inside, "fetcher", contain.FetchConfig{List: q.url() + "/lists/proxies/" + name + ".txt", Name: "squid", PasswordFile: "squid.password", CA: "cert.pem",
-			Into: filepath.Join(dir, name), Every: 100 * time.Millisecond, Run: []string{squid, "-f", conf, "-k", "reconfigure"}, End: true})
-	}
+	proxy.fetch(q)
 
 	tunnels := map[netip.Addr]net.Conn{o.a4: nil, o.b4: nil}
 	for from := range tunnels {
@@ -256,6 +187,95 @@ dns_nameservers 127.0.0.1
 	o.apply(q.hand("proxies"), contain.Desired{})
 	wait(t, "squid to let a in again", func() bool { return proxied(o.a4, outside) == 200 })
 	wait(t, "squid to open the destination again", func() bool { return proxied(o.b4, other) == 200 })
+}
+
+// proxy is a real Squid on the inside server, which denies what stands in two
+// files.
+type proxy struct {
+	o            *office
+	dir, program string
+}
+
+func (o *office) squid() *proxy {
+	o.t.Helper()
+	squid, err := exec.LookPath("squid")
+	if err != nil {
+		if squid = "/usr/sbin/squid"; !isFile(squid) {
+			o.t.Fatal("squid is missing: make setup installs it")
+		}
+	}
+	o.web(":8080")
+	dir := o.t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil { // Squid gives root up
+		o.t.Fatal(err)
+	}
+	conf := filepath.Join(dir, "squid.conf")
+	text := fmt.Sprintf(`http_port 3128
+acl contained src "%[1]s/terminals"
+acl hostile dst "%[1]s/destinations"
+http_access deny contained
+http_access deny hostile
+http_access allow all
+cache deny all
+pid_filename %[1]s/squid.pid
+cache_log %[1]s/cache.log
+access_log none
+coredump_dir %[1]s
+pinger_enable off
+shutdown_lifetime 0 seconds
+visible_hostname proxy
+max_filedescriptors 1024
+workers 1
+dns_nameservers 127.0.0.1
+`, dir)
+	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
+		o.t.Fatal(err)
+	}
+	for _, name := range []string{"terminals", "destinations"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(contain.ListEnd+"\n"), 0o644); err != nil {
+			o.t.Fatal(err)
+		}
+	}
+	o.inside.Start(context.Background(), nil, squid, "-N", "-f", conf)
+	o.t.Cleanup(func() {
+		if o.t.Failed() {
+			log, _ := os.ReadFile(filepath.Join(dir, "cache.log"))
+			o.t.Logf("%s", log)
+		}
+	})
+	p := &proxy{o, dir, squid}
+	wait(o.t, "squid", func() bool { return p.get(o.a4, o.out4.String()) == 200 })
+	return p
+}
+
+// get asks the proxy for a page outside, from a terminal; 0 if it does not answer.
+func (p *proxy) get(from netip.Addr, to string) int {
+	m := p.o.a
+	if from == p.o.b4 {
+		m = p.o.b
+	}
+	c, err := dial(m, "tcp", from, netip.AddrPortFrom(p.o.inside4, 3128))
+	if err != nil {
+		return 0
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	fmt.Fprintf(c, "GET http://%s:8080/ HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", to, to)
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return 0
+	}
+	defer res.Body.Close()
+	io.Copy(io.Discard, res.Body)
+	return res.StatusCode
+}
+
+// fetch starts two fetchers beside it, which read the lists of the hand proxies.
+func (p *proxy) fetch(q *headquarters) {
+	for _, name := range []string{"terminals", "destinations"} {
+		q.beside(p.o.inside, "fetcher", contain.FetchConfig{List: q.url() + "/lists/proxies/" + name + ".txt", Name: "squid", PasswordFile: "squid.password", CA: "cert.pem",
+			Into: filepath.Join(p.dir, name), Every: 100 * time.Millisecond, Run: []string{p.program, "-f", filepath.Join(p.dir, "squid.conf"), "-k", "reconfigure"}, End: true})
+	}
 }
 
 func isFile(name string) bool {
