@@ -142,75 +142,63 @@ type Mark struct {
 	Word  bool         `json:"stated,omitempty"` // a person says so; else the ledger does
 }
 
-// room folds what people do. It reports whether the entry was of that sort.
+// room folds what people do. It reports whether the entry was of that sort. What
+// names no incident that there is changes nothing.
 func (b *Book) room(e *sekisho.Entry) bool {
 	here := at{e.ID.Seq, e.Time}
+	in := func(number uint64, do func(i *Incident)) bool {
+		if i := b.find(number); i != nil {
+			do(i)
+		}
+		return true
+	}
 	switch x := e.Body.(type) {
 	case *sekisho.FactStated:
-		if i := b.find(x.Incident); i != nil {
-			for n := range i.Room.Facts {
-				if f := &i.Room.Facts[n]; f.Seq == x.Corrects && f.Replaced == 0 {
-					f.Replaced = here.Seq
-				}
-			}
-			i.Room.Facts = append(i.Room.Facts, Stated{at: here, Body: x})
-		}
+		return in(x.Incident, func(i *Incident) { i.stated(here, x) })
 	case *sekisho.RoleChanged:
-		if i := b.find(x.Incident); i != nil {
-			i.role(here, x)
-		}
+		return in(x.Incident, func(i *Incident) { i.role(here, x) })
 	case *sekisho.PlaybookChosen:
-		if i := b.find(x.Incident); i != nil {
-			i.Room.Playbooks = append(i.Room.Playbooks, Played{here, x})
-		}
+		return in(x.Incident, func(i *Incident) { i.Room.Playbooks = append(i.Room.Playbooks, Played{here, x}) })
 	case *sekisho.TaskChanged:
-		if i := b.find(x.Incident); i != nil {
-			i.Room.Tasks = append(i.Room.Tasks, TaskEvent{here, x})
-		}
+		return in(x.Incident, func(i *Incident) { i.Room.Tasks = append(i.Room.Tasks, TaskEvent{here, x}) })
 	case *sekisho.DecisionMade:
-		if i := b.find(x.Incident); i != nil {
-			i.Room.Decisions = append(i.Room.Decisions, Decision{at: here, Body: x})
-		}
+		return in(x.Incident, func(i *Incident) { i.Room.Decisions = append(i.Room.Decisions, Decision{at: here, Body: x}) })
 	case *sekisho.Answered:
-		if i := b.find(x.Incident); i != nil {
-			i.answered(here, x)
-		}
+		return in(x.Incident, func(i *Incident) { i.answered(here, x) })
 	case *sekisho.EvidenceAdded:
-		if i := b.find(x.Incident); i != nil {
-			i.Room.Evidence = append(i.Room.Evidence, Evidence{at: here, Body: x})
-		}
+		return in(x.Incident, func(i *Incident) { i.Room.Evidence = append(i.Room.Evidence, Evidence{at: here, Body: x}) })
 	case *sekisho.CustodyMoved:
-		if i := b.find(x.Incident); i != nil {
-			for n := range i.Room.Evidence {
-				if p := &i.Room.Evidence[n]; p.Seq == x.Evidence {
-					p.Chain = append(p.Chain, Moved{here, x})
-				}
-			}
-		}
+		return in(x.Incident, func(i *Incident) { i.moved(here, x) })
 	case *sekisho.Raised:
-		if i := b.find(x.Incident); i != nil {
-			i.Room.Raised = append(i.Room.Raised, Question{at: here, Body: x})
-		}
+		return in(x.Incident, func(i *Incident) { i.Room.Raised = append(i.Room.Raised, Question{at: here, Body: x}) })
 	case *sekisho.LessonNoted:
-		if i := b.find(x.Incident); i != nil {
-			i.lesson(here, x)
-		}
+		return in(x.Incident, func(i *Incident) { i.lesson(here, x) })
 	case *sekisho.Acknowledged:
-		if i := b.find(x.Incident); i != nil {
-			i.Room.Seen = append(i.Room.Seen, Seen{here, x})
-		}
+		return in(x.Incident, func(i *Incident) { i.Room.Seen = append(i.Room.Seen, Seen{here, x}) })
 	case *sekisho.Escalated:
-		if i := b.find(x.Incident); i != nil {
-			i.Room.Climbed = append(i.Room.Climbed, Climbed{here, x})
-		}
+		return in(x.Incident, func(i *Incident) { i.Room.Climbed = append(i.Room.Climbed, Climbed{here, x}) })
 	case *sekisho.IncidentEnding:
-		if i := b.find(x.Incident); i != nil {
-			i.Room.Endings = append(i.Room.Endings, Ending{at: here, Body: x})
-		}
-	default:
-		return false
+		return in(x.Incident, func(i *Incident) { i.Room.Endings = append(i.Room.Endings, Ending{at: here, Body: x}) })
 	}
-	return true
+	return false
+}
+
+// stated takes in a fact, in the place of the one that it corrects.
+func (i *Incident) stated(here at, x *sekisho.FactStated) {
+	for n := range i.Room.Facts {
+		if f := &i.Room.Facts[n]; f.Seq == x.Corrects && f.Replaced == 0 {
+			f.Replaced = here.Seq
+		}
+	}
+	i.Room.Facts = append(i.Room.Facts, Stated{at: here, Body: x})
+}
+
+func (i *Incident) moved(here at, x *sekisho.CustodyMoved) {
+	for n := range i.Room.Evidence {
+		if p := &i.Room.Evidence[n]; p.Seq == x.Evidence {
+			p.Chain = append(p.Chain, Moved{here, x})
+		}
+	}
 }
 
 // role ends the time of whoever held the role, and begins another's.
