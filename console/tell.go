@@ -107,7 +107,7 @@ type TextAct struct {
 	Action   string            `json:"action"` // "saved", "proposed", "approved", "rejected", "withdrawn", "handed_over"
 	Language string            `json:"language"`
 	About    string            `json:"about,omitempty"`
-	Text     uint64            `json:"text,omitempty"` // the version; 0: the latest, but to approve one it is named
+	Text     uint64            `json:"text,omitempty"` // the version that was read; 0: the latest, but to approve one it is named
 	Reason   string            `json:"reason,omitempty"`
 	Texts    map[string]string `json:"texts,omitempty"` // saved: by sentence; empty leaves it out
 	Added    map[string]string `json:"added,omitempty"` // saved: a sentence more, by field
@@ -239,7 +239,7 @@ func (c *Console) draftPage(v *visit, one *incident.Incident, form, lang, about 
 		if t.Replaced == 0 {
 			p.State, p.Text, p.By = s, t.Number, c.named("staff", proposer)
 			p.Own = proposer != 0 && c.onePerson(proposer, v.who.staff)
-			p.Decide = s == tell.Proposed && !p.Own && c.mayDecideIn(v.who, one)
+			p.Decide = s == tell.Proposed && !p.Own && !c.onePerson(t.Body.By, v.who.staff) && c.mayDecideIn(v.who, one)
 		}
 		p.Versions = append(p.Versions, VersionLine{t.Number, t.At, c.named("staff", t.Body.By), hexOf(t.Body.SHA256), s, c.saidLines(t.Says)})
 	}
@@ -282,7 +282,7 @@ func (c *Console) actOn(v *visit, one *incident.Incident, form string, act TextA
 	case "saved":
 		_, err = o.Save(ctx, k, act.Texts, act.Added, v.who.staff)
 	case "proposed":
-		_, err = o.Propose(ctx, k, v.who.staff)
+		_, err = o.Propose(ctx, k, act.Text, v.who.staff)
 	default:
 		if (act.Action == "approved" || act.Action == "rejected") && !c.mayDecideIn(v.who, one) {
 			return fail(http.StatusForbidden, "export_role")

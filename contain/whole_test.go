@@ -304,7 +304,10 @@ func TestContainTheWholeCompany(t *testing.T) {
 
 	// Back in stages: the gate, then a part of the way out, which is one cut at two
 	// hands, and so comes back at both.
-	lift := func(ask contain.LiftAsk) { ask.Reason = "cleaned"; mustDo(t, c.house.Contain.Lift(ctx, number, ask, c.by("tanaka"))) }
+	lift := func(ask contain.LiftAsk) {
+		ask.Reason = "cleaned"
+		mustDo(t, c.house.Contain.Lift(ctx, number, ask, c.by("tanaka")))
+	}
 	lift(contain.LiftAsk{Endpoints: []string{"pc-1"}, Cuts: []string{"gate"}})
 	c.expect("a first stage", "g")
 	lift(contain.LiftAsk{All: true})

@@ -132,7 +132,7 @@ func TestTellingPeople(t *testing.T) {
 	text, err := o.Save(ctx, key, map[string]string{"person_cause": "原因は標的型メールです。"}, nil, 1)
 	must(t, err)
 	code("not_proposed", o.Decide(ctx, text, "approved", "", 2, same))
-	if text, err = o.Propose(ctx, key, 1); err != nil {
+	if text, err = o.Propose(ctx, key, 0, 1); err != nil {
 		t.Fatal(err)
 	}
 	code("own", o.Decide(ctx, text, "approved", "", 1, same))

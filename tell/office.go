@@ -376,10 +376,23 @@ type NotRecorded struct{ Err error }
 func (n *NotRecorded) Error() string { return "recording it: " + n.Err.Error() }
 func (n *NotRecorded) Unwrap() error { return n.Err }
 
-// Propose keeps the text as it stands and puts it before a second person.
-func (o *Office) Propose(ctx context.Context, k Key, by uint32) (uint64, error) {
+// Propose keeps the text as it stands and puts it before a second person. seen is
+// the version that its proposer has read: a later one, in which somebody else may
+// have put words into their mouth, is refused. 0: there was none, or whichever it
+// is.
+func (o *Office) Propose(ctx context.Context, k Key, seen uint64, by uint32) (uint64, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if seen != 0 {
+		replaced := true
+		o.Views.Read(func() {
+			t, ok := o.Book.Text(seen)
+			replaced = !ok || t.Replaced != 0
+		})
+		if replaced {
+			return 0, wrong("replaced")
+		}
+	}
 	n, err := o.save(ctx, k, nil, nil, by)
 	if err != nil {
 		return 0, err
@@ -433,6 +446,9 @@ func (o *Office) Decide(ctx context.Context, text uint64, action, reason string,
 		case t.Replaced != 0:
 			return wrong("replaced")
 		case same(by, proposer):
+			return wrong("own")
+		// Else who wrote it could wait for somebody to propose it unread.
+		case action == "approved" && same(by, t.Body.By):
 			return wrong("own")
 		}
 	case "withdrawn":

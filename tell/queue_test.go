@@ -75,7 +75,7 @@ func openOffice(b testing.TB, people int) (o *Office, incidentNumber uint64) {
 			return q
 		}}
 	k := Key{Incident: incidentNumber, Form: "person", Language: "ja"}
-	text, err := o.Propose(ctx, k, 1)
+	text, err := o.Propose(ctx, k, 0, 1)
 	must(err)
 	must(o.Decide(ctx, text, "approved", "", 2, func(a, b uint32) bool { return a == b }))
 	return o, incidentNumber
