@@ -16,6 +16,7 @@ import (
 
 	"sekisho"
 	"sekisho/incident"
+	"sekisho/porter"
 	"sekisho/tell"
 )
 
@@ -120,8 +121,14 @@ func (p *DeskDoor) Handler() http.Handler {
 
 // Server is Handler with limits for strangers.
 func (p *DeskDoor) Server() *http.Server {
+	door := porter.New()
+	door.Strangers, door.PerAddress, door.PerKnown = mostDeskConnections, mostDeskConnections/16, mostDeskConnections
+	for _, a := range p.limits.behind {
+		door.Trusts(a)
+	}
 	return &http.Server{
 		Handler:           p.Handler(),
+		ConnState:         door.State, // one address cannot take everybody's place
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       20 * time.Second,
 		WriteTimeout:      30 * time.Second,

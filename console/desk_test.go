@@ -671,3 +671,62 @@ func TestDeskStaffPagesInABrowser(t *testing.T) {
 		}
 	}
 }
+
+// Whoever has one address cannot keep everybody else from the contact point by
+// holding its connections, nor the proxy behind which everybody comes from its own.
+func TestOneAddressCannotFillTheContactPoint(t *testing.T) {
+	for behind, all := range map[string]bool{"": false, "127.0.0.1": true} {
+		c := newWindow(t, 1, func(conf *tell.DeskConfig) {
+			if behind != "" {
+				conf.Behind = []string{behind}
+			}
+		})
+		door, err := NewDeskDoor(c.desk, "", nil)
+		must(t, err)
+		s := httptest.NewUnstartedServer(nil)
+		s.Config = door.Server()
+		s.Config.ReadHeaderTimeout, s.Config.ReadTimeout = 0, 0 // they may say nothing for as long as the test takes
+		var mu sync.Mutex
+		in, state := 0, s.Config.ConnState
+		s.Config.ConnState = func(conn net.Conn, to http.ConnState) {
+			state(conn, to)
+			mu.Lock()
+			defer mu.Unlock()
+			switch to {
+			case http.StateNew:
+				in++
+			case http.StateClosed:
+				in--
+			}
+		}
+		s.Start()
+		const come = mostDeskConnections/16 + 40
+		var held []net.Conn
+		for range come {
+			conn, err := net.Dial("tcp", s.Listener.Addr().String())
+			must(t, err)
+			held = append(held, conn)
+		}
+		want := mostDeskConnections / 16
+		if all {
+			want = come
+		}
+		// The last to come has come, and all that had no room are gone.
+		other := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
+		client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: other.DialContext, DisableKeepAlives: true}}
+		c.until(fmt.Sprintf("behind %q %d are in", behind, want), func() bool {
+			resp, err := client.Get(s.URL + "/")
+			if err != nil {
+				t.Fatalf("somebody else is kept out: %v", err)
+			}
+			resp.Body.Close()
+			mu.Lock()
+			defer mu.Unlock()
+			return in == want || in == want+1 // the last of our own may still be closing
+		})
+		for _, conn := range held {
+			conn.Close()
+		}
+		s.Close()
+	}
+}

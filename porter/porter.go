@@ -102,9 +102,16 @@ func (p *Porter) leave(c net.Conn) {
 
 // Knows: whoever made this request has shown a word that is right.
 func (p *Porter) Knows(r *http.Request) {
+	p.know(whose(r.RemoteAddr))
+}
+
+// Trusts: this address is known from the beginning, such as a proxy's behind
+// which everybody comes.
+func (p *Porter) Trusts(a netip.Addr) { p.know(whose(netip.AddrPortFrom(a, 0).String())) }
+
+func (p *Porter) know(from netip.Prefix) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	from := whose(r.RemoteAddr)
 	if p.known[from] {
 		return
 	}

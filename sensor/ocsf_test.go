@@ -408,3 +408,27 @@ func TestNamesOfEventsCannotBeUsedUp(t *testing.T) {
 		t.Errorf("of a machine that became known: %+v and %+v (%v)", one.Observations[0], two.Observations[0], err)
 	}
 }
+
+// One old event in a delivery, or one from a clock that is ahead, covers up no
+// silence.
+func TestASilenceIsNotCoveredUp(t *testing.T) {
+	r := NewReported()
+	at := func(h int) sekisho.Time { return sekisho.At(eventsNow.Add(time.Duration(h) * time.Hour)) }
+	delivered := func(now int, events ...int) {
+		first, last := events[0], events[0]
+		for i, h := range events {
+			first, last = min(first, h), max(last, h)
+			r.Apply(&sekisho.Entry{Time: at(now), Body: &sekisho.Observation{Sensor: "proxy", At: at(h), Ref: [32]byte{byte(now), byte(i)}}})
+		}
+		r.Apply(&sekisho.Entry{Time: at(now), Body: &sekisho.EventsRead{Sensor: "proxy", Events: uint64(len(events)), Accepted: uint64(len(events)), From: at(first), Until: at(last)}})
+	}
+	delivered(1, 0, 1)
+	delivered(100, 1, 40, 100, 120) // an old one, one in between, one of now, one that has yet to happen
+	var got []string
+	for _, s := range r.Silent("proxy", 12*time.Hour, at(0), at(130)) {
+		got = append(got, fmt.Sprintf("%d-%d", int64(s.From-at(0))/3600e6, int64(s.To-at(0))/3600e6))
+	}
+	if fmt.Sprint(got) != "[1-40 40-100 100-130]" {
+		t.Errorf("silent: %v", got)
+	}
+}

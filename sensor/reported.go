@@ -42,20 +42,32 @@ func (r *Reported) Apply(e *sekisho.Entry) {
 	case *sekisho.Observation:
 		r.mu.Lock()
 		r.events[[16]byte(b.Ref[:16])] = struct{}{}
+		at := min(b.At, e.Time) // a clock that is ahead has not heard what is to come
+		r.source(b.Sensor).add(heardSpan{at, at})
 		r.mu.Unlock()
 	case *sekisho.EventsRead:
 		r.mu.Lock()
-		h := r.sources[b.Sensor]
-		if h == nil {
-			h = &heard{}
-			r.sources[b.Sensor] = h
-		}
+		h := r.source(b.Sensor)
 		h.events, h.rejected, h.last = h.events+b.Accepted, h.rejected+b.Rejected, e.Time
+		// What a delivery spans was not heard for that: one old event among new ones
+		// would cover up the silence between them. Only its ends were.
 		if b.Until != 0 {
-			h.add(heardSpan{b.From, b.Until})
+			from, until := min(b.From, e.Time), min(b.Until, e.Time)
+			h.add(heardSpan{from, from})
+			h.add(heardSpan{until, until})
 		}
 		r.mu.Unlock()
 	}
+}
+
+// source is called with the lock held.
+func (r *Reported) source(name string) *heard {
+	h := r.sources[name]
+	if h == nil {
+		h = &heard{}
+		r.sources[name] = h
+	}
+	return h
 }
 
 // add joins spans that are less than an hour apart.
