@@ -49,6 +49,7 @@ func TestStrangersAtTheDoorOfHands(t *testing.T) {
 	mustDo(t, err)
 	s := httptest.NewUnstartedServer(nil)
 	s.Config = door.Server()
+	s.Config.ReadHeaderTimeout, s.Config.ReadTimeout = 0, 0 // strangers may say nothing for as long as the test takes
 	s.StartTLS()
 	defer s.Close()
 	host := s.Listener.Addr().String()
