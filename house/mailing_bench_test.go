@@ -109,7 +109,7 @@ func BenchmarkMailing(b *testing.B) {
 	step("the four numbers stand")
 
 	o, same := h.Office, func(x, y uint32) bool { return x == y }
-	text, err := o.Propose(ctx, tell.Key{Incident: opened.Seq, Form: "person", Language: "ja"}, 1)
+	text, err := o.Propose(ctx, tell.Key{Incident: opened.Seq, Form: "person", Language: "ja"}, 0, 1)
 	must(b, err)
 	must(b, o.Decide(ctx, text, "approved", "", 2, same))
 	plan, err := o.Plan(ctx, opened.Seq, "worst-case", false)
