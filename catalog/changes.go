@@ -47,6 +47,8 @@ func (c *Catalog) changing(s *stmt.Statement, j *Judgement) string {
 		}
 		deletes := of.Kind == stmt.Delete
 		switch {
+		case target != nil && target.of != nil:
+			return "write_reads"
 		case target == nil || of.Write == nil || of.Obstacle != "":
 			return "write_reads"
 		case !target.protected():

@@ -192,6 +192,9 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 	if opaque == "" {
 		opaque = c.trouble(s, over, &j)
 	}
+	if opaque == "" && !sens && passes(s, touched) {
+		return j
+	}
 	switch {
 	case !over && opaque == "":
 		return j
@@ -378,7 +381,7 @@ func isSystem(schema string) bool { return schema == "pg_catalog" || schema == "
 // concern fills in whose data and which tables a judgement is about.
 func (c *Catalog) concern(j *Judgement, tables reach) {
 	for t := range tables {
-		j.Tables = append(j.Tables, t.full())
+		j.Tables = append(j.Tables, t.recorded()...)
 		j.Spaces = append(j.Spaces, t.table.Subject)
 		for _, col := range t.columns {
 			j.Categories |= col.category

@@ -142,7 +142,7 @@ func (j Judgement) Static() (columns []string, categories sekisho.Categories) {
 func (r *relation) shown(attnum int16) (columns []string) {
 	for _, col := range r.columns {
 		if col.protected && (attnum == 0 || attnum == col.attnum) {
-			columns = append(columns, r.full()+"."+col.name)
+			columns = append(columns, r.columnsOf(&col)...)
 		}
 	}
 	return columns

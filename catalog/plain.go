@@ -233,7 +233,7 @@ func (c *Catalog) plainCopy(s *stmt.Statement, j *Judgement) string {
 			return "unknown_column"
 		}
 		if col.protected {
-			j.columns = append(j.columns, rel.full()+"."+name)
+			j.columns = append(j.columns, rel.columnsOf(col)...)
 		}
 	}
 	j.Instances = []Instance{{

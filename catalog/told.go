@@ -160,7 +160,7 @@ func (c *Catalog) means(n stmt.Name, login string) (*relation, stmt.Table, error
 		return nil, stmt.Table{}, nil // one of several that are all unprotected
 	}
 	rel := found[0]
-	t := stmt.Table{Columns: rel.columnNames()}
+	t := stmt.Table{Full: rel.full(), Columns: rel.columnNames()}
 	switch {
 	case rel.policy:
 		return rel, t, cannot{"policy", "a policy of row level security reads what is protected, or calls a function that nobody reviewed"}
@@ -233,7 +233,7 @@ func (c *Catalog) mentioned(s *stmt.Statement, rels []*relation) (columns []stri
 	show = func(rel *relation, names map[string]bool, all bool, depth int) {
 		for _, col := range rel.columns {
 			if rel.protected() && col.protected && (all || names[col.name]) {
-				columns = append(columns, rel.full()+"."+col.name)
+				columns = append(columns, rel.columnsOf(&col)...)
 			}
 		}
 		if !rel.protected() && depth < 20 {

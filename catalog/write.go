@@ -38,6 +38,10 @@ type Write struct {
 	// do so for the same customers are among the judgement's.
 	Carried []string
 
+	// Own: it writes to a temporary table of the session's own. It creates,
+	// changes and destroys nobody's records; what its rows hold is read.
+	Own bool
+
 	Rekeys bool // it may give rows another key: the first in the head are those whom they were about
 
 	Verbs []sekisho.Verb // of the writes in its WITH
@@ -108,6 +112,9 @@ func (c *Catalog) write(s *stmt.Statement, j *Judgement) string {
 	if target.kind != 'r' && target.kind != 'p' {
 		return "write_view"
 	}
+	if w.Own = target.of != nil; w.Own {
+		j.Verb = sekisho.Read
+	}
 	w.Rekeys = rekeys(s, target)
 	if w.Rekeys && s.Kind != stmt.Update {
 		return "write_key"
@@ -144,6 +151,9 @@ func (c *Catalog) write(s *stmt.Statement, j *Judgement) string {
 	}
 	for _, in := range j.Instances {
 		touched[c.byOID[in.OID]] = true
+	}
+	if w.Own && s.Fill == nil && (len(j.Instances) > 1 || len(j.Head) > 0) && !(len(j.Instances) == 1 && w.Rekeys && reason == "") {
+		return "write_reads" // which columns it puts there is not known
 	}
 	same, others := reach{}, reach{}
 	if deletes || len(s.Write.Changes) > 0 {
@@ -194,7 +204,7 @@ func (c *Catalog) tellBoth(s *stmt.Statement, target *relation, w *Write, j *Jud
 		return err
 	}
 	names, shown := []stmt.Names{before}, before
-	wrote := &Wrote{Verb: sekisho.Update, Table: target.full(), Columns: w.Columns}
+	wrote := &Wrote{Verb: j.Verb, Table: target.full(), Columns: w.Columns}
 	head := []Named{{Space: before.Space, Exact: true, TypeOID: target.key.typeOID, Column: before.Column(1), Wrote: wrote}}
 	if !w.Quiet || len(w.Reads)+len(w.Sources) > 0 { // what it tells of the rows, or keeps of them, is of who they were about
 		shown.Exact = !w.Quiet
@@ -292,7 +302,7 @@ func (c *Catalog) written(s *stmt.Statement, target *relation, w *Write, j *Judg
 		j.Tested = append(j.Tested, j.resolve(col)...)
 	}
 	j.Tested = set(j.Tested)
-	w.Reads = slices.DeleteFunc(slices.Clone(j.Tested), func(name string) bool { return name == target.full()+"."+target.key.name })
+	w.Reads = slices.DeleteFunc(slices.Clone(j.Tested), func(name string) bool { return slices.Contains(target.columnsOf(target.key), name) })
 	if len(j.Instances) > 1 {
 		w.Reads = slices.Clone(j.Tested) // a join by the key tells who is in both
 	}
@@ -306,7 +316,7 @@ func (c *Catalog) written(s *stmt.Statement, target *relation, w *Write, j *Judg
 	columns := s.Write.Columns
 	for _, col := range target.columns {
 		if col.protected && (len(columns) == 0 || slices.Contains(columns, col.name)) {
-			w.Columns = append(w.Columns, target.full()+"."+col.name)
+			w.Columns = append(w.Columns, target.columnsOf(&col)...)
 		}
 	}
 	var err error
@@ -343,7 +353,7 @@ func (c *Catalog) writtenTold(s *stmt.Statement, target *relation, w *Write, j *
 	columns := s.Write.Columns
 	for _, col := range target.columns {
 		if col.protected && (len(columns) == 0 || slices.Contains(columns, col.name)) {
-			w.Columns = append(w.Columns, target.full()+"."+col.name)
+			w.Columns = append(w.Columns, target.columnsOf(&col)...)
 		}
 	}
 	keys := []stmt.KeyRef{{Relation: at, Column: target.key.name}}
@@ -380,7 +390,7 @@ func (c *Catalog) copyIn(s *stmt.Statement, target *relation, j *Judgement) stri
 	}
 	for _, col := range target.columns {
 		if col.protected && slices.Contains(columns, col.name) {
-			w.Columns = append(w.Columns, target.full()+"."+col.name)
+			w.Columns = append(w.Columns, target.columnsOf(&col)...)
 		}
 	}
 	j.Instances = []Instance{{
@@ -388,6 +398,9 @@ func (c *Catalog) copyIn(s *stmt.Statement, target *relation, j *Judgement) stri
 		Key: target.key.name, Attnum: target.key.attnum, TypeOID: target.key.typeOID, KeyNullable: target.keyNullable,
 	}}
 	w.Columns = set(w.Columns)
+	if w.Own = target.of != nil; w.Own {
+		j.Verb = sekisho.Read
+	}
 	j.Write = w
 	return ""
 }

@@ -234,6 +234,10 @@ func (q *requests) handle(typ byte, msg []byte) error {
 	case 'S', 'Q', 'F':
 		q.mayCommit()
 	}
+	switch typ {
+	case 'Q', 'P', 'B', 'E':
+		q.lookAgain()
+	}
 	s.judgeNamesAgain(q.t)
 	if ok, err := q.named(typ, body); !ok || err != nil {
 		return err
@@ -382,6 +386,13 @@ func (q *requests) query(text string, msg []byte) error {
 	s := q.s
 	bare, tail, tags := cutTags(text)
 	p := q.plan(bare)
+	if p.fill != nil && p.fill.Fill.Made {
+		undoStmt, undoPortal := s.setStatement("", nil), s.setPortal("", nil)
+		return q.makeTemporary(p, tags, tail, func() { undoStmt(); undoPortal() })
+	}
+	if p.fill != nil {
+		p = q.fills(p, bare)
+	}
 	if p.simple != nil {
 		p = p.simple
 	}

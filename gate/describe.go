@@ -42,7 +42,7 @@ func (g *Gate) makeDesc(s *session, sp *stmtPlan, body []byte) *desc {
 		return &desc{refuse: originRefusal}
 	}
 	d := &desc{fields: len(fields), hidden: len(sp.hidden)}
-	cat := g.plans.catalog()
+	cat := s.catalog()
 	switch sp.kind {
 	case 0:
 		d.refuse = originRefusal // what has this name is not known
@@ -77,7 +77,7 @@ func (g *Gate) makeDesc(s *session, sp *stmtPlan, body []byte) *desc {
 	}
 	j := sp.judgement
 	if sp.told() && sp.written == nil {
-		g.tellDesc(d, sp, fields, body)
+		g.tellDesc(s, d, sp, fields, body)
 		return d
 	}
 	if d.hidden = sp.hiddenFields(); sp.told() {

@@ -78,6 +78,11 @@ func (r *replies) errorReply(w *want, from, to int) error {
 		return fmt.Errorf("%w: an error that nothing caused", errServerProtocol)
 	}
 	r.statesFail()
+	s.temps.stale.Store(true)
+	if sp := w.statement(); sp != nil && sp.catch != nil && sp.catch.cycle {
+		s.wants.fail()
+		return nil
+	}
 	var out []byte
 	spoiled := w.spoiled.Load()
 	switch {

@@ -20,6 +20,9 @@ func (q *requests) parse(msg, body []byte) error {
 	}
 	bare, tail, tags := cutTags(text)
 	p := q.plan(bare)
+	if p.fill != nil && !p.fill.Fill.Made {
+		p = q.fills(p, bare)
+	}
 	said, p := q.saysOf(p, tags)
 	if p.refuse == nil {
 		p = s.recordable(s.masked(p, q.t), q.t)
@@ -50,7 +53,7 @@ func (q *requests) parse(msg, body []byte) error {
 	case 1:
 		ps.stmt = p.stmts[0] // several are the server's to refuse
 	}
-	if s.mayAsk(ps.stmt) && len(params) > 2 {
+	if (s.mayAsk(ps.stmt) || p.fill != nil) && len(params) > 2 {
 		ps.types = bytes.Clone(params[2:])
 	}
 	w := &want{typ: 'P', name: name, ps: ps, undo: s.setStatement(name, ps)}
@@ -123,6 +126,9 @@ func (q *requests) bind(msg, body []byte) error {
 		po.texts = valuesOf(bytes.Clone(before))
 	}
 	s.holds(po, bound)
+	if ps.plan.fill != nil {
+		po.bound = bytes.Clone(bound)
+	}
 	if w.refuse = q.mayBind(ps, po, w.said); w.refuse == nil && ps.stmt.skip != nil {
 		if po.skip, ok = ps.stmt.offset(formats, valuesOf(before)); !ok {
 			w.refuse = offsetRefusal
@@ -284,6 +290,10 @@ func (q *requests) execute(msg, body []byte) error {
 	}
 	if po.expected != 0 && !po.asked {
 		w.foretold = s.foretell(w, po.ps.stmt, po.expected)
+	}
+	if f := po.ps.plan.fill; f != nil && f.Fill.Made && !po.asked {
+		po.asked = true
+		return q.executeMaking(w, msg, po)
 	}
 	msg = po.asks(msg)
 	po.asked = true

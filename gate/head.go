@@ -137,10 +137,10 @@ type headAt struct {
 }
 
 // tellDesc makes the description of a told statement's rows.
-func (g *Gate) tellDesc(d *desc, sp *stmtPlan, fields []origin, body []byte) {
+func (g *Gate) tellDesc(s *session, d *desc, sp *stmtPlan, fields []origin, body []byte) {
 	if sp.free && !bytes.Contains(body, []byte(stmt.Hidden)) {
 		d.hidden, d.free = 0, true
-		cat := g.plans.catalog()
+		cat := s.catalog()
 		if slices.ContainsFunc(fields, func(f origin) bool { return cat.ProtectedOID(f.TableOID) }) {
 			d.refuse = originRefusal
 		}

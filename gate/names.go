@@ -87,7 +87,7 @@ func (s *session) hiddenPlan(kindAndName string) *stmtPlan {
 // another. What would not be let through now has the plan of kind 0, which
 // never runs. Called by the client side, which alone gives such names.
 func (s *session) judgeNamesAgain(t *strand) {
-	cat := s.g.plans.catalog()
+	cat := s.catalog()
 	if s.namesCat == cat || len(s.hidden) == 0 {
 		return
 	}

@@ -3,6 +3,7 @@ package gate
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -736,6 +737,24 @@ func (g *gen) distinct(outer *scope) query {
 	on := sc.cols[g.IntN(len(sc.cols))].name
 	q.part = seq("select distinct on ("+on+") ", list(", ", 1, targets...), from, g.where(sc), " order by ", strings.Join(append([]string{on}, sc.unique...), ", "))
 	return q
+}
+
+// copied is a query whose rows say whose they are, among other things.
+func (g *gen) copied() *part {
+	g.names, g.ctes, g.simple = 0, nil, g.chance(50)
+	sc, from := g.from(&scope{depth: 1})
+	key := sc.whole[0] + ".member_no"
+	for _, c := range sc.cols {
+		if strings.HasSuffix(c.name, ".member_no") && (!slices.Contains(sc.lonely, c.name) || g.chance(20)) {
+			key = c.name
+		}
+	}
+	q := query{}
+	targets := []*part{word(key + " as k")}
+	for range 1 + g.IntN(3) {
+		g.target(&q, &targets, g.typ(sc), sc)
+	}
+	return seq("select ", list(", ", 1, targets...), from, g.where(sc))
 }
 
 // explained asks how a statement runs, and of the rows that each step of it

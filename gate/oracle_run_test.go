@@ -43,6 +43,9 @@ func TestOracle(t *testing.T) {
 		case k < 55:
 			tr.way = way(g.IntN(int(wayWrite)))
 		}
+		if g.chance(8) {
+			tr.part, tr.way = g.copied(), wayTable
+		}
 		if g.chance(5) && tr.way <= wayExtended {
 			tr.part = g.explained(tr.part)
 		}

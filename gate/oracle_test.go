@@ -49,11 +49,12 @@ const (
 	wayCopyCSV
 	wayCopyBinary
 	wayWrite // in a transaction that is rolled back
+	wayTable // by way of a temporary table
 	ways
 )
 
 func (w way) String() string {
-	return []string{"simple", "extended", "binary", "PREPARE", "cursor", "COPY", "COPY CSV", "COPY BINARY", "write"}[w]
+	return []string{"simple", "extended", "binary", "PREPARE", "cursor", "COPY", "COPY CSV", "COPY BINARY", "write", "temporary table"}[w]
 }
 
 // An answer is what a client has of a statement: rows without their order, the
@@ -145,7 +146,7 @@ func ask(conn *pgconn.PgConn, w way, sql string) *answer {
 		for _, script := range scripts {
 			results, err := readAll(conn, script)
 			for _, r := range results {
-				if tag := r.CommandTag.String(); !slices.Contains([]string{"BEGIN", "ROLLBACK", "PREPARE", "DECLARE CURSOR"}, tag) {
+				if tag := r.CommandTag.String(); !slices.Contains([]string{"BEGIN", "ROLLBACK", "PREPARE", "DECLARE CURSOR", "DROP TABLE"}, tag) {
 					a.add(r)
 				}
 			}
@@ -189,6 +190,19 @@ func ask(conn *pgconn.PgConn, w way, sql string) *answer {
 		}
 	case wayWrite:
 		several("BEGIN", sql, "ROLLBACK")
+	case wayTable:
+		n := givenNames.Add(1)
+		name := fmt.Sprintf("t%d", n)
+		create := "create temp table " + name + " as " + sql
+		if n%2 == 0 {
+			a.fail(conn.ExecParams(ctx, create, nil, nil, nil, nil).Read().Err)
+		} else {
+			_, err := conn.Exec(ctx, create).ReadAll()
+			a.fail(err)
+		}
+		if a.code == "" {
+			several("select * from "+name, "drop table "+name)
+		}
 	}
 	slices.Sort(a.rows)
 	return a

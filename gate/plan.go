@@ -33,20 +33,21 @@ type plan struct {
 	original  string           // the client's text
 	text      string           // what goes upstream
 	stmts     []*stmtPlan
-	protected bool        // one of stmts is not free
-	refuse    *refusal    // the text must not run
-	statement uint32      // of a refused text: its ordinal, 0 if it cannot be read
-	speak     *refusal    // the gate cannot read it: only the server may say what is wrong with it; this if it finds nothing wrong
-	changes   bool        // it may change the catalog
-	states    bool        // it sets what the session states
-	simple    *plan       // for the simple protocol, where it differs: heads of cursors are read behind them
-	asks      string      // the key of the customer that it asks for; empty if none stands in it
-	writes    bool        // it holds a write whose customers are named
-	encodes   bool        // it may change the client's encoding
-	refers    bool        // it runs what SQL gave a name to
-	gives     []*stmtPlan // of stmts, those that give a name by SQL
-	unknown   bool        // it names what the snapshot does not know
-	guessed   bool        // and is taken for free all the same
+	protected bool             // one of stmts is not free
+	refuse    *refusal         // the text must not run
+	statement uint32           // of a refused text: its ordinal, 0 if it cannot be read
+	speak     *refusal         // the gate cannot read it: only the server may say what is wrong with it; this if it finds nothing wrong
+	changes   bool             // it may change the catalog
+	states    bool             // it sets what the session states
+	simple    *plan            // for the simple protocol, where it differs: heads of cursors are read behind them
+	asks      string           // the key of the customer that it asks for; empty if none stands in it
+	writes    bool             // it holds a write whose customers are named
+	encodes   bool             // it may change the client's encoding
+	refers    bool             // it runs what SQL gave a name to
+	gives     []*stmtPlan      // of stmts, those that give a name by SQL
+	fill      *catalog.Filling // what it puts into a table that may be temporary; of a CREATE TABLE AS, text makes the table alone
+	unknown   bool             // it names what the snapshot does not know
+	guessed   bool             // and is taken for free all the same
 
 	masks      act.Masks   // that stand in text
 	unmaskable string      // they do not: how to write it so that they can
@@ -85,16 +86,18 @@ type stmtPlan struct {
 	explains  bool               // EXPLAIN ANALYZE of a write: answers is recorded before it runs, too
 	answers   *stmtPlan          // of a write: what its errors, and what it says of conflicts, tell; nil: as the statement itself
 
-	head  []catalog.Named // a told statement: the names in its first row
-	whole []catalog.Named // and of whom all are meant
-	sent  string          // of a PREPARE or DECLARE with a head: its text
-	fetch string          // of a DECLARE with a head: what reads the head
-	own   *stmtPlan       // which is this statement
-	tail  *stmtPlan       // and what FETCH gives later
-	mine  bool            // the gate's own: the client gets nothing of its answer
-	read  *atomic.Bool    // of the gate's own and what FETCH gives: the head is in the ledger
-	free  bool            // rows without the columns of a head are of nobody; see orFree
-	after bool            // its rows have the columns of a head, which was read before
+	head   []catalog.Named // a told statement: the names in its first row
+	whole  []catalog.Named // and of whom all are meant
+	sent   string          // of a PREPARE or DECLARE with a head: its text
+	fetch  string          // of a DECLARE with a head: what reads the head
+	own    *stmtPlan       // which is this statement
+	tail   *stmtPlan       // and what FETCH gives later
+	catch  *caught         // its rows; then mine
+	begins bool            // BEGIN
+	mine   bool            // the gate's own: the client gets nothing of its answer
+	read   *atomic.Bool    // of the gate's own and what FETCH gives: the head is in the ledger
+	free   bool            // rows without the columns of a head are of nobody; see orFree
+	after  bool            // its rows have the columns of a head, which was read before
 
 	insertAt, insertLen int       // where and how much, for error positions
 	behind              int       // of a write with a head: from this position on an error is of the names; 0: see fails
@@ -112,7 +115,7 @@ type stmtPlan struct {
 
 // judge is makePlan by the catalog as it is known now.
 func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bool) {
-	cat := g.plans.catalog()
+	cat := s.catalog()
 	p = &plan{cat: cat, original: text, text: text, masks: masks}
 	if len(text) > g.conf.Limits.Statement {
 		p.refuse = &refusal{code: "54000", reason: "too_long", text: fmt.Sprintf("the statement has %d bytes, the gate's limit is %d", len(text), g.conf.Limits.Statement), hint: "Send values as parameters, or in several statements."}
@@ -136,6 +139,10 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 		}
 		return p, false
 	}
+	if len(statements) > 1 {
+		cat = s.catalogFor(len(statements))
+		p.cat = cat
+	}
 	keep = true
 	done := 0
 	var texts []string // that go upstream, each with what stands before it
@@ -149,6 +156,7 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 		p.guessed = p.guessed || j.Unknown && j.Kind == catalog.Free
 		sp := &stmtPlan{judgement: j, shapes: map[string]uint64{}, copyIn: st.Copy != nil && st.Copy.From}
 		sp.commits = commits(st.Kind)
+		sp.begins = st.Kind == stmt.Transaction && (st.Object == "begin" || st.Object == "start")
 		p.encodes = p.encodes || encodes(st)
 		p.stmts = append(p.stmts, sp)
 		p.changes = p.changes || j.Changes
@@ -196,6 +204,19 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 				p.speak = refusalOf(j)
 				return p, false
 			}
+			if mode == Enforce && len(statements) == 1 && st.Fill != nil && slices.Contains([]string{"create_table_as", "into", "write_reads"}, j.Reason) {
+				p.refuse = refusalOf(j)
+				switch filling, err := cat.Fills(st, s.role.User); {
+				case err == nil && st.Fill.Made:
+					p.fill, p.refuse, p.text = filling, nil, st.Fill.Create+text[done:]
+					sp.kind, sp.judgement = planFree, catalog.Judgement{Kind: catalog.Free, Verb: sekisho.Other, Changes: true}
+				case err == nil:
+					p.fill = filling
+				case st.Fill.Made:
+					p.refuse.text += ": " + strings.TrimPrefix(err.Error(), stmt.ErrNames.Error()+": ")
+				}
+				return p, false
+			}
 			if mode == Enforce {
 				p.refuse = refusalOf(j)
 				return p, keep
@@ -210,6 +231,18 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 				}
 				if sp.kind != planExact {
 					break
+				}
+				if j.Write.Own && st.Fill != nil {
+					if len(statements) > 1 {
+						p.refuse = severalRefusal
+						return p, false
+					}
+					var err error
+					if p.fill, err = cat.Fills(st, s.role.User); err != nil && len(j.Head) > 0 {
+						p.refuse = refusalOf(catalog.Refused("create_table_as"))
+						p.refuse.text += ": " + strings.TrimPrefix(err.Error(), stmt.ErrNames.Error()+": ")
+						return p, false
+					}
 				}
 			}
 			if st.Copy != nil && j.Write == nil {
@@ -389,6 +422,11 @@ func (s *session) applied(p *plan) {
 		select {
 		case s.g.plans.stale <- struct{}{}:
 		default:
+		}
+	}
+	for _, sp := range p.stmts {
+		if sp.commits && !sp.begins || p.fill != nil {
+			s.temps.stale.Store(true)
 		}
 	}
 	for _, sp := range p.gives {

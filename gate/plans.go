@@ -108,14 +108,15 @@ func (g *Gate) planFor(s *session, text string, t *strand) *plan {
 // are masked.
 func (g *Gate) planMasked(s *session, text string, masks act.Masks, t *strand) *plan {
 	shape, literals, shaped := stmt.Shape(text)
-	if shaped {
+	own := s.temps.any.Load() // what texts mean to it, they mean to nobody else
+	if shaped && !own {
 		if p := g.plans.get(planKey{s.roleName, shapePrefix + shape, masks}); p != nil {
 			if q := p.forText(text, shape, &literals); q != nil {
 				return q
 			}
 		}
 	}
-	if p := g.plans.get(planKey{s.roleName, text, masks}); p != nil {
+	if p := g.plans.get(planKey{s.roleName, text, masks}); p != nil && !own {
 		return p
 	}
 	var p *plan
@@ -128,7 +129,7 @@ func (g *Gate) planMasked(s *session, text string, masks act.Masks, t *strand) *
 	if shaped {
 		p.asks = p.asksIn(text, &literals)
 	}
-	if keep && len(text) <= longestKept {
+	if keep && !own && len(text) <= longestKept {
 		if shaped && p.forText(text, shape, &literals) != nil {
 			g.plans.put(planKey{s.roleName, shapePrefix + shape, masks}, p)
 		} else {
@@ -165,7 +166,7 @@ func (p *plan) forText(text, shape string, literals *stmt.Literals) *plan {
 
 // current is p, or what would be decided today if the catalog has changed.
 func (g *Gate) current(s *session, p *plan, t *strand) *plan {
-	if p.cat == g.plans.catalog() || p.original == "" { // SQL-level names are judged again by themselves
+	if p.cat == s.catalog() || p.original == "" { // SQL-level names are judged again by themselves
 		return p
 	}
 	fresh := g.planMasked(s, p.original, p.masks, t)
@@ -197,7 +198,7 @@ func (g *Gate) makePlan(s *session, text string, masks act.Masks) (p *plan, keep
 			}
 			return p, false
 		}
-		if g.plans.catalog() == p.cat {
+		if s.catalog() == p.cat {
 			return p, keep
 		}
 	}

@@ -266,8 +266,12 @@ func (r *replies) message(typ byte, from, to int) error {
 			return fmt.Errorf("%w: it is ready before it has answered", errServerProtocol)
 		}
 		r.statesReady(body[0])
+		s.status.Store(int32(body[0]))
 		s.wants.pop()
 		s.wants.encoding(s.utf8.Load(), body[0] == 'I')
+		if w.own {
+			return r.cycleEnds(from, from, body[0])
+		}
 		return r.cycleEnds(from, to, body[0])
 	case '1', '2', '3':
 		if typ == '1' && w.typ != 'P' || typ == '2' && w.typ != 'B' || typ == '3' && w.typ != 'C' {
@@ -341,6 +345,10 @@ func (r *replies) message(typ byte, from, to int) error {
 		if w.typ != 'E' && w.typ != 'Q' || sp == nil {
 			return wrong()
 		}
+		if sp.catch != nil {
+			sp.catch.add(r.c.buf[from:to])
+			return nil
+		}
 		if r.cutting {
 			return nil
 		}
@@ -403,6 +411,9 @@ func (r *replies) message(typ byte, from, to int) error {
 		if typ == 'C' {
 			r.states(w, sp)
 		}
+		if sp != nil && sp.catch != nil {
+			sp.catch.ends()
+		}
 		if w.skipped > 0 && typ == 'C' && !r.cutting {
 			tag, err := tagWithout(body, w.skipped)
 			if err != nil {
@@ -417,7 +428,7 @@ func (r *replies) message(typ byte, from, to int) error {
 			w.at++
 			s.desc = nil
 		}
-		if sp != nil && sp.mine {
+		if sp != nil && sp.mine || w.mute {
 			return nil
 		}
 		if typ == 'C' && (sp == nil || sp.kind == planFree || sp.judgement.Verb == sekisho.Other) && hasEffect(body) {

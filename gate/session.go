@@ -40,6 +40,9 @@ type session struct {
 	out   *outbox
 	wants wants
 
+	temps  temporaries
+	status atomic.Int32 // of the transaction, as in the latest ReadyForQuery; 0 before the first
+
 	// id is the sequence number of the SessionOpened entry; 0 while the ledger
 	// does not take it, and then nothing protected is answered.
 	id          atomic.Uint64
@@ -114,6 +117,7 @@ type portal struct {
 	expected uint32   // ordinal of the customer it asks for, 0 if nobody knows
 	asked    bool     // of the client side alone: it has been executed
 	values   []byte   // what was bound, where an approval may be bound to it
+	bound    []byte   // what was bound, where the gate runs another statement with it
 	long     bool     // it was too long for that
 	texts    [][]byte // of the parameters, where one of them states something
 	stated   bool     // of the server side alone: what it states has been taken

@@ -29,6 +29,7 @@ type want struct {
 	skipped int64 // E, Q: rows of the running statement that the client has not been given, because of OFFSET
 
 	own     bool                    // the gate's own: that all is well is not the client's to read
+	mute    bool                    // E: that it is done is not the client's to read yet
 	undoes  bool                    // P: it has the server roll back what could not be recorded
 	spoiled atomic.Pointer[refusal] // E, Q: the gate has ended the client's COPY, and why
 	copyOut bool                    // E, Q: the server has begun to send a COPY
@@ -226,6 +227,13 @@ func (q *wants) left() []*want {
 		all = append(all, q.queue[q.head:]...)
 	}
 	return all
+}
+
+// skipping: the server throws away what it gets until Sync.
+func (q *wants) skipping() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.skip
 }
 
 // idle: nothing is under way.

@@ -50,7 +50,7 @@ func (sp *stmtPlan) writes(role *Role, st *stmt.Statement, mode Mode) *refusal {
 		sp.kind, sp.observe = planAnyRow, true
 		return nil
 	}
-	if !role.Writes {
+	if !role.Writes && !j.Write.Own {
 		r := refusalOf(catalog.Refused("write"))
 		r.tables = j.Tables
 		return r

@@ -156,7 +156,7 @@ func analyse(node *pg.Node) *Statement {
 		w.named, w.namedCall = settingNamed(sel)
 	}
 	s.describe(node, &w)
-	s.Changes = changes(node)
+	s.Changes, s.Fill = changes(node), fill(node)
 	w.message(node.ProtoReflect())
 	w.finish()
 	return s
@@ -249,8 +249,10 @@ func (s *Statement) describe(node *pg.Node, w *walk) {
 	case *pg.Node_ConstraintsSetStmt, *pg.Node_CheckPointStmt:
 		s.Kind = Session
 	case *pg.Node_VacuumStmt, *pg.Node_ClusterStmt, *pg.Node_ReindexStmt, *pg.Node_RefreshMatViewStmt:
-		s.Kind = Maintain
-	case *pg.Node_CreateStmt, *pg.Node_IndexStmt, *pg.Node_CreateSeqStmt, *pg.Node_AlterSeqStmt,
+		s.Kind, s.Tends = Maintain, true
+	case *pg.Node_IndexStmt:
+		s.Kind, s.Tends = Define, true
+	case *pg.Node_CreateStmt, *pg.Node_CreateSeqStmt, *pg.Node_AlterSeqStmt,
 		*pg.Node_AlterTableStmt, *pg.Node_CommentStmt, *pg.Node_CreateEnumStmt, *pg.Node_AlterEnumStmt,
 		*pg.Node_CompositeTypeStmt, *pg.Node_CreateStatsStmt:
 		s.Kind = Define
@@ -267,7 +269,7 @@ func (s *Statement) describe(node *pg.Node, w *walk) {
 			}
 		}
 	case *pg.Node_DropStmt:
-		s.Kind = defineOrCode(n.DropStmt.RemoveType)
+		s.Kind, s.Tends = defineOrCode(n.DropStmt.RemoveType), n.DropStmt.RemoveType == pg.ObjectType_OBJECT_TABLE
 		for _, o := range n.DropStmt.Objects {
 			s.schema(o)
 		}

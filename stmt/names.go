@@ -17,6 +17,7 @@ var ErrNames = errors.New("whose rows the answer rests on cannot be told")
 
 // A Table is what a name in FROM means.
 type Table struct {
+	Full    string   // what whoever resolves it calls it
 	Columns []string // all that SELECT * gives, in their order
 
 	// Of a protected one. A view that is listed with a key counts as a table.

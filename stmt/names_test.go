@@ -230,7 +230,7 @@ func FuzzProvenance(f *testing.F) {
 	} {
 		f.Add(sql)
 	}
-	for _, sql := range []string{"update air.mile m set member_no = $1 from air.card c where c.member_no = m.member_no", "with x as (select 1 as n) update only air.member as a set (member_no, name) = (select n, 'y' from x) where tier = 1"} {
+	for _, sql := range []string{"create temp table x (a, b) as with y (k) as (select k from s.t) select * from y join s.t z using (k)", "insert into x (b) select k from (select * from s.t) q (k, w) union select v from s.t", "update air.mile m set member_no = $1 from air.card c where c.member_no = m.member_no", "with x as (select 1 as n) update only air.member as a set (member_no, name) = (select n, 'y' from x) where tier = 1"} {
 		f.Add(sql)
 	}
 	person := stmt.Table{Columns: []string{"k", "v"}, Key: "k", Space: "s", Type: "integer", Null: true, Protected: []string{"v"}}
@@ -248,6 +248,9 @@ func FuzzProvenance(f *testing.F) {
 			})
 			if err == nil && len(names) > 0 {
 				stmt.Head(&all[i], names)
+			}
+			if f := all[i].Fill; f != nil {
+				f.Gives(func(n stmt.Name) (stmt.Table, error) { return person, nil })
 			}
 			if s := &all[i]; s.Kind == stmt.Update && s.Write != nil && s.Obstacle == "" {
 				if before, err := s.Before("k", stmt.Names{Space: "s", Type: "integer"}); err == nil {

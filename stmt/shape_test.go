@@ -197,6 +197,7 @@ func FuzzAnalyse(f *testing.F) {
 		f.Add(fill(r, text))
 	}
 	f.Add("copy s.t (a, b) to stdout with (format csv, header, force_quote (a))")
+	f.Add("create temp table x (a, b) on commit drop as with y as (select 1) select * from y natural join s.t union select k, 'z' from s.t")
 	f.Add("explain (analyze off, analyze maybe, format json) update t set a = b where c in (select d from e)")
 	f.Fuzz(func(t *testing.T, text string) {
 		statements, err := stmt.Analyse(text)

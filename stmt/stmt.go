@@ -211,5 +211,7 @@ type Statement struct {
 	Absolute  bool       // FETCH and MOVE that count rows from an end of the result
 	All       bool       // DEALLOCATE ALL, CLOSE ALL, DISCARD ALL, RESET ALL
 	Cascade   bool       // TRUNCATE … CASCADE
+	Fill      *Fill      // of CREATE TABLE AS, SELECT INTO and INSERT … SELECT
+	Tends     bool       // DROP TABLE, CREATE INDEX, or Maintain
 	Analyze   bool       // EXPLAIN that runs what it explains, or may
 }
