@@ -42,6 +42,10 @@ type Setup struct {
 	Directory Directory
 	Zone      *time.Location
 	Config    Config
+	// Events gives further evidence of a kind that another view has the facts of,
+	// such as when incidents were contained: from begins the clock, until ends it.
+	// It is asked while the views stand still, and may be nil.
+	Events func(kind string, now int64) []Credit
 }
 
 // A Book folds credits, and judges duties by them. It is a view: Apply cannot

@@ -215,8 +215,8 @@ func (s *store) of(kind string, u Unit) []fact {
 	return r.of(u.Ordinal)
 }
 
-// credit is a fact as it came.
-func (s *store) credit(kind string, u Unit, f fact) Credit {
+// credit1 is a fact as it came.
+func (s *store) credit1(kind string, u Unit, f fact) Credit {
 	return Credit{Seq: f.seq, Kind: kind, Unit: u, From: f.from, Until: f.until, Recorded: f.recorded, Item: s.names[f.item], State: s.names[f.state], Value: f.value}
 }
 

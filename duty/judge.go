@@ -37,10 +37,22 @@ type Judged struct {
 	Companies   map[uint32]*Tally
 	Departments map[uint32]*Tally
 
+	Beside []Part // figures of other kinds of evidence, beside the total
+
 	members []Member
+	events  []fact // of EVENT_CLOCK: the event of each
 	status  []Status
 	done    []int64 // when what was owed was done; 0: not
-	from    int64   // counted from here: the window's beginning, or the register's
+	present []int64
+	steps   int64 // done, of all that is owed: of two courses, one is a step
+	owed    int64
+	from    int64 // counted from here: the window's beginning, or the register's
+}
+
+// A Part is the figure of one kind of evidence beside another.
+type Part struct {
+	Kind  string `json:"kind"`
+	Tally Tally  `json:"figure"`
 }
 
 // judge is a duty in every window since the register began.
@@ -217,7 +229,12 @@ func (b *Book) judgeTimes(d *Duty, list []*Judged, now int64) {
 				var s Status
 				var when int64
 				if places[k] > 0 {
-					s, when = p.window(j.Window, d.Cadence.owed(pops[k].present[places[k]-1], j.Window), now)
+					need := d.Cadence.owed(pops[k].present[places[k]-1], j.Window)
+					s, when = p.window(j.Window, need, now)
+					if !j.Closed {
+						j.owed += int64(need)
+						j.steps += int64(p.partly(s, need))
+					}
 				} else {
 					p.used = p.used[:0]
 					continue
@@ -279,7 +296,7 @@ func worse(a, b Status) Status {
 
 // take puts a window's population under judgement.
 func (j *Judged) take(p *population) {
-	j.members, j.Frozen = p.members, p.frozen
+	j.members, j.present, j.Frozen = p.members, p.present, p.frozen
 	j.status, j.done = make([]Status, len(p.members)), make([]int64, len(p.members))
 }
 
@@ -301,10 +318,7 @@ func (j *Judged) count(n int, one Tally) {
 		}
 		t.plus(one)
 	}
-	company := m.Company
-	if company == 0 && j.Duty.Population == "company" {
-		company = m.Unit.Ordinal
-	}
+	company := j.company(n)
 	add(j.Companies, company)
 	for _, also := range m.Also {
 		if also != company {

@@ -237,9 +237,13 @@ func (b *Book) judgeRatio(d *Duty, list []*Judged, now int64) {
 	exceptions := b.about(d)
 	for _, j := range list {
 		j.take(&population{members: []Member{{Unit: Group}}})
-		one := b.counted(d, j)
+		one, chain := b.counted(d, j), Met
 		heads := d.heads()
 		for n := range heads {
+			if heads[n].Kind == "ledger_witness" {
+				chain = b.chain(d, j, now)
+				continue
+			}
 			b.eachFact(heads[n].Kind, func(_ Unit, f fact) {
 				if f.from < j.from || f.from >= j.Window.Until || f.from > now || !heads[n].accepts(b.names[f.item]) {
 					return
@@ -261,10 +265,37 @@ func (b *Book) judgeRatio(d *Duty, list []*Judged, now int64) {
 		default:
 			j.status[0] = Open
 		}
+		if chain != Open {
+			j.status[0] = worse(j.status[0], chain)
+		}
 		j.status[0] = b.excuse(exceptions, d, Group, j, j.status[0], now)
 		one.add(j.status[0])
 		j.count(0, one)
 	}
+}
+
+// chain: every day of the window the ledger was read again, and holds. Its
+// figure stands beside the ratio.
+func (b *Book) chain(d *Duty, j *Judged, now int64) Status {
+	var sure []Span
+	for _, f := range b.of("ledger_witness", Group) {
+		if f.from <= now && b.names[f.state] == "" {
+			sure = append(sure, Span{f.from, f.until})
+		}
+	}
+	t := b.days(d, j, Member{Unit: Group}, merge(sure), nil, now)
+	for _, f := range b.of("ledger_witness", Group) { // a broken chain is no unknown, and nothing makes it good
+		if f.from >= j.from && f.from < j.Window.Until && b.names[f.state] != "" {
+			j.Beside = append(j.Beside, Part{"ledger_witness", t})
+			return Missed
+		}
+	}
+	t.Dark = t.Den - t.Num // a day on which nobody looked
+	if !j.Closed && t.Den > 0 && t.Dark == 1 && !in(merge(sure), min(j.Window.Until-1, now)) {
+		t.Den, t.Dark = t.Den-1, 0 // today's is yet to come
+	}
+	j.Beside = append(j.Beside, Part{"ledger_witness", t})
+	return t.judge(d.Cadence.Least, j.Closed)
 }
 
 func (b *Book) eachFact(kind string, f func(Unit, fact)) {
@@ -290,8 +321,8 @@ func (b *Book) judgeEvents(d *Duty, list []*Judged, now int64) {
 		j.members = nil
 	}
 	for n := range heads {
-		b.eachFact(heads[n].Kind, func(u Unit, f fact) {
-			if f.from > now || !heads[n].accepts(b.names[f.item]) {
+		one := func(u Unit, f fact, item string) {
+			if f.from > now || !heads[n].accepts(item) {
 				return
 			}
 			at := slices.IndexFunc(list, func(j *Judged) bool { return f.from >= j.from && f.from < j.Window.Until })
@@ -303,15 +334,21 @@ func (b *Book) judgeEvents(d *Duty, list []*Judged, now int64) {
 			if u.Space == "unit" {
 				m.Company = u.Ordinal
 			}
-			s := b.onTime(d, &heads[n], f, now)
-			s = b.excuse(exceptions, d, u, j, s, now)
+			s := b.excuse(exceptions, d, u, j, b.onTime(d, &heads[n], f, now), now)
 			j.members, j.status = append(j.members, m), append(j.status, s)
-			j.done = append(j.done, f.until)
-			one := Tally{}
-			one.add(s)
-			one.units()
-			j.count(len(j.members)-1, one)
-		})
+			j.done, j.events = append(j.done, f.until), append(j.events, f)
+			t := Tally{}
+			t.add(s)
+			t.units()
+			j.count(len(j.members)-1, t)
+		}
+		b.eachFact(heads[n].Kind, func(u Unit, f fact) { one(u, f, b.names[f.item]) })
+		if b.setup.Events == nil {
+			continue
+		}
+		for _, c := range b.setup.Events(heads[n].Kind, now) {
+			one(c.Unit, fact{seq: c.Seq, from: c.From, until: c.Until, recorded: c.Recorded, value: c.Value}, c.Item)
+		}
 	}
 }
 
@@ -377,6 +414,11 @@ func (b *Book) judgeProgramme(d *Duty, list []*Judged, now int64) {
 			one.add(j.status[n])
 			one.units()
 			j.count(n, one)
+			if !j.Closed && j.status[n] != NA && j.status[n] != Waived {
+				if j.owed++; j.status[n] == Met {
+					j.steps++
+				}
+			}
 		}
 	}
 }

@@ -22,7 +22,7 @@ type known struct {
 
 // versions are the entries that last changed what an answer rests on.
 type versions struct {
-	directory, credits, excepted, listed, thawed, claims, counted uint64
+	directory, credits, excepted, listed, thawed, claims, counted, incident uint64
 }
 
 func (b *Book) versions(d *Duty) (v versions) {
@@ -32,6 +32,9 @@ func (b *Book) versions(d *Duty) (v versions) {
 		if h := b.shelves[s.Kind]; h != nil {
 			v.credits = max(v.credits, h.changed)
 		}
+	}
+	if d.Kind == EventClock {
+		v.incident = b.made.incident
 	}
 	if c := b.counters[d.Population]; c != nil {
 		v.counted = c.changed

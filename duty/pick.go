@@ -9,6 +9,7 @@ type picker struct {
 	used  []uint64 // entries that an earlier window used after its own end
 	last  int64    // when the window before was done; 0: never
 	some  []fact
+	mine  []fact // those of the window that count for certain
 	taken []int
 	best  []int
 }
@@ -28,6 +29,7 @@ func (p *picker) window(w Window, need int, now int64) (Status, int64) {
 			p.some = append(p.some, f)
 		}
 	}
+	p.mine = append(p.mine[:0], p.some...)
 	p.used = p.used[:0]
 	if need == 0 {
 		p.remember(p.some)
@@ -77,6 +79,22 @@ func (p *picker) window(w Window, need int, now int64) (Status, int64) {
 		return Open, 0
 	}
 	return Missed, 0
+}
+
+// partly is how many of need count in the window that was judged last.
+func (p *picker) partly(s Status, need int) int {
+	if s == Met || s == Late || need <= 1 {
+		if s != Met && s != Late {
+			return 0
+		}
+		return need
+	}
+	for n := need - 1; n > 0; n-- {
+		if _, ok := p.reach(p.mine, n); ok {
+			return n
+		}
+	}
+	return 0
 }
 
 func (p *picker) remember(done []fact) {

@@ -71,6 +71,7 @@ type population struct {
 	members []Member
 	present []int64 // days of the window on which each was there
 	frozen  bool    // from a PopulationFrozen: nothing told later changes it
+	through uint64
 }
 
 type frozenKey struct {
@@ -84,8 +85,11 @@ func (b *Book) populationFrozen(x *sekisho.PopulationFrozen) {
 		return // the first counts
 	}
 	p := b.freezing[key]
+	if p != nil && x.Through != p.through {
+		p = nil // a freeze that a crash cut off was begun again
+	}
 	if p == nil {
-		p = &population{frozen: true}
+		p = &population{frozen: true, through: x.Through}
 		b.freezing[key] = p
 	}
 	executive := make(map[uint32]bool, len(x.Executives))
