@@ -160,3 +160,9 @@ func (b *Book) Edition(instrument string) (Edition, bool) {
 	e, ok := b.editions[instrument]
 	return e, ok
 }
+
+// VerifiedOn: the ledger was verified on the day of t.
+func (b *Book) VerifiedOn(t int64) bool {
+	list := b.of("ledger_witness", Group)
+	return len(list) > 0 && list[len(list)-1].from >= b.calendar.dayOf(t)
+}

@@ -215,9 +215,9 @@ type Config struct {
 	// whoever owes a duty is told, and to whom it goes. Empty: 60, 30 and 7 days
 	// before the owner, 7 days after the approver, 30 days after the council.
 	Remind []Rung `yaml:"remind"`
-	// Verify: the whole chain of the ledger is read and checked once a day, which is
-	// the evidence of P4b. Off: those days are unknown.
-	Verify bool `yaml:"verify"`
+	// NoVerify: the whole chain of the ledger is not read again each day. It is
+	// part of the evidence of P4b; days without it are unknown.
+	NoVerify bool `yaml:"no_verify"`
 }
 
 // A Rung is one reminder.
@@ -513,4 +513,23 @@ func ControlUnit(instrument, ref string) Unit { return own("control/"+instrument
 func (r *Register) Called(u Unit) (Words, bool) {
 	w, ok := r.called[u]
 	return w, ok
+}
+
+// Check says what is wrong with a config.
+func (c Config) Check(zone *time.Location) error {
+	if _, err := c.ParseSince(zone); err != nil {
+		return err
+	}
+	if c.YearBegins < 0 || c.YearBegins > 12 {
+		return fmt.Errorf("config: duties.year_begins: %d is no month: 1 to 12", c.YearBegins)
+	}
+	for n, r := range c.Remind {
+		if r.To != "owner" && r.To != "approver" && r.To != "council" {
+			return fmt.Errorf("config: duties.remind: to is owner, approver or council, not %q", r.To)
+		}
+		if n > 0 && r.Days >= c.Remind[n-1].Days {
+			return fmt.Errorf("config: duties.remind: the days go down: %d stands behind %d", r.Days, c.Remind[n-1].Days)
+		}
+	}
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"sekisho/budget"
 	"sekisho/catalog"
 	"sekisho/contain"
+	"sekisho/duty"
 	"sekisho/gate"
 	"sekisho/incident"
 	"sekisho/sensor"
@@ -81,6 +82,9 @@ type Config struct {
 
 	// Law says under which duties to report the company stands.
 	Law Law `yaml:"law"`
+
+	// Duties is the register of what the company's policy promises.
+	Duties duty.Config `yaml:"duties"`
 }
 
 // Console says where the pages are.

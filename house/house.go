@@ -18,6 +18,7 @@ import (
 	"sekisho/contain"
 	"sekisho/directory"
 	"sekisho/disk"
+	"sekisho/duty"
 	"sekisho/gate"
 	"sekisho/incident"
 	"sekisho/law"
@@ -75,6 +76,7 @@ type House struct {
 	mail      mail
 	importing sync.Mutex // one log is taken over at a time
 	climbing  sync.Mutex // one look at the ladders at a time
+	tending   sync.Mutex // one look at the duties at a time
 	stop      context.CancelFunc
 	running   sync.WaitGroup
 }
@@ -96,6 +98,7 @@ type Books struct {
 	Incidents *incident.Book
 	Enquiries *incident.Enquiries
 	Directory *directory.Book
+	Duty      *duty.Book
 }
 
 // paths of a data directory.
@@ -207,6 +210,10 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	views = append(views, h.Enquiries)
 	views = append(views, h.Told)
 	views = append(views, h.Directory)
+	if err := h.openDuties(); err != nil {
+		return err
+	}
+	views = append(views, h.Duty)
 	views = append(views, h.Steps)
 	if quiet {
 		reactions, views = nil, append(views, h.Incidents) // folded all the same
