@@ -215,15 +215,15 @@ func (s *store) of(kind string, u Unit) []fact {
 	return r.of(u.Ordinal)
 }
 
-// credit1 is a fact as it came.
-func (s *store) credit1(kind string, u Unit, f fact) Credit {
+// kept is a fact as it came.
+func (s *store) kept(kind string, u Unit, f fact) Credit {
 	return Credit{Seq: f.seq, Kind: kind, Unit: u, From: f.from, Until: f.until, Recorded: f.recorded, Item: s.names[f.item], State: s.names[f.state], Value: f.value}
 }
 
 // Credits are the pieces of evidence of a kind about a unit, by effective time.
 func (b *Book) Credits(kind string, u Unit) (list []Credit) {
 	for _, f := range b.of(kind, u) {
-		list = append(list, b.store.credit(kind, u, f))
+		list = append(list, b.kept(kind, u, f))
 	}
 	return list
 }

@@ -253,7 +253,7 @@ func (b *Book) Behind(d *Duty, u Unit, w Window) (list []Proof) {
 				return
 			}
 			how := b.worth(s, f)
-			list = append(list, Proof{b.credit1(s.Kind, u, f), how == counts && !s.Beside, how == pending, s.Beside})
+			list = append(list, Proof{b.kept(s.Kind, u, f), how == counts && !s.Beside, how == pending, s.Beside})
 		}
 		if u == Group || u == (Unit{}) {
 			b.eachFact(s.Kind, take)
