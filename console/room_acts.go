@@ -464,6 +464,12 @@ func (c *Console) actAnswer(v *visit, one *incident.Incident, a RoomAct) (sekish
 	}
 	if end, pending := one.Closing(); pending && end.Seq == a.About {
 		by, waits = end.Body.By, true
+		// What came up since the end was asked for is not forgotten by it either.
+		if b.Action == "approved" {
+			if err := c.owed(one, end.Body.Outcome); err != nil {
+				return nil, err
+			}
+		}
 	}
 	switch {
 	case by == 0:
@@ -608,21 +614,29 @@ func (c *Console) actClose(v *visit, one *incident.Incident, a RoomAct) (sekisho
 	if _, waits := one.Closing(); waits {
 		return nil, fail(http.StatusConflict, "room_pending")
 	}
-	if slices.ContainsFunc(one.Room.Raised, func(q incident.Question) bool { return q.Answer == nil }) {
-		return nil, fail(http.StatusConflict, "room_raised_open")
-	}
-	if slices.ContainsFunc(one.Room.Decisions, incident.Decision.Pending) {
-		return nil, fail(http.StatusConflict, "room_decision_open")
-	}
-	list, _ := one.Tasks(sekisho.At(c.cfg.Now()), c.playbook)
-	if slices.ContainsFunc(list, incident.Task.Left) {
-		return nil, fail(http.StatusConflict, "room_tasks_open")
-	}
-	if a.Outcome == "resolved" && len(one.Room.Lessons) == 0 {
-		return nil, fail(http.StatusConflict, "room_no_lesson")
+	if err := c.owed(one, a.Outcome); err != nil {
+		return nil, err
 	}
 	said, err := c.write(a.Text)
 	return &sekisho.IncidentEnding{Incident: one.Number, Action: "close", Outcome: a.Outcome, Said: said, By: v.who.staff}, err
+}
+
+// owed says what is still to be done before an incident may end so.
+func (c *Console) owed(one *incident.Incident, outcome string) error {
+	if slices.ContainsFunc(one.Room.Raised, func(q incident.Question) bool { return q.Answer == nil }) {
+		return fail(http.StatusConflict, "room_raised_open")
+	}
+	if slices.ContainsFunc(one.Room.Decisions, incident.Decision.Pending) {
+		return fail(http.StatusConflict, "room_decision_open")
+	}
+	list, _ := one.Tasks(sekisho.At(c.cfg.Now()), c.playbook)
+	if slices.ContainsFunc(list, incident.Task.Left) {
+		return fail(http.StatusConflict, "room_tasks_open")
+	}
+	if outcome == "resolved" && len(one.Room.Lessons) == 0 {
+		return fail(http.StatusConflict, "room_no_lesson")
+	}
+	return nil
 }
 
 func (c *Console) actReopen(v *visit, one *incident.Incident, a RoomAct) (sekisho.Body, error) {

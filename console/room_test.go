@@ -153,6 +153,14 @@ func TestAnIncidentFromItsCallToItsEnd(t *testing.T) {
 	if sato.roomOf(number).Closed {
 		t.Error("one person closed it")
 	}
+	// What is raised while the end waits for its second person is not forgotten by it.
+	do(clerk, "raise", ok, "what", "question", "text", "who has the backup?")
+	open := fmt.Sprint(h.ledger.Last())
+	do(suzuki, "answer", conflict, "about", end, "action", "approved")
+	if sato.roomOf(number).Closed {
+		t.Error("it was closed over an open question")
+	}
+	do(clerk, "answer", ok, "about", open, "action", "answered", "text", "the provider")
 	do(suzuki, "answer", ok, "about", end, "action", "approved")
 	if p := sato.roomOf(number); !p.Closed || p.Phase.Key != "closed" || len(p.Next) != 0 || len(p.Waits) != 0 {
 		t.Errorf("closed: %+v", p)
