@@ -186,11 +186,11 @@ func TestOpenByHandAndRestate(t *testing.T) {
 	}
 	// What can be meant in two ways is answered with what to write.
 	for bad, says := range map[string]string{
-		"::ffff:203.0.113.0/120": "Write 203.0.113.0/24.", "203.0.113.9/24": "Write 203.0.113.0/24, 203.0.113.9.", "fe80::1%eth0": "Write fe80::1.",
-		"evil": "neither an address such as",
+		"::ffff:203.0.113.0/120": "。203.0.113.0/24 のように", "203.0.113.9/24": "。203.0.113.0/24, 203.0.113.9 のように", "fe80::1%eth0": "。fe80::1 のように",
+		"evil": "のようなアドレスでも",
 	} {
 		form.Set("hostile", bad)
-		if a := b.post("/incidents", form); a.status != http.StatusBadRequest || !strings.Contains(a.body, "“"+bad+"”") || !strings.Contains(a.body, says) {
+		if a := b.post("/incidents", form); a.status != http.StatusBadRequest || !strings.Contains(a.body, "「"+bad+"」") || !strings.Contains(a.body, says) {
 			t.Errorf("hostile %s got %d\n%s", bad, a.status, a.body)
 		}
 	}
