@@ -197,6 +197,16 @@ func (o *Office) DecideMailing(ctx context.Context, number uint64, action, reaso
 	if err != nil {
 		return err
 	}
+	if err := mayDecide(s, action, by, same); err != nil {
+		return err
+	}
+	_, err = o.append(ctx, &sekisho.MailingDecided{Mailing: number, Action: action, Reason: said, By: by})
+	return err
+}
+
+// mayDecide says why somebody may not do this to a mailing, or to a campaign, as
+// it stands.
+func mayDecide(s Status, action string, by uint32, same func(a, b uint32) bool) error {
 	allowed := map[string][]MailingState{"approved": {Asked}, "rejected": {Asked}, "withdrawn": {Asked}, "paused": {Sending}, "resumed": {Paused}, "ended": {Sending, Paused}}[action]
 	switch {
 	case allowed == nil:
@@ -225,8 +235,7 @@ func (o *Office) DecideMailing(ctx context.Context, number uint64, action, reaso
 			return wrong("text_moved", moved)
 		}
 	}
-	_, err = o.append(ctx, &sekisho.MailingDecided{Mailing: number, Action: action, Reason: said, By: by})
-	return err
+	return nil
 }
 
 // Mailing gives one.

@@ -109,8 +109,20 @@ func (b *Book) Apply(e *sekisho.Entry) {
 		if m := b.find(body.Mailing); m != nil {
 			m.listed(e, body)
 		}
+	case *sekisho.LureAsked:
+		m := newMailing(e, &sekisho.MailingAsked{List: "lures", Space: "staff", Listed: body.Listed, People: body.People, Reason: body.Reason, By: body.By})
+		m.lures = &turns{asked: body}
+		b.mailings = append(b.mailings, m)
+	case *sekisho.LureListed:
+		if m := b.find(body.Campaign); m != nil {
+			m.planned(e, body)
+		}
+	case *sekisho.LureDecided:
+		if m := b.find(body.Campaign); m != nil && m.lures != nil {
+			m.says = append(m.says, Said{e.ID.Seq, e.Time, body.Action, body.Reason, body.By})
+		}
 	case *sekisho.MailingDecided:
-		if m := b.find(body.Mailing); m != nil {
+		if m := b.find(body.Mailing); m != nil && m.lures == nil {
 			m.says = append(m.says, Said{e.ID.Seq, e.Time, body.Action, body.Reason, body.By})
 		}
 	case *sekisho.MailStarted:
@@ -192,10 +204,19 @@ func (b *Book) Approved(k Key) (Text, bool) {
 	return Text{}, false
 }
 
-// Status gives the state of a mailing, to keep.
+// Status gives the state of a mailing, to keep. A campaign of lures is none.
 func (b *Book) Status(number uint64) (Status, bool) {
 	m := b.find(number)
-	if m == nil {
+	if m == nil || m.lures != nil {
+		return Status{}, false
+	}
+	return m.status(), true
+}
+
+// Campaign gives the state of a campaign's mails, to keep.
+func (b *Book) Campaign(number uint64) (Status, bool) {
+	m := b.find(number)
+	if m == nil || m.lures == nil {
 		return Status{}, false
 	}
 	return m.status(), true
@@ -204,7 +225,7 @@ func (b *Book) Status(number uint64) (Status, bool) {
 // Mailings lists the mailings of an incident (0: of all), the latest first.
 func (b *Book) Mailings(incident uint64) (list []Status) {
 	for _, m := range slices.Backward(b.mailings) {
-		if incident == 0 || m.Body.Incident == incident {
+		if m.lures == nil && (incident == 0 || m.Body.Incident == incident) {
 			list = append(list, m.status())
 		}
 	}
@@ -245,7 +266,7 @@ func (b *Book) ToTell(incident, revision uint64, space string, again bool, list 
 	var others []*Mailing
 	for _, m := range b.mailings {
 		a := m.Body
-		if a.Incident == incident && a.Space == space && (!again || a.Revision == revision) && m.holds() {
+		if m.lures == nil && a.Incident == incident && a.Space == space && (!again || a.Revision == revision) && m.holds() {
 			others = append(others, m)
 		}
 	}
@@ -271,4 +292,9 @@ func (b *Book) WindowOf(started uint64) (mailing uint64, people []uint32) {
 		return w.mailing.Number, w.subjects
 	}
 	return 0, nil
+}
+
+func (b *Book) isLures(number uint64) bool {
+	m := b.find(number)
+	return m != nil && m.lures != nil
 }

@@ -1,6 +1,7 @@
 package tell
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -46,9 +47,10 @@ var backoffs = []time.Duration{15 * time.Minute, time.Hour, 4 * time.Hour, 12 * 
 // A Mailing is a frozen list of people and what became of each. It takes one
 // byte a person, and two where mail servers ask to try again later.
 type Mailing struct {
-	Number uint64 // sequence number of its MailingAsked
+	Number uint64 // sequence number of its MailingAsked or LureAsked
 	At     sekisho.Time
-	Body   *sekisho.MailingAsked
+	Body   *sekisho.MailingAsked // of a campaign of lures: what it has in common with one
+	lures  *turns                // nil: notices
 
 	ready   bool // the list is whole
 	readyAt sekisho.Time
@@ -66,6 +68,14 @@ type Mailing struct {
 type retry struct {
 	at   sekisho.Time
 	ords []uint32
+}
+
+// turns are when each person of a campaign is written to.
+type turns struct {
+	asked *sekisho.LureAsked
+	at    []uint32 // by ordinal: seconds after the campaign's start
+	order []uint32 // ordinals, the first to be written to first
+	next  int      // in order: nobody before it waits
 }
 
 type window struct {
@@ -93,6 +103,7 @@ type Status struct {
 	Number   uint64                `json:"number"`
 	At       sekisho.Time          `json:"at"`
 	Asked    *sekisho.MailingAsked `json:"-"`
+	Lures    *sekisho.LureAsked    `json:"-"` // of a campaign; else nil
 	State    MailingState          `json:"state"`
 	Says     []Said                `json:"-"`
 	Counts   map[Fate]uint64       `json:"-"`
@@ -122,6 +133,9 @@ func (m *Mailing) set(ord uint32, to Fate) {
 	m.fates[ord] = to
 	if to == Waiting {
 		m.next = min(m.next, ord)
+		if m.lures != nil {
+			m.lures.next = 0
+		}
 	}
 }
 
@@ -154,6 +168,37 @@ func (m *Mailing) listed(e *sekisho.Entry, body *sekisho.MailingListed) {
 	if !body.More {
 		m.ready, m.readyAt, m.next = true, e.Time, 0
 	}
+}
+
+// planned takes in a part of a campaign's list.
+func (m *Mailing) planned(e *sekisho.Entry, body *sekisho.LureListed) {
+	if m.ready || m.lures == nil || len(body.At) != len(body.Staff) {
+		return
+	}
+	m.listed(e, &sekisho.MailingListed{More: body.More, Subjects: body.Staff})
+	l := m.lures
+	l.at = append(l.at, make([]uint32, len(m.fates)-len(l.at))...)
+	for i, o := range body.Staff {
+		l.at[o] = body.At[i]
+		l.order = append(l.order, o)
+	}
+	if !body.More {
+		slices.SortStableFunc(l.order, func(a, b uint32) int { return cmp.Compare(l.at[a], l.at[b]) })
+	}
+}
+
+// turn gives up to n people of a campaign whose time has come.
+func (m *Mailing) turn(now sekisho.Time, n int) (ords []uint32) {
+	l := m.lures
+	for _, o := range l.order[l.next:] {
+		if len(ords) >= n || now < l.asked.From+sekisho.Time(l.at[o])*1e6 {
+			break
+		}
+		if m.fates[o] == Waiting {
+			ords = append(ords, o)
+		}
+	}
+	return ords
 }
 
 func (m *Mailing) started(e *sekisho.Entry, body *sekisho.MailStarted) {
@@ -267,6 +312,9 @@ func (m *Mailing) keeps(ord uint32) bool {
 func (m *Mailing) status() Status {
 	s := Status{Number: m.Number, At: m.At, Asked: m.Body, State: m.state(), Says: slices.Clone(m.says), Counts: map[Fate]uint64{},
 		Why: maps.Clone(m.why), Bounces: maps.Clone(m.bounces), Unclear: m.counts[Unclear], ListedAt: m.readyAt, Last: m.last}
+	if m.lures != nil {
+		s.Lures = m.lures.asked
+	}
 	for f := Waiting; f < fates; f++ {
 		s.Counts[f] = m.counts[f]
 	}
@@ -296,6 +344,9 @@ func (m *Mailing) due(now sekisho.Time, n int) (ords, tired []uint32) {
 			list = list[1:]
 		}
 	}
+	if m.lures != nil {
+		return append(ords, m.turn(now, n-len(ords))...), tired
+	}
 	for o := int(m.next); o < len(m.fates) && len(ords) < n; o++ {
 		if m.fates[o] == Waiting {
 			ords = append(ords, uint32(o))
@@ -306,6 +357,11 @@ func (m *Mailing) due(now sekisho.Time, n int) (ords, tired []uint32) {
 
 // passed forgets what due need not look at again.
 func (m *Mailing) passed() {
+	if l := m.lures; l != nil {
+		for l.next < len(l.order) && m.fate(l.order[l.next]) != Waiting {
+			l.next++
+		}
+	}
 	for int(m.next) < len(m.fates) && m.fates[m.next] != Waiting {
 		m.next++
 	}

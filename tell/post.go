@@ -101,6 +101,13 @@ type Letter struct {
 	Text    string // with \n at line ends
 	ID      string // of the message, as in Message-ID without its brackets; made if empty
 	Date    time.Time
+
+	// Of drills by mail.
+	HTML       string      // the same text as a page; none if empty
+	ReplyTo    string      // where answers go, if not to From
+	Attachment *Attachment // nil: none
+	Personal   bool        // it does not say of itself that a machine wrote it
+	Contact    string      // whom a stranger who comes across it may ask
 }
 
 // A Refusal is the relay's no. It does not hold the relay's words, which can
@@ -332,18 +339,18 @@ func GoodAddress(a string) bool {
 // bytes writes a letter in the form of RFC 5322, its text as UTF-8 in base64,
 // which every relay takes.
 func (m *Letter) bytes() ([]byte, error) {
-	for _, a := range []string{m.From, m.To, m.Return} {
-		if a == "" && a == m.Return {
+	for i, a := range []string{m.From, m.To, m.Return, m.ReplyTo, m.Contact} {
+		if a == "" && i >= 2 {
 			continue
 		}
 		if !GoodAddress(a) {
 			return nil, errors.New("an address is none that mail can go to")
 		}
 	}
-	if strings.ContainsAny(m.Subject+m.Name+m.ID, "\r\n\x00") || strings.ContainsAny(m.ID, "<> ") {
+	if m.Attachment != nil && strings.ContainsAny(m.Attachment.Name, "\r\n\x00\"") || strings.ContainsAny(m.Subject+m.Name+m.ID, "\r\n\x00") || strings.ContainsAny(m.ID, "<> ") {
 		return nil, errors.New("a header with a line end")
 	}
-	if len(m.Text) > MaxLetter || len(m.Subject) > 4*maxLine || len(m.Name) > maxLine {
+	if len(m.Text) > MaxLetter || len(m.HTML) > MaxLetter || m.Attachment != nil && len(m.Attachment.Bytes) > MaxLetter || len(m.Subject) > 4*maxLine || len(m.Name) > maxLine {
 		return nil, fmt.Errorf("a text of %d bytes, the limit is %d", len(m.Text), MaxLetter)
 	}
 	id, date := m.ID, m.Date
@@ -354,21 +361,70 @@ func (m *Letter) bytes() ([]byte, error) {
 		date = time.Now()
 	}
 	from := mail.Address{Name: m.Name, Address: m.From}
-	var b bytes.Buffer
-	for _, h := range [][2]string{
-		{"From", from.String()}, {"To", m.To}, {"Subject", mime.BEncoding.Encode("utf-8", m.Subject)},
-		{"Date", date.Format(time.RFC1123Z)}, {"Message-ID", "<" + id + ">"},
-		{"Auto-Submitted", "auto-generated"}, // RFC 3834: no absence notes, please
-		{"MIME-Version", "1.0"}, {"Content-Type", "text/plain; charset=utf-8"}, {"Content-Transfer-Encoding", "base64"},
-	} {
-		fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
+	head := [][2]string{{"From", from.String()}, {"To", m.To}, {"Subject", mime.BEncoding.Encode("utf-8", m.Subject)},
+		{"Date", date.Format(time.RFC1123Z)}, {"Message-ID", "<" + id + ">"}}
+	if m.ReplyTo != "" {
+		head = append(head, [2]string{"Reply-To", m.ReplyTo})
 	}
+	if m.Contact != "" {
+		head = append(head, [2]string{"X-Drill-Contact", m.Contact})
+	}
+	if !m.Personal {
+		head = append(head, [2]string{"Auto-Submitted", "auto-generated"}) // RFC 3834: no absence notes, please
+	}
+	head = append(head, [2]string{"MIME-Version", "1.0"})
+	var b bytes.Buffer
+	writeHead(&b, head)
+	text := part{kind: "text/plain; charset=utf-8", body: []byte(strings.ReplaceAll(m.Text, "\n", "\r\n"))}
+	whole := text
+	if m.HTML != "" {
+		whole = multi("alternative", text, part{kind: "text/html; charset=utf-8", body: []byte(m.HTML)})
+	}
+	if a := m.Attachment; a != nil {
+		whole = multi("mixed", whole, part{kind: encodedName(a.Type, a.Name), place: mime.FormatMediaType("attachment", map[string]string{"filename": a.Name}), body: a.Bytes})
+	}
+	whole.write(&b)
+	return b.Bytes(), nil
+}
+
+// A part of a message (RFC 2046).
+type part struct {
+	kind, place string
+	body        []byte
+	parts       []part // instead of a body
+}
+
+func multi(sort string, parts ...part) part { return part{kind: "multipart/" + sort, parts: parts} }
+
+func writeHead(b *bytes.Buffer, head [][2]string) {
+	for _, h := range head {
+		fmt.Fprintf(b, "%s: %s\r\n", h[0], h[1])
+	}
+}
+
+// write writes the part's headers, an empty line and its body.
+func (p part) write(b *bytes.Buffer) {
+	if p.parts != nil {
+		boundary := "=_" + rand.Text()
+		writeHead(b, [][2]string{{"Content-Type", p.kind + `; boundary="` + boundary + `"`}})
+		b.WriteString("\r\n")
+		for _, one := range p.parts {
+			b.WriteString("--" + boundary + "\r\n")
+			one.write(b)
+		}
+		b.WriteString("--" + boundary + "--\r\n")
+		return
+	}
+	head := [][2]string{{"Content-Type", p.kind}, {"Content-Transfer-Encoding", "base64"}}
+	if p.place != "" {
+		head = append(head, [2]string{"Content-Disposition", p.place})
+	}
+	writeHead(b, head)
 	b.WriteString("\r\n")
-	text := base64.StdEncoding.EncodeToString([]byte(strings.ReplaceAll(m.Text, "\n", "\r\n")))
+	text := base64.StdEncoding.EncodeToString(p.body)
 	for len(text) > 0 {
 		n := min(76, len(text)) // RFC 2045 section 6.8
 		b.WriteString(text[:n] + "\r\n")
 		text = text[n:]
 	}
-	return b.Bytes(), nil
 }

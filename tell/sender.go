@@ -39,6 +39,15 @@ type Sender struct {
 	// Compose writes one person's letter, all but To.
 	Compose func(ctx context.Context, m Status, subject uint32) (Letter, error)
 
+	// Lures: it sends the campaigns of lures, and no notices. Their addresses are
+	// read from the directory, before the relay is called.
+	Lures bool
+	// Refuses says why nothing may go to an address, as a MailUnsent has it; ""
+	// for one that is good. It is asked before any connection. nil refuses none.
+	Refuses func(address string) string
+	// Open says whether mails of a mailing may go out at this time. nil: always.
+	Open func(m Status, now time.Time) bool
+
 	Now func() time.Time
 	Log *slog.Logger
 	// Idle is how long to wait when nobody can be written to. 0: a second.
@@ -130,6 +139,9 @@ func (s *Sender) recover(ctx context.Context) error {
 	s.Views.Read(func() {
 		for _, seq := range s.Book.Unfinished() {
 			mailing, window := s.Book.WindowOf(seq)
+			if s.Book.isLures(mailing) != s.Lures {
+				continue // another sender's
+			}
 			ended := s.remembered(seq, mailing, window)
 			people += len(ended.Unclear)
 			bodies = append(bodies, ended)
@@ -171,7 +183,7 @@ func (s *Sender) remembered(seq, mailing uint64, people []uint32) *sekisho.MailE
 func (s *Sender) sendable() (list []Status) {
 	s.Views.Read(func() {
 		for _, m := range s.Book.mailings {
-			if m.state() == Sending {
+			if m.state() == Sending && (m.lures != nil) == s.Lures {
 				list = append(list, m.status())
 			}
 		}
@@ -179,13 +191,13 @@ func (s *Sender) sendable() (list []Status) {
 	return list
 }
 
-// sending: nobody has stopped the mailing meanwhile.
-func (s *Sender) sending(number uint64) (ok bool) {
+// sending: nobody has stopped the mailing meanwhile, and it is its time.
+func (s *Sender) sending(m Status) (ok bool) {
 	s.Views.Read(func() {
-		m := s.Book.find(number)
-		ok = m != nil && m.state() == Sending
+		of := s.Book.find(m.Number)
+		ok = of != nil && of.state() == Sending
 	})
-	return ok
+	return ok && (s.Open == nil || s.Open(m, s.Now()))
 }
 
 // round writes to some people of a mailing, and is over when what became of all
@@ -193,6 +205,17 @@ func (s *Sender) sending(number uint64) (ok bool) {
 func (s *Sender) round(ctx context.Context, m Status) (sent int, err error) {
 	var due, tired []uint32
 	now := sekisho.At(s.Now())
+	if m.Lures != nil && now >= m.Lures.Until { // who is left is not written to any more
+		var late []uint32
+		s.Views.Read(func() { late = s.Book.In(m.Number, 0, Waiting, Later) })
+		if len(late) == 0 {
+			return 0, nil
+		}
+		return len(late), s.record(ctx, &sekisho.MailUnsent{Mailing: m.Number, Why: "over", Subjects: late})
+	}
+	if s.Open != nil && !s.Open(m, s.Now()) {
+		return 0, nil
+	}
 	s.Views.Read(func() {
 		if of := s.Book.find(m.Number); of != nil {
 			due, tired = of.due(now, fetched)
@@ -212,18 +235,25 @@ func (s *Sender) round(ctx context.Context, m Status) (sent int, err error) {
 			return 0, err
 		}
 	}
-	// One call first: where the relay cannot be reached nobody's address is read.
-	line, err := Call(ctx, s.Relay)
-	if err != nil {
-		return 0, err
+	// One call first: where the relay cannot be reached no customer's address is
+	// read. Lures: nobody is called before it is known that somebody may be
+	// written to.
+	var line *Line
+	if !s.Lures {
+		if line, err = Call(ctx, s.Relay); err != nil {
+			return 0, err
+		}
 	}
 	to, err := s.Addresses(ctx, m, due)
 	if err != nil {
-		line.Close()
-		return 0, fmt.Errorf("reading addresses: %w", err)
+		err = fmt.Errorf("reading addresses: %w", err)
+	} else {
+		due, err = s.reachable(ctx, m, due, to)
 	}
-	if due, err = s.reachable(ctx, m, due, to); err != nil {
-		line.Close()
+	if err != nil || len(due) == 0 {
+		if line != nil {
+			line.Close()
+		}
 		return 0, err
 	}
 	return s.windows(ctx, m, due, to, line)
@@ -231,23 +261,27 @@ func (s *Sender) round(ctx context.Context, m Status) (sent int, err error) {
 
 // reachable records who cannot be written to, and gives the others.
 func (s *Sender) reachable(ctx context.Context, m Status, due []uint32, to map[uint32]string) (good []uint32, err error) {
-	var none, bad []uint32
+	unsent := map[string][]uint32{}
 	for _, o := range due {
-		switch a := to[o]; {
+		a, why := to[o], ""
+		switch {
 		case a == "":
-			none = append(none, o)
+			why = "no_address"
 		case !GoodAddress(a):
-			bad = append(bad, o)
-		default:
+			why = "bad_address"
+		case s.Refuses != nil:
+			why = s.Refuses(a)
+		}
+		if why == "" {
 			good = append(good, o)
+		} else {
+			unsent[why] = append(unsent[why], o)
 		}
 	}
-	for why, list := range map[string][]uint32{"no_address": none, "bad_address": bad} {
-		if len(list) > 0 {
-			slices.Sort(list)
-			if err := s.record(ctx, &sekisho.MailUnsent{Mailing: m.Number, Why: why, Subjects: list}); err != nil {
-				return nil, err
-			}
+	for why, list := range unsent {
+		slices.Sort(list)
+		if err := s.record(ctx, &sekisho.MailUnsent{Mailing: m.Number, Why: why, Subjects: list}); err != nil {
+			return nil, err
 		}
 	}
 	return good, nil
@@ -304,7 +338,7 @@ func (r *run) connection(ctx context.Context, line *Line) (err error) {
 			line.Close()
 		}
 	}()
-	for ctx.Err() == nil && r.sending(r.mailing.Number) {
+	for ctx.Err() == nil && r.sending(r.mailing) {
 		r.mu.Lock()
 		n := min(len(r.rest), r.Pace.Window)
 		if r.err != nil {
@@ -385,7 +419,11 @@ func (r *run) window(ctx context.Context, line *Line, people []uint32) (usable b
 	r.mu.Unlock()
 	if stopped {
 		// Not these people but something about the mail, or the relay, is wrong.
-		err := r.record(ctx, &sekisho.MailingDecided{Mailing: r.mailing.Number, Action: "paused"})
+		var pause sekisho.Body = &sekisho.MailingDecided{Mailing: r.mailing.Number, Action: "paused"}
+		if r.Lures {
+			pause = &sekisho.LureDecided{Campaign: r.mailing.Number, Action: "paused"}
+		}
+		err := r.record(ctx, pause)
 		return false, errors.Join(fmt.Errorf("%d letters one after the other were refused for good: the mailing is paused", mostDenied), err)
 	}
 	return usable, trouble
