@@ -76,6 +76,7 @@ type Book struct {
 	made       made
 	training   trainingCredits
 	documents  documents
+	mailed     mailed
 
 	mu   sync.Mutex // guards memo, which no answer depends on
 	memo memo
@@ -103,6 +104,7 @@ func New(s Setup) *Book {
 		evidence: map[uint64]*Stated{}, listed: map[string]*listing{}, controls: map[string]*Claimed{},
 		frozen: map[frozenKey]*population{}, freezing: map[frozenKey]*population{}, counters: map[string]*counter{},
 		reminded: map[remindKey]bool{}, editions: map[string]Edition{}, made: newMade(), documents: newDocuments()}
+		reminded: map[remindKey]bool{}, editions: map[string]Edition{}, made: newMade(), mailed: newMailed()}
 	b.since, _ = s.Config.ParseSince(s.Zone) // the house has checked it
 	return b
 }
@@ -142,6 +144,7 @@ func (b *Book) Apply(e *sekisho.Entry) {
 	case *sekisho.DutyReminded:
 		b.dutyReminded(e, x)
 	default:
+		b.lured(e)
 		b.make(e)
 	}
 	// Each other noun's fold stands here in a line of its own.
