@@ -46,6 +46,7 @@ var only = map[string]string{
 	"github.com/emersion/go-smtp":      "sensor or tell",
 	"filippo.io/age":                   "seal",
 	"github.com/yuin/goldmark":         "console",
+	"github.com/richardlehane/mscfb":   "sensor",
 	"html/template":                    "console",
 	"text/template":                    "tell",
 }

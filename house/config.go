@@ -71,6 +71,9 @@ type Config struct {
 	// own data.
 	Desk tell.DeskConfig `yaml:"desk"`
 
+	// Lures are drills by mail for the company's own people.
+	Lures tell.LuresConfig `yaml:"lures"`
+
 	// Outside is the search for what passes the gate by.
 	Outside Outside `yaml:"outside"`
 
@@ -185,7 +188,7 @@ func (c *Config) check(base string) error {
 	if err := c.Sensors.Events.check(base); err != nil {
 		return err
 	}
-	if m := c.Sensors.Mail; m.Listen != "" && len(m.Domains) == 0 && c.Tell.Mail.Returns == "" {
+	if m := c.Sensors.Mail; m.Listen != "" && len(m.Domains) == 0 && c.Tell.Mail.Returns == "" && len(c.Lures.MailDomains()) == 0 {
 		return errors.New("config: sensors: mail: domains is missing: those for which mail is received")
 	}
 	if _, err := sekisho.ParsePrefixes(c.Hostile); err != nil {
@@ -223,6 +226,9 @@ func (c *Config) check(base string) error {
 		return err
 	}
 	if err := c.checkTell(base, subjects); err != nil {
+		return err
+	}
+	if err := c.checkLures(base); err != nil {
 		return err
 	}
 	if c.Desk.Mail.Server == "" { // one company, one relay

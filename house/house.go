@@ -61,6 +61,7 @@ type House struct {
 	Contain *contain.Keeper  // nil until OpenGate
 	Console *console.Console // nil until NewConsole
 	Office  *tell.Office     // what people outside are told
+	Lures   *tell.Lures      // drills by mail
 	Desk    *tell.Desk       // nil until NewConsole, and without a contact point
 	Hands   *contain.Door    // nil until OpenHands
 
@@ -93,7 +94,9 @@ type Books struct {
 	Permits  *permit.Book
 	Decoys   *watch.Decoys
 	Told     *tell.Book
-	Census   *contain.Census
+	// LuresSeen is what became of drills by mail.
+	LuresSeen *tell.LureBook
+	Census    *contain.Census
 	// Incidents is no view but a reaction: it folds and answers.
 	Incidents *incident.Book
 	Enquiries *incident.Enquiries
@@ -160,6 +163,9 @@ func Open(ctx context.Context, c Config, base string, o Options) (h *House, err 
 	if err := h.openOffice(key); err != nil {
 		return nil, err
 	}
+	if err := h.openLures(key); err != nil {
+		return nil, err
+	}
 	return h, nil
 }
 
@@ -208,7 +214,8 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	reactions := []view.Reaction{watch.New(judges).Reaction(), h.Incidents.Reaction()}
 	views := []view.View{&h.past, h.Trace, h.Seen, h.Reported, h.Bindings, h.Live, h.Budgets, h.Permits, h.Decoys, h.Census}
 	views = append(views, h.Enquiries)
-	views = append(views, h.Told)
+	h.LuresSeen = tell.NewLureBook()
+	views = append(views, h.Told, h.LuresSeen)
 	views = append(views, h.Directory)
 	if err := h.openDuties(); err != nil {
 		return err

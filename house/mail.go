@@ -40,6 +40,9 @@ func (h *House) mailCame(ctx context.Context, m sensor.Mail) error {
 	if ours, err := h.Office.Bounce(ctx, m.To, m.Text); ours || err != nil {
 		return err
 	}
+	if reply, report := h.Lures.Ours(m.To); reply || report {
+		return h.lureMailCame(ctx, m)
+	}
 	var touched []watch.Placed
 	for _, to := range m.To {
 		mailbox, known := h.Vault.Space("mailbox").Find(to)

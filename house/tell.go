@@ -48,6 +48,7 @@ func (h *House) mailDomains() []string {
 	if r := h.Config.Tell.Mail.Returns; r != "" {
 		domains = append(domains, r)
 	}
+	domains = append(domains, h.Config.Lures.MailDomains()...)
 	return domains
 }
 

@@ -37,7 +37,8 @@ func (o *Office) mac(purpose string, b []byte) []byte {
 	return h.Sum(nil)
 }
 
-func (o *Office) returnAddress(mailing uint64, subject uint32) string {
+// ReturnAddress is the envelope's sender of one person's mail of a mailing.
+func (o *Office) ReturnAddress(mailing uint64, subject uint32) string {
 	b := binary.AppendUvarint(nil, mailing)
 	b = binary.AppendUvarint(b, uint64(subject))
 	b = append(b, o.mac("return", b)[:macLen]...)

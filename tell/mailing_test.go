@@ -188,12 +188,12 @@ func TestJournalFailsTowardsUnclear(t *testing.T) {
 func TestReturnAddresses(t *testing.T) {
 	o := &Office{Key: [32]byte{1}}
 	o.Config.Mail.Returns, o.Config.Mail.From = "back.example.jp", "notice@example.jp"
-	a := o.returnAddress(1<<40, 4_000_000_000)
+	a := o.ReturnAddress(1<<40, 4_000_000_000)
 	if m, s, ok := o.Returned(strings.ToUpper(a)); !ok || m != 1<<40 || s != 4_000_000_000 || !GoodAddress(a) {
 		t.Errorf("%s: %d, %d, %v", a, m, s, ok)
 	}
 	other := &Office{Key: [32]byte{2}, Config: o.Config}
-	for _, bad := range []string{other.returnAddress(1<<40, 5), strings.Replace(a, "b-a", "b-b", 1) + "x", "b-@back.example.jp", strings.Replace(a, "back", "front", 1), "b-" + strings.Repeat("a", 200) + "@back.example.jp", ""} {
+	for _, bad := range []string{other.ReturnAddress(1<<40, 5), strings.Replace(a, "b-a", "b-b", 1) + "x", "b-@back.example.jp", strings.Replace(a, "back", "front", 1), "b-" + strings.Repeat("a", 200) + "@back.example.jp", ""} {
 		if _, _, ok := o.Returned(bad); ok {
 			t.Errorf("%q is taken for one", bad)
 		}
@@ -218,9 +218,9 @@ func FuzzParseReport(f *testing.F) {
 func FuzzReturned(f *testing.F) {
 	o := &Office{Key: [32]byte{1}}
 	o.Config.Mail.Returns = "back.example.jp"
-	f.Add(o.returnAddress(7, 5))
+	f.Add(o.ReturnAddress(7, 5))
 	f.Fuzz(func(t *testing.T, a string) {
-		if m, s, ok := o.Returned(a); ok && !strings.EqualFold(o.returnAddress(m, s), a) {
+		if m, s, ok := o.Returned(a); ok && !strings.EqualFold(o.ReturnAddress(m, s), a) {
 			t.Errorf("%q is taken for %d, %d", a, m, s)
 		}
 	})

@@ -646,7 +646,7 @@ func (o *Office) letter(d *Document, own Own, m Status, subject uint32) Letter {
 	if m.Number != 0 {
 		l.ID = o.messageID(m, subject)
 		if o.Config.Mail.Returns != "" {
-			l.Return = o.returnAddress(m.Number, subject)
+			l.Return = o.ReturnAddress(m.Number, subject)
 		}
 	}
 	return l

@@ -193,6 +193,8 @@ type Lures struct {
 	Contact func(staff uint32) (Contact, bool)
 	// Within are a unit and those below it; nil: it is alone.
 	Within func(unit uint32, at sekisho.Time) map[uint32]bool
+	// Sent is who of the directory has an address; 0: nobody.
+	Sent func(address string) uint32
 	// Returns is the envelope's sender of one letter; nil: that of the lure.
 	Returns func(campaign uint64, staff uint32) string
 	// Destroy takes a key out of the vault for ever. nil: it cannot be done.
