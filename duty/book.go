@@ -70,13 +70,13 @@ type Book struct {
 	freezing   map[frozenKey]*population
 	thawed     uint64 // the entry that last froze one
 	counters   map[string]*counter
+	mailed     mailed // of drills
 	reminded   map[remindKey]bool
 	reminders  []Reminder
 	editions   map[string]Edition
 	made       made
 	training   trainingCredits
 	documents  documents
-	mailed     mailed
 
 	mu   sync.Mutex // guards memo, which no answer depends on
 	memo memo
@@ -104,7 +104,6 @@ func New(s Setup) *Book {
 		evidence: map[uint64]*Stated{}, listed: map[string]*listing{}, controls: map[string]*Claimed{},
 		frozen: map[frozenKey]*population{}, freezing: map[frozenKey]*population{}, counters: map[string]*counter{},
 		reminded: map[remindKey]bool{}, editions: map[string]Edition{}, made: newMade(), documents: newDocuments()}
-		reminded: map[remindKey]bool{}, editions: map[string]Edition{}, made: newMade(), mailed: newMailed()}
 	b.since, _ = s.Config.ParseSince(s.Zone) // the house has checked it
 	return b
 }

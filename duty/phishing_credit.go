@@ -24,15 +24,14 @@ type reach struct {
 	staff []uint32
 }
 
-func newMailed() mailed {
-	return mailed{map[uint64][]reach{}, map[uint64]uint64{}}
-}
-
 // lured folds the entries of drills by mail.
 func (b *Book) lured(e *sekisho.Entry) {
 	at := int64(e.Time)
 	switch body := e.Body.(type) {
 	case *sekisho.LureAsked:
+		if b.mailed.campaigns == nil {
+			b.mailed = mailed{map[uint64][]reach{}, map[uint64]uint64{}}
+		}
 		b.mailed.campaigns[e.ID.Seq] = nil
 	case *sekisho.MailStarted:
 		if _, ok := b.mailed.campaigns[body.Mailing]; ok {
