@@ -200,6 +200,24 @@ func (o *Office) DecideMailing(ctx context.Context, number uint64, action, reaso
 	if err := mayDecide(s, action, by, same); err != nil {
 		return err
 	}
+	if action == "approved" {
+		// What was agreed to since was agreed to for a reason: nobody sends the older
+		// words.
+		moved := uint64(0)
+		o.Views.Read(func() {
+			for _, n := range s.Asked.Texts {
+				t, ok := o.Book.Text(n)
+				if !ok {
+					moved = n
+				} else if now, _ := o.Book.Approved(keyOf(t.Body)); now.Number != n {
+					moved = n
+				}
+			}
+		})
+		if moved != 0 {
+			return wrong("text_moved", moved)
+		}
+	}
 	_, err = o.append(ctx, &sekisho.MailingDecided{Mailing: number, Action: action, Reason: said, By: by})
 	return err
 }
@@ -217,23 +235,6 @@ func mayDecide(s Status, action string, by uint32, same func(a, b uint32) bool) 
 		return wrong("own")
 	case action == "withdrawn" && !same(by, s.Asked.By):
 		return wrong("not_own")
-	case action == "approved":
-		// What was agreed to since was agreed to for a reason: nobody sends the older
-		// words.
-		moved := uint64(0)
-		o.Views.Read(func() {
-			for _, n := range s.Asked.Texts {
-				t, ok := o.Book.Text(n)
-				if !ok {
-					moved = n
-				} else if now, _ := o.Book.Approved(keyOf(t.Body)); now.Number != n {
-					moved = n
-				}
-			}
-		})
-		if moved != 0 {
-			return wrong("text_moved", moved)
-		}
 	}
 	return nil
 }
