@@ -88,6 +88,9 @@ type Config struct {
 	// not done here.
 	Office *tell.Office
 
+	// Lures are the drills by mail. nil: there are none.
+	Lures *tell.Lures
+
 	// Contain keeps the orders of containment. nil: there is no gate, and nothing
 	// can be cut off.
 	Contain *contain.Keeper
@@ -240,6 +243,11 @@ var routes = []route{
 	{pattern: "POST /containments", handle: (*Console).containForm, limit: 1 << 20},
 	{pattern: "GET /containments/{number}", handle: (*Console).containment},
 	{pattern: "POST /containments/{number}", handle: (*Console).answerContainmentForm, limit: 1 << 20},
+	{pattern: "GET /phishing", handle: (*Console).phishing},
+	{pattern: "POST /phishing", handle: (*Console).phishingForm},
+	{pattern: "GET /phishing/{number}", handle: (*Console).phishingCampaign},
+	{pattern: "POST /phishing/{number}", handle: (*Console).phishingActForm},
+	{pattern: "GET /phishing/lures/{name}", handle: (*Console).lure},
 	{pattern: "GET /search", handle: (*Console).search},
 	{pattern: "GET /desk", handle: (*Console).deskList},
 	{pattern: "POST /desk", handle: (*Console).deskTake},

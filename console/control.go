@@ -61,6 +61,8 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	GET  /api/tell/INCIDENT       → a TellPage; with /FORM a DraftPage, to which a TextAct is posted
 //	GET  /api/mailings            → the mailings; with /NUMBER a MailingPage, to which a MailingAct is posted
 //	POST /api/mailings            a MailingAsk → the PlanPage or the MailingPage
+//	GET  /api/phishing            → a PhishingPage; POST a PhishingAsk → the PhishingPlanPage or the PhishingCampaignPage
+//	GET  /api/phishing/NUMBER     → a PhishingCampaignPage; POST a PhishingAct → the same
 //	GET  /api/status              → the status page's JSON
 func (c *Console) Control() http.Handler {
 	mux := http.NewServeMux()
@@ -130,6 +132,7 @@ func (c *Console) Control() http.Handler {
 	c.controlDecoys(handle)
 	c.controlDesk(handle)
 	c.controlTell(handle)
+	c.controlPhishing(handle)
 	handle("GET /api/status", maxForm, func(v *visit) (any, error) { return c.facts(), nil })
 	return mux
 }

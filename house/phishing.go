@@ -212,3 +212,30 @@ func (h *House) senderOf(address string) (staff uint32) {
 	}
 	return 0
 }
+
+// Phishing lists drills by mail and lures.
+func (c *Caller) Phishing(ctx context.Context) (p console.PhishingPage, err error) {
+	return p, c.tell(ctx, "/api/phishing", nil, &p)
+}
+
+// PlanPhishing says what a drill by mail would be: nothing happens.
+func (c *Caller) PlanPhishing(ctx context.Context, ask console.PhishingAsk) (p console.PhishingPlanPage, err error) {
+	ask.DryRun = true
+	return p, c.tell(ctx, "/api/phishing", ask, &p)
+}
+
+// AskPhishing proposes one, which waits for a second person on return.
+func (c *Caller) AskPhishing(ctx context.Context, ask console.PhishingAsk) (p console.PhishingCampaignPage, err error) {
+	ask.DryRun = false
+	return p, c.tell(ctx, "/api/phishing", ask, &p)
+}
+
+// PhishingCampaign shows one.
+func (c *Caller) PhishingCampaign(ctx context.Context, number uint64) (p console.PhishingCampaignPage, err error) {
+	return p, c.tell(ctx, fmt.Sprintf("/api/phishing/%d", number), nil, &p)
+}
+
+// ActOnPhishing does something with one.
+func (c *Caller) ActOnPhishing(ctx context.Context, number uint64, act console.PhishingAct) (p console.PhishingCampaignPage, err error) {
+	return p, c.tell(ctx, fmt.Sprintf("/api/phishing/%d", number), act, &p)
+}

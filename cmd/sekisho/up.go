@@ -97,6 +97,9 @@ func stand(ctx context.Context, c house.Config, base string, level slog.Level, w
 	if err := d.openDesk(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
+	if err := d.openLures(); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
 	h.FollowZeek(d.ctx)
 	d.running.Go(func() { h.KeepRosters(d.ctx) })
 	d.running.Go(func() { h.KeepRevised(d.ctx) })
@@ -204,6 +207,25 @@ func (d *doors) openDesk() error {
 	}
 	d.desk = scheme + l.Addr().String()
 	d.serve("desk", func() error { return h.ServeDesk(d.ctx, l) })
+	return nil
+}
+
+// openLures opens the pages to which drills by mail lead, and sends the drills,
+// if the config has any.
+func (d *doors) openLures() error {
+	h := d.house
+	if len(h.Config.Lures.Domains) == 0 {
+		return nil
+	}
+	if addr := h.Config.Lures.Listen; addr != "" {
+		l, err := net.Listen("tcp", addr) // not the next free port: links lead to this one
+		if err != nil {
+			return fmt.Errorf("opening the pages of drills by mail: %w", err)
+		}
+		d.serve("lures", func() error { return h.ServeLures(d.ctx, l) })
+	}
+	d.serve("drills by mail", func() error { return h.SendLures(d.ctx) })
+	d.running.Go(func() { h.KeepLures(d.ctx) })
 	return nil
 }
 
