@@ -24,7 +24,9 @@ import (
 	"sekisho"
 	"sekisho/budget"
 	"sekisho/contain"
+	"sekisho/directory"
 	"sekisho/disk"
+	"sekisho/duty"
 	"sekisho/incident"
 	"sekisho/law"
 	"sekisho/ledger"
@@ -103,6 +105,15 @@ type Config struct {
 	Enquiries *incident.Enquiries
 	Desk      *tell.Desk
 
+	// Duty is the register of duties, in Views; nil: there is none. Directory says
+	// who works here; nil: nobody knows. Documents says who approves texts.
+	Duty      *duty.Book
+	Directory *directory.Book
+	Documents DocumentsConfig
+	// CheckPages compares what the world reads with the approved versions, and
+	// records it. nil: it cannot be asked for.
+	CheckPages func(ctx context.Context) error
+
 	Steps *Steps             // of an exercise; folded by Views; may be nil
 	Cases func() []*Compared // what real cases took then and here; may be nil
 
@@ -135,6 +146,7 @@ type Console struct {
 	concerns concerns
 	closed   sync.Once
 
+	texts    texts
 	deciding sync.Mutex // one export or user is decided on at a time
 
 	shapesMu sync.Mutex
@@ -248,6 +260,11 @@ var routes = []route{
 	{pattern: "GET /phishing/{number}", handle: (*Console).phishingCampaign},
 	{pattern: "POST /phishing/{number}", handle: (*Console).phishingActForm},
 	{pattern: "GET /phishing/lures/{name}", handle: (*Console).lure},
+	{pattern: "GET /documents", handle: (*Console).documents},
+	{pattern: "POST /documents", handle: (*Console).writeDocumentForm, limit: 6*maxDocument + maxForm}, // each byte as %XX
+	{pattern: "POST /documents/check", handle: (*Console).checkPagesForm},
+	{pattern: "GET /documents/{name}", handle: (*Console).document},
+	{pattern: "POST /documents/{name}", handle: (*Console).documentForm},
 	{pattern: "GET /search", handle: (*Console).search},
 	{pattern: "GET /desk", handle: (*Console).deskList},
 	{pattern: "POST /desk", handle: (*Console).deskTake},

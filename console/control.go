@@ -63,6 +63,8 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	POST /api/mailings            a MailingAsk → the PlanPage or the MailingPage
 //	GET  /api/phishing            → a PhishingPage; POST a PhishingAsk → the PhishingPlanPage or the PhishingCampaignPage
 //	GET  /api/phishing/NUMBER     → a PhishingCampaignPage; POST a PhishingAct → the same
+//	GET  /api/documents           → a DocumentsPage; POST a DocumentAsk → the DocumentPage
+//	GET  /api/documents/NAME      → a DocumentPage; POST a DocumentAct → the same
 //	GET  /api/status              → the status page's JSON
 func (c *Console) Control() http.Handler {
 	mux := http.NewServeMux()
@@ -133,6 +135,7 @@ func (c *Console) Control() http.Handler {
 	c.controlDesk(handle)
 	c.controlTell(handle)
 	c.controlPhishing(handle)
+	c.controlDocuments(handle)
 	handle("GET /api/status", maxForm, func(v *visit) (any, error) { return c.facts(), nil })
 	return mux
 }

@@ -94,7 +94,7 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 	running := make(chan struct{})
 	go func() { h.views.Run(ctx); close(running) }()
 	cfg := Config{Dir: dir, FS: disk.OS{}, Ledger: h.ledger, Vault: h.vault, Views: h.views, Live: live, Trace: known, Incidents: cases, Permits: permits, Enquiries: enquiries,
-		Name: "jal-test", Software: "0.1", Mode: "enforce", Now: h.clock.now,
+		Name: "jal-test", Software: "0.1", Mode: "enforce", Now: h.clock.now, Duty: h.duties, Directory: h.people,
 		MatchFile: func(ctx context.Context, file io.Reader, space string) (*sekisho.FileMatched, error) {
 			roster, err := h.vault.Roster(space)
 			if err != nil {
@@ -112,6 +112,7 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 	for _, f := range change {
 		f(&cfg)
 	}
+	must(t, cfg.Documents.Check())
 	h.console, err = newConsole(cfg, cheap)
 	must(t, err)
 	_, h.admin, _, err = h.console.EnsureAdmin()

@@ -20,7 +20,7 @@ import (
 	"sekisho/trace"
 )
 
-//go:embed templates/*.html templates/desk/*.html templates/staff/*.html templates/lure/*.html static/*
+//go:embed templates/*.html templates/desk/*.html templates/staff/*.html templates/lure/*.html templates/public/*.html static/*
 var assets embed.FS
 
 // A page is what a handler answers with: the same struct becomes HTML by the
