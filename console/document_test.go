@@ -163,6 +163,58 @@ func TestDocuments(t *testing.T) {
 	h.append(&sekisho.LedgerClosed{})
 }
 
+// Everybody must acknowledge the handbook: it stands on a person's own page
+// until they have read it, and the next version asks again.
+func TestAcknowledgeAtTheDoor(t *testing.T) {
+	s := newStaffHouse(t)
+	s.hire("sato", "ito")
+	put := func(text string) uint64 {
+		t.Helper()
+		n := s.append(&sekisho.DocumentWritten{Document: s.vault.Space("thing").OfText([]byte("document/handbook")), Sort: "handbook", Acknowledge: true, English: s.vault.Space("document").OfText([]byte(text)), EnglishSHA: hashOf(text), By: s.staff("ito")})
+		s.append(&sekisho.DocumentPublished{Version: n, Action: "published", From: sekisho.At(s.clock.now())})
+		return n
+	}
+	const text = "# Handbook\n\nKeep customers' data apart."
+	version := put(text)
+	path := fmt.Sprintf("/my/documents/%d", version)
+	if a := s.at("en").get(path); a.status == http.StatusOK {
+		t.Error("a stranger reads it")
+	}
+	sato := s.enters("sato", "ja")
+	if a := sato.get("/my"); !contains(a.body, path) || !contains(a.body, "Handbook") {
+		t.Fatalf("her own page:\n%s", a.body)
+	}
+	if a := sato.get(path); !contains(a.body, "Keep customers") || !contains(a.body, "確認する") {
+		t.Fatalf("the text:\n%s", a.body)
+	}
+	sum := fmt.Sprintf("%x", hashOf(text))
+	for name, form := range map[string]url.Values{"not ticked": {"sha256": {sum}}, "another text": {"read": {"on"}, "sha256": {strings.Repeat("0", 64)}}, "no text": {"read": {"on"}}, "too short": {"read": {"on"}, "sha256": {"00"}}} {
+		if a := sato.post(path, form); a.status != http.StatusBadRequest {
+			t.Errorf("%s got %d", name, a.status)
+		}
+	}
+	before := s.ledger.Last()
+	for range 2 { // the second time says nothing new
+		if a := sato.post(path, url.Values{"read": {"on"}, "sha256": {sum}}); a.status != http.StatusSeeOther {
+			t.Fatalf("acknowledging got %d: %s", a.status, a.body)
+		}
+	}
+	if got := s.since(before); got != "DocumentAcknowledged" {
+		t.Errorf("the ledger has %q", got)
+	}
+	one, _ := s.duties.Version(version)
+	if !one.Acknowledged(s.staff("sato")) || one.Acknowledged(s.staff("ito")) {
+		t.Error("somebody else has acknowledged")
+	}
+	next := put(text + " Always.")
+	if a := sato.post(path, url.Values{"read": {"on"}, "sha256": {sum}}); a.status != http.StatusNotFound {
+		t.Errorf("an old version can be acknowledged: %d", a.status)
+	}
+	if a := sato.get("/my"); !contains(a.body, fmt.Sprintf("/my/documents/%d", next)) {
+		t.Error("the new version asks nobody")
+	}
+}
+
 // A difference, put together again, is the later text; and it is small.
 func TestDifference(t *testing.T) {
 	var a, b []string

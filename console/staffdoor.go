@@ -139,9 +139,10 @@ type StaffSources struct {
 	Links  *duty.Links     // in Views
 	People *directory.Book // in Views
 	School *duty.School
-	Secret [32]byte // of the links, of the house's own
-	Name   string   // the ledger's
-	Drill  string   // the scenario, if this is one
+	Duty   *duty.Book // in Views; nil: there are no documents
+	Secret [32]byte   // of the links, of the house's own
+	Name   string     // the ledger's
+	Drill  string     // the scenario, if this is one
 	Zone   *time.Location
 	Now    func() time.Time
 	Log    *slog.Logger
@@ -208,6 +209,7 @@ type staffNoun struct {
 var staffNouns = []staffNoun{
 	{routes: signingIn},
 	{routes: trainingAtTheDoor, mine: (*StaffDoor).myTraining},
+	{routes: documentsAtTheDoor, mine: (*StaffDoor).myDocuments},
 }
 
 // A MyLine is one thing that a person owes or has done.

@@ -59,7 +59,7 @@ func newStaffHouse(t testing.TB, change ...func(*StaffConfig)) *staffHouse {
 	must(t, s.school.Config.Check())
 	_, err = s.school.ReadIn(context.Background())
 	must(t, err)
-	s.door, err = NewStaffDoor(conf, StaffSources{Append: s.ledger.Append, Last: s.ledger.Last, Vault: s.vault, Views: s.views, Links: s.links, People: s.people, School: s.school, Secret: [32]byte{7},
+	s.door, err = NewStaffDoor(conf, StaffSources{Append: s.ledger.Append, Last: s.ledger.Last, Vault: s.vault, Views: s.views, Links: s.links, People: s.people, School: s.school, Duty: s.duties, Secret: [32]byte{7},
 		Name: "test", Zone: testZone, Now: s.clock.now, Log: log})
 	must(t, err)
 	ctx, stop := context.WithCancel(context.Background())

@@ -29,9 +29,9 @@ type Version struct {
 	Checks    []Checked // of what the world sees, the latest last
 	Signed    int       // people who acknowledged it
 
-	published uint64          // entry of its DocumentPublished
-	signers   map[uint32]bool // ordinals in "staff"
-	review    uint64          // the agreed review on which its date rests
+	published uint64                  // entry of its DocumentPublished
+	signers   map[uint32]sekisho.Time // by ordinal in "staff"
+	review    uint64                  // the agreed review on which its date rests
 }
 
 // An Opinion is what somebody said to a version.
@@ -111,7 +111,10 @@ func (v *Version) Spoke(staff uint32) bool {
 }
 
 // Acknowledged: a person has acknowledged the version.
-func (v *Version) Acknowledged(staff uint32) bool { return v.signers[staff] }
+func (v *Version) Acknowledged(staff uint32) bool { return v.signers[staff] != 0 }
+
+// When a person acknowledged the version; 0: they have not.
+func (v *Version) When(staff uint32) sekisho.Time { return v.signers[staff] }
 
 // Due is until when a version in force needs another look: its days count from
 // the last review that two people agreed on, or from when it came into force.
@@ -164,7 +167,7 @@ func (b *Book) documented(e *sekisho.Entry) {
 			d.byThing[x.Document] = doc
 			d.list = append(d.list, doc)
 		}
-		v := &Version{Number: e.ID.Seq, At: e.Time, Count: len(doc.Versions) + 1, Body: x, signers: map[uint32]bool{}}
+		v := &Version{Number: e.ID.Seq, At: e.Time, Count: len(doc.Versions) + 1, Body: x, signers: map[uint32]sekisho.Time{}}
 		doc.Versions = append(doc.Versions, v)
 		d.versions[v.Number], d.of[v] = v, doc
 	case *sekisho.DocumentDecided:
@@ -191,8 +194,8 @@ func (b *Book) documented(e *sekisho.Entry) {
 		}
 		b.credit(c)
 	case *sekisho.DocumentAcknowledged:
-		if v := d.versions[x.Version]; v != nil && !v.signers[x.Staff] {
-			v.signers[x.Staff] = true
+		if v := d.versions[x.Version]; v != nil && v.signers[x.Staff] == 0 {
+			v.signers[x.Staff] = e.Time
 			v.Signed++
 			b.credit(Credit{Seq: e.ID.Seq, Kind: "acknowledgement", Unit: Unit{"staff", x.Staff}, From: int64(e.Time), Recorded: int64(e.Time), Item: v.Body.Sort})
 		}
