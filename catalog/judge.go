@@ -98,6 +98,11 @@ type Judgement struct {
 	// next one is judged.
 	Changes bool
 
+	// Locks: it locks tables, and shows nothing of them. It holds up others, and
+	// is recorded as an access to nobody's rows. Verb is Update where it locks as
+	// a write does.
+	Locks bool
+
 	// Ties: it writes to a table that a foreign key ties to a protected one, in
 	// either direction. The errors of class 23 then tell, in their detail,
 	// which keys the protected table has. True of Free judgements too.
@@ -146,9 +151,6 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 		// It may be a materialized view that has just been made.
 		j.LeavesOut = j.LeavesOut || len(found) == 0 && s.Kind == stmt.Maintain
 		for _, rel := range found {
-			if s.Kind == stmt.Lock && rel.kind != 'v' {
-				continue // holds rows still, and shows none
-			}
 			for t := range rel.reaches {
 				touched[t] = true
 			}
@@ -208,6 +210,15 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 		return j
 	}
 	c.concern(&j, touched)
+	if s.Kind == stmt.Lock && !slices.ContainsFunc(s.Relations, func(r stmt.Relation) bool {
+		return slices.ContainsFunc(c.find(r), func(rel *relation) bool { return rel.kind == 'v' && rel.concerning() })
+	}) {
+		j.Kind, j.Locks = Told, true
+		if s.Holds {
+			j.Verb = sekisho.Update
+		}
+		return j
+	}
 	if s.Kind == stmt.Explain {
 		if reason := c.explained(s, &j); reason != "" {
 			j.forget()
@@ -263,7 +274,7 @@ func asks(s *stmt.Statement) bool {
 
 func verb(s *stmt.Statement) sekisho.Verb {
 	switch s.Kind {
-	case stmt.Select, stmt.Explain, stmt.Declare, stmt.Fetch, stmt.Prepare, stmt.Execute:
+	case stmt.Select, stmt.Explain, stmt.Lock, stmt.Declare, stmt.Fetch, stmt.Prepare, stmt.Execute:
 		if s.Kind == stmt.Select && s.Writes && s.Obstacle != "" {
 			return sekisho.Other
 		}

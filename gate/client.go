@@ -505,6 +505,13 @@ var errLedgerSick = errors.New("the ledger refused an entry")
 // pass without being able to name their customers.
 func (q *requests) recordAnyRow(stmts []*stmtPlan, number uint64, by []*said) *refusal {
 	for i, sp := range stmts {
+		if sp.locks {
+			var why *refusal
+			q.t.wait(func() { why = q.s.recordLock(sp, number+uint64(i), by[min(i, len(by)-1)]) })
+			if why != nil {
+				return why
+			}
+		}
 		if sp.kind != planAnyRow {
 			continue
 		}

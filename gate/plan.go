@@ -83,6 +83,7 @@ type stmtPlan struct {
 	alone     string             // its text as it goes upstream by itself; empty if it is the only one
 	written   *written           // of a write whose customers are named
 	sets      []string           // of a write recorded before it runs, which tells nothing of its rows: the protected columns that it sets or destroys
+	locks     bool               // LOCK TABLE: recorded before it runs, as an access to nobody
 	explains  bool               // EXPLAIN ANALYZE of a write: answers is recorded before it runs, too
 	answers   *stmtPlan          // of a write: what its errors, and what it says of conflicts, tell; nil: as the statement itself
 
@@ -292,6 +293,15 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 			}
 			texts[i] = before + j.Rewrite.Text
 		case catalog.Told:
+			if j.Locks {
+				sp.kind, sp.locks, sp.observe = planExact, true, mode == Observe
+				if j.Verb != sekisho.Read && !s.role.Writes && mode == Enforce {
+					p.refuse = refusalOf(catalog.Refused("write"))
+					p.refuse.tables = j.Tables
+					return p, true
+				}
+				break
+			}
 			if mode == Observe {
 				sp.kind, sp.observe = planAnyRow, true
 				break

@@ -245,7 +245,8 @@ func (s *Statement) describe(node *pg.Node, w *walk) {
 	case *pg.Node_NotifyStmt:
 		s.Kind, s.Object = Notify, n.NotifyStmt.Conditionname
 	case *pg.Node_LockStmt:
-		s.Kind = Lock
+		const rowShare = 2 // of PostgreSQL's lockdefs.h: what SELECT FOR UPDATE takes
+		s.Kind, s.Holds = Lock, n.LockStmt.Mode > rowShare
 	case *pg.Node_ConstraintsSetStmt, *pg.Node_CheckPointStmt:
 		s.Kind = Session
 	case *pg.Node_VacuumStmt, *pg.Node_ClusterStmt, *pg.Node_ReindexStmt, *pg.Node_RefreshMatViewStmt:

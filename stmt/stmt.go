@@ -213,5 +213,6 @@ type Statement struct {
 	Cascade   bool       // TRUNCATE … CASCADE
 	Fill      *Fill      // of CREATE TABLE AS, SELECT INTO and INSERT … SELECT
 	Tends     bool       // DROP TABLE, CREATE INDEX, or Maintain
+	Holds     bool       // LOCK in a mode that writes take, or a stronger one
 	Analyze   bool       // EXPLAIN that runs what it explains, or may
 }
