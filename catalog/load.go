@@ -30,6 +30,7 @@ type Catalog struct {
 	types     map[string]bool           // types of users, by name: true if one of the name runs code of its own
 	own       map[string]bool           // operators and types of PostgreSQL itself, by name
 	unseen    unseen                    // what runs code that nobody reviewed, by oid
+	server    int                       // its server_version_num
 	casts     bool                      // a cast between PostgreSQL's own types runs code of its own
 }
 
@@ -109,6 +110,13 @@ func Load(ctx context.Context, query Query, cfg Config) (*Catalog, error) {
 	// a change at the next check.
 	var err error
 	if c.version, err = version(ctx, query); err != nil {
+		return nil, err
+	}
+	err = rowsOf(ctx, query, "the version", "SELECT pg_catalog.current_setting('server_version_num')", func(v []string) error {
+		c.server, _ = strconv.Atoi(v[0])
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	for _, step := range []func(context.Context, Query) error{

@@ -28,7 +28,7 @@ var refusals = map[string][2]string{
 	"write_reads":         {"the gate cannot name whose data this write reads", "Join the protected table directly (UPDATE … FROM, DELETE … USING); or select the rows first, and write them as values or parameters, into a protected table."},
 	"write_key":           {"this write changes the key that names a customer, and the gate cannot tell whose it was", "Change the key by an UPDATE alone, without WITH queries that write, ON CONFLICT and functions such as clock_timestamp() or random(); or insert the record under its new key, and delete the old one."},
 	"write_view":          {"protected tables are not written through views or foreign tables", "Write to the table itself."},
-	"merge":               {"the gate cannot name whom MERGE writes", "Use INSERT … ON CONFLICT; or UPDATE … FROM, and INSERT … SELECT … WHERE NOT EXISTS, in one statement by WITH or in one transaction."},
+	"merge":               {"the gate cannot name whom MERGE writes before PostgreSQL 17", "Use INSERT … ON CONFLICT; or UPDATE … FROM, and INSERT … SELECT … WHERE NOT EXISTS, in one statement by WITH or in one transaction."},
 	"truncate_cascade":    {"the gate does not follow TRUNCATE … CASCADE", "Name every table to be emptied, without CASCADE."},
 	"copy_key":            {"the lines of this COPY do not say whose they are", "List the column of the subject's key among those of COPY."},
 	"copy_trigger":        {"a trigger may change these lines before they are stored", "Use INSERT: the gate then reads the keys as they were stored."},

@@ -44,6 +44,8 @@ type Write struct {
 
 	Rekeys bool // it may give rows another key: the first in the head are those whom they were about
 
+	Merges bool // it is a MERGE
+
 	Verbs []sekisho.Verb // of the writes in its WITH
 	Says  sekisho.Verb   // what the statement says it did, at its end
 
@@ -81,8 +83,8 @@ func (c *Catalog) write(s *stmt.Statement, j *Judgement) string {
 		}
 		j.Write = &Write{AnyRow: true, Columns: c.destroyed(j)}
 		return ""
-	case s.Kind == stmt.Merge:
-		return "merge"
+	case s.Kind == stmt.Merge && (c.server < 17_00_00 || s.Write == nil):
+		return "merge" // before 17 it has no RETURNING
 	case s.Kind == stmt.Copy:
 		return c.copyIn(s, target, j)
 	case s.Write == nil || s.Obstacle != "":
@@ -92,6 +94,18 @@ func (c *Catalog) write(s *stmt.Statement, j *Judgement) string {
 	}
 	w := &Write{Quiet: !s.Write.Returning, Rows: s.Write.Rows, Says: verb(s)}
 	deletes := s.Kind == stmt.Delete
+	if m := s.Write.Merges; m != nil {
+		deletes, w.Merges = m.Deletes, true
+		j.Verb = sekisho.Insert
+		for _, each := range []struct {
+			does bool
+			verb sekisho.Verb
+		}{{m.Inserts, sekisho.Insert}, {m.Updates, sekisho.Update}, {m.Deletes, sekisho.Delete}} {
+			if each.does { // the worst that may have happened to a row is what the ledger says of all
+				w.Verbs, j.Verb = append(w.Verbs, each.verb), each.verb
+			}
+		}
+	}
 	if target == nil || !target.protected() {
 		// What it reads goes where nobody accounts for it.
 		if target != nil && target.concerning() {
@@ -120,7 +134,10 @@ func (c *Catalog) write(s *stmt.Statement, j *Judgement) string {
 		return "write_key"
 	}
 	touched := reach{}
-	keys, reason := c.written(s, target, w, j)
+	keys, reason := []stmt.KeyRef(nil), "write_reads"
+	if !w.Merges {
+		keys, reason = c.written(s, target, w, j)
+	}
 	if reason == "" && w.Rekeys {
 		err := c.unsteady(s)
 		if err == nil {

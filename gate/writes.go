@@ -136,7 +136,7 @@ func (p *plan) apart(statements []stmt.Statement) *refusal {
 	}
 	for i := range statements {
 		switch statements[i].Kind {
-		case stmt.Select, stmt.Insert, stmt.Update, stmt.Delete, stmt.Transaction, stmt.Show:
+		case stmt.Select, stmt.Insert, stmt.Update, stmt.Delete, stmt.Merge, stmt.Transaction, stmt.Show:
 			continue
 		case stmt.Set:
 			if !p.encodes {
@@ -339,6 +339,9 @@ func (sp *stmtPlan) tagOf(tag []byte, own int64) ([]byte, error) {
 		return nil, fmt.Errorf("%w: it has counted other rows than it sent", errServerProtocol)
 	}
 	verb := map[sekisho.Verb]string{sekisho.Insert: "INSERT 0 ", sekisho.Update: "UPDATE ", sekisho.Delete: "DELETE "}[sp.written.of.Says]
+	if sp.written.of.Merges {
+		verb = "MERGE "
+	}
 	if verb == "" {
 		verb = "SELECT "
 	}

@@ -174,8 +174,12 @@ func TestWhoIsWrittenIsNamed(t *testing.T) {
 	written()
 	statements, changed, anyRows, spare, failed := 300, 0, 0, 0, map[string]int{}
 	before := h.holdings()
+	knows := atLeast(t, 17)
 	for i := range statements {
 		sql := randomWrite(r)
+		if knows && r.IntN(6) == 0 {
+			sql = merges(func(of ...string) string { return of[r.IntN(len(of))] }, func() string { return strconv.Itoa(1 + r.IntN(60)) })
+		}
 		mode := modes[r.IntN(len(modes))]
 		var err error
 		if r.IntN(4) == 0 { // two in one text

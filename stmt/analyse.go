@@ -184,6 +184,7 @@ func (s *Statement) describe(node *pg.Node, w *walk) {
 		s.delete(n.DeleteStmt, w)
 	case *pg.Node_MergeStmt:
 		s.Kind = Merge
+		s.merge(n.MergeStmt, w)
 	case *pg.Node_TruncateStmt:
 		s.Kind = Truncate
 		s.Cascade = n.TruncateStmt.Behavior == pg.DropBehavior_DROP_CASCADE

@@ -230,7 +230,7 @@ func FuzzProvenance(f *testing.F) {
 	} {
 		f.Add(sql)
 	}
-	for _, sql := range []string{"create temp table x (a, b) as with y (k) as (select k from s.t) select * from y join s.t z using (k)", "insert into x (b) select k from (select * from s.t) q (k, w) union select v from s.t", "update air.mile m set member_no = $1 from air.card c where c.member_no = m.member_no", "with x as (select 1 as n) update only air.member as a set (member_no, name) = (select n, 'y' from x) where tier = 1"} {
+	for _, sql := range []string{"create temp table x (a, b) as with y (k) as (select k from s.t) select * from y join s.t z using (k)", "merge into s.t a using (select k as w from s.u) b on a.k = b.w when matched and v > 1 then delete when not matched then insert (k) values (b.w) returning a.v", "insert into x (b) select k from (select * from s.t) q (k, w) union select v from s.t", "update air.mile m set member_no = $1 from air.card c where c.member_no = m.member_no", "with x as (select 1 as n) update only air.member as a set (member_no, name) = (select n, 'y' from x) where tier = 1"} {
 		f.Add(sql)
 	}
 	person := stmt.Table{Columns: []string{"k", "v"}, Key: "k", Space: "s", Type: "integer", Null: true, Protected: []string{"v"}}
@@ -251,6 +251,10 @@ func FuzzProvenance(f *testing.F) {
 			}
 			if f := all[i].Fill; f != nil {
 				f.Gives(func(n stmt.Name) (stmt.Table, error) { return person, nil })
+			}
+			if s := &all[i]; s.Kind == stmt.Merge && len(names) > 0 {
+				at := slices.IndexFunc(s.Relations, func(r stmt.Relation) bool { return r.Written })
+				s.TellWrite([]stmt.KeyRef{{Relation: at, Column: "k"}}, names)
 			}
 			if s := &all[i]; s.Kind == stmt.Update && s.Write != nil && s.Obstacle == "" {
 				if before, err := s.Before("k", stmt.Names{Space: "s", Type: "integer"}); err == nil {

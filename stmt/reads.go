@@ -64,6 +64,8 @@ func readOf(n *pg.Node) (sel *pg.SelectStmt, target *pg.RangeVar) {
 		}
 		sel.TargetList = append(sel.TargetList, u.ReturningList...)
 		return sel, u.Relation
+	case *pg.Node_MergeStmt:
+		return readOfMerge(n.MergeStmt), n.MergeStmt.Relation
 	case *pg.Node_DeleteStmt:
 		d := n.DeleteStmt
 		sel = fresh()

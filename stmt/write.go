@@ -21,10 +21,17 @@ type Write struct {
 	Sources   []Column // of rows that are there, and that its values are made of
 	Rows      int      // how many it tries to insert; 0: the text does not say
 	Passes    bool     // by ON CONFLICT it may leave a row as it is: how many it says it wrote then tells of one that was there
+	Merges    *Merges  // of a MERGE: what it may do to its rows; else nil
 	Kept      []string // of Changes by ON CONFLICT, those that get what the row would have been inserted with
 	Arbiter   []string // the columns of ON CONFLICT (a, b); nil: none, or more than columns
 	Conflicts bool     // it has an ON CONFLICT
 	Derived   []string // aliases of what it is joined with that is no relation
+}
+
+// Merges is what a MERGE may do to the rows of its target.
+type Merges struct {
+	Inserts, Updates, Deletes bool
+	All                       bool // it gives values to all columns, or destroys rows
 }
 
 func (s *Statement) insert(n *pg.InsertStmt, w *walk) {
@@ -189,6 +196,8 @@ func (s *Statement) WithReturning(keys []KeyRef) (Rewrite, error) {
 		list = &n.UpdateStmt.ReturningList
 	case *pg.Node_DeleteStmt:
 		list = &n.DeleteStmt.ReturningList
+	case *pg.Node_MergeStmt:
+		list = &n.MergeStmt.ReturningList
 	default:
 		return Rewrite{}, ErrRewrite
 	}
