@@ -77,7 +77,7 @@ func TestPgDump(t *testing.T) {
 		t.Fatal(err)
 	}
 	prepared := map[string]bool{}
-	copied, n := map[string]bool{}, 0
+	copied, n, locks := map[string]bool{}, 0, 0
 	for _, line := range strings.Split(strings.ReplaceAll(string(log), "\n\t", "\n"), "LOG:  statement: ")[1:] {
 		if end := strings.Index(line, "\n20"); end >= 0 { // the time stamp of the next line
 			line = line[:end]
@@ -93,6 +93,8 @@ func TestPgDump(t *testing.T) {
 			case s.Kind == stmt.Execute && prepared[s.Object]:
 			case j.Kind == catalog.Plain && s.Kind == stmt.Copy:
 				copied[j.Instances[0].Table] = true
+			case j.Locks:
+				locks++
 			case j.Kind != catalog.Free || j.Unknown:
 				t.Errorf("%v %s unknown %t: %s", j.Kind, j.Reason, j.Unknown, line)
 			case s.Kind == stmt.Prepare:
@@ -100,7 +102,7 @@ func TestPgDump(t *testing.T) {
 			}
 		}
 	}
-	if n < 50 || !copied["crm.member"] || !copied["crm.passport"] || !copied["crm.booking_2014"] {
+	if n < 50 || locks == 0 || !copied["crm.member"] || !copied["crm.passport"] || !copied["crm.booking_2014"] {
 		t.Errorf("%d statements, copied %v", n, copied)
 	}
 }

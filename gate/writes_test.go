@@ -158,7 +158,7 @@ func TestWhatAWriteTells(t *testing.T) {
 		{"insert into crm.member (member_no, email) values (6002, 'm9@example.jp') on conflict (email) do update set city = 'Nara'", "", []string{"insert crm.member: 1009"}},
 		{"delete from crm.office where code = 'a'", "", []string{"delete any-row crm.desk: "}},
 		{"truncate crm.desk", "", []string{"delete any-row crm.desk: "}},
-		{"update crm.member set member_no = 1 where member_no = 1007", "0A000", nil},
+		{"update crm.member set member_no = 1 where member_no = 1010", "", []string{"update crm.member: 1 1010"}},
 		{"insert into crm.airport select member_no::text, email from crm.member", "0A000", nil},
 		{"merge into crm.member m using crm.airport a on false when matched then delete", "0A000", nil},
 	} {
