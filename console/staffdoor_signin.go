@@ -367,8 +367,8 @@ func (d *StaffDoor) mailLinks(ctx context.Context, turn <-chan struct{}) {
 			return
 		}
 		soon, stop := context.WithTimeout(ctx, linkMailTakes)
-		var err error
-		if line == nil {
+		err := d.Views.WaitFor(soon, m.entry) // a link is known here before it is there: whoever is quick is not told that it is stale
+		if err == nil && line == nil {
 			line, err = tell.Call(soon, d.Mail)
 		}
 		if err == nil {
