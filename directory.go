@@ -47,7 +47,7 @@ type PersonChanged struct {
 	Employed  string // "employee", "executive", "agency", "secondee"
 	Executive bool   // an officer of the company, whatever Employed says
 	Leave     bool   // on leave
-	Record    uint32 // ordinal in "person": name, mail address, language
+	Record    uint32 // ordinal in "staff_record": name, mail address, language
 	Postings  []PersonPosting
 }
 

@@ -43,6 +43,7 @@ var only = map[string]string{
 	"gopkg.in/yaml":                    "sheet",
 	"github.com/spf13/cobra":           "cmd/sekisho",
 	"github.com/cedar-policy/cedar-go": "act",
+	"github.com/go-ldap/ldap":          "sensor",
 	"github.com/emersion/go-smtp":      "sensor or tell",
 	"filippo.io/age":                   "seal",
 	"github.com/yuin/goldmark":         "console",

@@ -113,6 +113,15 @@ type Config struct {
 	// CheckPages compares what the world reads with the approved versions, and
 	// records it. nil: it cannot be asked for.
 	CheckPages func(ctx context.Context) error
+	// ImportDirectory compares a table of staff with the directory, and records
+	// what differs unless it is a dry run. nil: not here.
+	ImportDirectory func(ctx context.Context, file io.Reader, ask DirectoryImport, by uint32) (*directory.Plan, error)
+	// PullDirectory does the same with a server of the config.
+	PullDirectory func(ctx context.Context, ask DirectoryPullAsk, by uint32) (*directory.Plan, error)
+
+	// Erasures is in Views; Erase carries out what was approved. nil: not here.
+	Erasures *directory.Erasures
+	Erase    func(ctx context.Context) error
 
 	Steps *Steps             // of an exercise; folded by Views; may be nil
 	Cases func() []*Compared // what real cases took then and here; may be nil
@@ -274,6 +283,12 @@ var routes = []route{
 	{pattern: "POST /customers", handle: (*Console).customer},
 	{pattern: "GET /endpoints/{name}", handle: (*Console).endpoint},
 	{pattern: "GET /people/{name}", handle: (*Console).person},
+	{pattern: "GET /directory", handle: (*Console).directory},
+	{pattern: "GET /directory/people/{number}", handle: (*Console).directoryPerson},
+	{pattern: "POST /directory/people/{number}/erase", handle: (*Console).askErasureForm},
+	{pattern: "GET /erasures", handle: (*Console).erasures},
+	{pattern: "GET /erasures/{number}", handle: (*Console).erasure},
+	{pattern: "POST /erasures/{number}", handle: (*Console).decideErasureForm},
 	{pattern: "GET /drills", handle: (*Console).drills},
 	{pattern: "POST /drills/notes", handle: (*Console).noteForm},
 	{pattern: "GET /status", handle: (*Console).status},

@@ -65,6 +65,11 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	GET  /api/phishing/NUMBER     → a PhishingCampaignPage; POST a PhishingAct → the same
 //	GET  /api/documents           → a DocumentsPage; POST a DocumentAsk → the DocumentPage
 //	GET  /api/documents/NAME      → a DocumentPage; POST a DocumentAct → the same
+//	GET  /api/directory?at=DATE   → a DirectoryPage
+//	POST /api/directory/import    (multipart) a DirectoryImport, then the file → a DirectoryPlan
+//	POST /api/directory/pull      a DirectoryPullAsk → a DirectoryPlan
+//	GET  /api/erasures            → an ErasuresPage; POST an ErasureAsk → an ErasurePage
+//	GET  /api/erasures/NUMBER     → an ErasurePage; POST an ErasureAnswer → the ErasurePage
 //	GET  /api/status              → the status page's JSON
 func (c *Console) Control() http.Handler {
 	mux := http.NewServeMux()
@@ -136,6 +141,8 @@ func (c *Console) Control() http.Handler {
 	c.controlTell(handle)
 	c.controlPhishing(handle)
 	c.controlDocuments(handle)
+	c.controlDirectory(handle)
+	c.controlErasures(handle)
 	handle("GET /api/status", maxForm, func(v *visit) (any, error) { return c.facts(), nil })
 	return mux
 }

@@ -208,32 +208,7 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 			}
 		}
 	case uint32:
-		space := ordinalSpaces[name]
-		if (isContainment(body) || isTold(body)) && name == "Reason" {
-			space = "said"
-		}
-		switch body.(type) {
-		case *sekisho.TrainingBegun, *sekisho.TrainingTried, *sekisho.TrainingCompleted, *sekisho.TrainingWritten, *sekisho.StaffLink:
-			if name != "By" { // how a member of staff fared is not everybody's to read
-				space = ""
-			}
-		case *sekisho.TrainingPlanned, *sekisho.TrainingChanged, *sekisho.TrainingJudged:
-			if name == "Reason" {
-				space = "said"
-			}
-		case *sekisho.EnquiryReceived:
-			if name == "Said" { // a customer's words: the enquiry's own page shows them, and records that it does
-				space = ""
-			}
-		case *sekisho.EnquiryRouted:
-			if name == "To" {
-				space = "staff"
-			}
-		case *sekisho.AnswersAllowed, *sekisho.ErasureAsked, *sekisho.ErasureDecided:
-			if name == "Reason" {
-				space = "said"
-			}
-		}
+		space := fieldSpace(body, name)
 		if space != "" {
 			f.Text = c.named(space, x)
 		}
@@ -281,6 +256,37 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 		f.Value = hex.EncodeToString(x[:])
 	}
 	return f
+}
+
+// fieldSpace is the space of a field that is an ordinal; "" if it is none.
+func fieldSpace(body sekisho.Body, name string) string {
+	space := ordinalSpaces[name]
+	if (isContainment(body) || isTold(body)) && name == "Reason" {
+		space = "said"
+	}
+	switch body.(type) {
+	case *sekisho.TrainingBegun, *sekisho.TrainingTried, *sekisho.TrainingCompleted, *sekisho.TrainingWritten, *sekisho.StaffLink:
+		if name != "By" { // how a member of staff fared is not everybody's to read
+			space = ""
+		}
+	case *sekisho.TrainingPlanned, *sekisho.TrainingChanged, *sekisho.TrainingJudged:
+		if name == "Reason" {
+			space = "said"
+		}
+	case *sekisho.EnquiryReceived:
+		if name == "Said" { // a customer's words: the enquiry's own page shows them, and records that it does
+			space = ""
+		}
+	case *sekisho.EnquiryRouted:
+		if name == "To" {
+			space = "staff"
+		}
+	case *sekisho.AnswersAllowed, *sekisho.ErasureAsked, *sekisho.ErasureDecided:
+		if name == "Reason" {
+			space = "said"
+		}
+	}
+	return space
 }
 
 // ordinalSpaces says which fields are ordinals, and where.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Attributes are what the vault holds of a person, under an ordinal of "person"
+// Attributes are what the vault holds of a person, under an ordinal of "staff_record"
 // of its own, which can be destroyed alone. Every other version of them is
 // another ordinal.
 type Attributes struct {
@@ -26,7 +26,7 @@ func (a Attributes) Key() string {
 	return string(b)
 }
 
-// ReadAttributes reads a key of "person".
+// ReadAttributes reads a key of "staff_record".
 func ReadAttributes(key string) (a Attributes, err error) {
 	if err := json.Unmarshal([]byte(key), &a); err != nil {
 		return Attributes{}, fmt.Errorf("reading a person's record: %w", err)

@@ -77,7 +77,7 @@ func (b *Book) person(e *sekisho.Entry, body *sekisho.PersonChanged) {
 }
 
 func (b *Book) unit(e *sekisho.Entry, body *sekisho.UnitChanged) {
-	u := &Unit{Unit: body.Unit, Kind: body.Is, Parent: body.Parent, Title: body.Title, Opened: body.Effective,
+	u := &Unit{Unit: body.Unit, Kind: body.Is, Parent: body.Parent, Title: body.Title, Opened: body.Effective, Source: b.reads[body.Read],
 		From: body.Effective, Seq: e.ID.Seq, Recorded: e.Time}
 	h := b.units[u.Unit]
 	if len(h) == 0 {
@@ -129,22 +129,50 @@ func (b *Book) chosen(t, recorded sekisho.Time, wanted func(*Person) bool) []*Pe
 	defer b.mu.RUnlock()
 	list := make([]*Person, 0, len(b.staff))
 	for _, staff := range b.staff {
-		if p := b.people[staff].at(t, recorded); p != nil && p.present(t) && (wanted == nil || wanted(p)) {
+		if p := b.people[staff].present(t, recorded); p != nil && (wanted == nil || wanted(p)) {
 			list = append(list, p)
 		}
 	}
 	return list
 }
 
-// Person is what holds of somebody at t; nil if the directory does not know
-// them then. Somebody who has left is given, with Left before t.
+// Person is somebody at t; nil if they are not of the group then.
 func (b *Book) Person(staff uint32, t sekisho.Time) *Person {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	if h := b.people[staff]; h != nil {
-		return h.at(t, 0)
+		return h.present(t, 0)
 	}
 	return nil
+}
+
+// Everybody is everybody whom the directory ever knew, by ordinal.
+func (b *Book) Everybody() []uint32 {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return slices.Clone(b.staff)
+}
+
+// Last is what holds of somebody at t, or held last, or will first: also of
+// those who are gone. It is nil if the directory never knew them.
+func (b *Book) Last(staff uint32, t sekisho.Time) *Person {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	h := b.people[staff]
+	if h == nil {
+		return nil
+	}
+	if p := h.present(t, 0); p != nil {
+		return p
+	}
+	p := h.at(t, 0)
+	if p == nil {
+		p = h.first(0)
+	}
+	one, all := *p, h.spells(0)
+	s := all[len(all)-1]
+	one.Joined, one.Left = s.stated(), s.left
+	return &one
 }
 
 // Past is everything that was said of somebody, by the day from which it holds.
@@ -158,7 +186,9 @@ func (b *Book) Past(staff uint32) []*Person {
 }
 
 // Moves are who joined and who left from one moment on and before another, by
-// ordinal. Somebody who did both, or came back, stands in both.
+// ordinal. Somebody who did both, or came back, stands in both. Of whom nobody
+// said when they joined, because they were there when their source was first
+// read, did not join.
 func (b *Book) Moves(from, until sekisho.Time) (joined, left []*Person) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -166,21 +196,25 @@ func (b *Book) Moves(from, until sekisho.Time) (joined, left []*Person) {
 	for _, staff := range b.staff {
 		h := b.people[staff]
 		var in, out bool
-		for _, s := range h.spells {
-			in = in || within(s.joined)
+		for _, s := range h.spells(0) {
+			in = in || !s.unstated && within(s.joined)
 			out = out || within(s.left)
 		}
-		if in {
-			joined = append(joined, h.at(max(until-1, 0), 0))
-		}
-		if out {
-			left = append(left, h.at(max(until-1, 0), 0))
+		if in || out {
+			p := h.at(until-1, 0)
+			if p == nil {
+				p = h.first(0)
+			}
+			if in {
+				joined = append(joined, p)
+			}
+			if out {
+				left = append(left, p)
+			}
 		}
 	}
-	return slices.DeleteFunc(joined, isNil), slices.DeleteFunc(left, isNil)
+	return joined, left
 }
-
-func isNil(p *Person) bool { return p == nil }
 
 // UnitsAt are the units of a kind that are there at t, by ordinal; of every
 // kind if kind is "".

@@ -99,6 +99,7 @@ func TestPeopleAreThoseOfTheDay(t *testing.T) {
 		type fact struct {
 			*sekisho.PersonChanged
 			recorded sekisho.Time
+			seq      uint64
 		}
 		var facts []fact
 		for range 300 {
@@ -108,29 +109,61 @@ func TestPeopleAreThoseOfTheDay(t *testing.T) {
 			if rng.IntN(3) == 0 {
 				p.Left = p.Joined + sekisho.Time(1+rng.IntN(300))*day
 			}
-			facts = append(facts, fact{p, l.now})
-			l.add(p)
+			facts = append(facts, fact{p, l.now, l.add(p)})
 		}
 		b := l.book()
 		for range 200 {
 			at := sekisho.Time(rng.IntN(520)) * day
 			known := sekisho.Time(rng.IntN(2)) * sekisho.Time(1+rng.IntN(320)) * day
-			latest := map[uint32]fact{}
+			type one struct {
+				joined, left     sekisho.Time
+				version, first   sekisho.Time
+				seq, firstSeq    uint64
+				known, hasBefore bool
+				unstated         bool
+			}
+			all := map[uint32]*one{}
 			for _, f := range facts {
-				if f.Effective > at || known != 0 && f.recorded > known {
+				if known != 0 && f.recorded > known {
 					continue
 				}
-				if had, ok := latest[f.Staff]; !ok || f.Effective >= had.Effective {
-					latest[f.Staff] = f
+				o := all[f.Staff]
+				if o == nil {
+					o = &one{first: f.Effective, firstSeq: f.seq}
+					all[f.Staff] = o
+				}
+				switch {
+				case f.Joined != 0:
+					o.joined, o.unstated = f.Joined, false
+				case !o.known:
+					o.joined, o.unstated = f.Effective, true
+				case o.unstated:
+					o.joined = min(o.joined, f.Effective)
+				}
+				o.known, o.left = true, f.Left
+				if f.Effective < o.first {
+					o.first, o.firstSeq = f.Effective, f.seq
+				}
+				if f.Effective <= at && (!o.hasBefore || f.Effective >= o.version) {
+					o.hasBefore, o.version, o.seq = true, f.Effective, f.seq
 				}
 			}
 			var want []uint32
-			for s, f := range latest {
-				if f.Joined <= at && (f.Left == 0 || at < f.Left) {
+			seqs := map[uint32]uint64{}
+			for s, o := range all {
+				if o.joined <= at && (o.left == 0 || at < o.left) {
 					want = append(want, s)
+					if seqs[s] = o.seq; !o.hasBefore {
+						seqs[s] = o.firstSeq
+					}
 				}
 			}
 			slices.Sort(want)
+			for p := range b.Known(at, known) {
+				if p.Seq != seqs[p.Staff] {
+					t.Fatalf("seed %d, day %d, known on day %d: person %d as entry %d says, want %d", seed, at/day, known/day, p.Staff, p.Seq, seqs[p.Staff])
+				}
+			}
 			if got := staff(b.Known(at, known)); !slices.Equal(got, want) {
 				t.Fatalf("seed %d, day %d, known on day %d: %v, want %v", seed, at/day, known/day, got, want)
 			}

@@ -24,7 +24,7 @@ type Person struct {
 	// Postings are all that were stated, those that ended or begin later too: see
 	// PostingsAt.
 	Postings []Posting
-	Record   uint32 // ordinal in "person": see Attributes. 0 for none
+	Record   uint32 // ordinal in "staff_record": see Attributes. 0 for none
 	Source   string // the source that said so
 
 	Action   string       // "joined", "changed", "left", "returned"
@@ -66,21 +66,82 @@ func (p *Person) Main(t sekisho.Time) (main Posting) {
 	return main
 }
 
-// present says whether the person is one of us at t.
-func (p *Person) present(t sekisho.Time) bool {
-	return p.Joined <= t && (p.Left == 0 || t < p.Left)
-}
-
 // past is everything that was ever said of one person.
 type past struct {
 	versions []*Person // by From; of one day the later entry last
-	spells   []spell   // employments, in the order in which they were recorded
+	recorded []*Person // the same, as they were recorded
 }
 
-// A spell is one employment, as it is known now.
+// A spell is one employment.
 type spell struct {
 	joined, left sekisho.Time
-	seq          uint64
+	unstated     bool // nobody said when it began: joined is the first day that is known
+}
+
+func (s spell) covers(t sekisho.Time) bool { return s.joined <= t && (s.left == 0 || t < s.left) }
+
+// stated is the day that somebody said; 0: nobody did.
+func (s spell) stated() sekisho.Time {
+	if s.unstated {
+		return 0
+	}
+	return s.joined
+}
+
+// spells are the employments by what was recorded up to known; 0 is
+// everything. What is said of a spell later holds of all of it, also of the
+// days before.
+func (h *past) spells(known sekisho.Time) (list []spell) {
+	for _, p := range h.recorded {
+		if known != 0 && p.Recorded > known {
+			break
+		}
+		if len(list) == 0 || p.Action == "joined" || p.Action == "returned" {
+			one := spell{joined: p.Joined, left: p.Left}
+			if p.Joined == 0 {
+				one.joined, one.unstated = p.From, true
+			}
+			list = append(list, one)
+			continue
+		}
+		last := &list[len(list)-1]
+		if p.Joined != 0 {
+			last.joined, last.unstated = p.Joined, false
+		} else if last.unstated {
+			last.joined = min(last.joined, p.From)
+		}
+		last.left = p.Left
+	}
+	return list
+}
+
+// present is what holds at t of somebody who is one of us then; else nil.
+func (h *past) present(t, known sekisho.Time) *Person {
+	for _, s := range h.spells(known) {
+		if !s.covers(t) {
+			continue
+		}
+		p := h.at(t, known)
+		if p == nil { // employed before the first day of which anything else is known
+			p = h.first(known)
+		}
+		if joined := s.stated(); p.Joined != joined || p.Left != s.left {
+			one := *p
+			one.Joined, one.Left = joined, s.left
+			p = &one
+		}
+		return p
+	}
+	return nil
+}
+
+func (h *past) first(known sekisho.Time) *Person {
+	for _, p := range h.versions {
+		if known == 0 || p.Recorded <= known {
+			return p
+		}
+	}
+	return nil
 }
 
 // at is what holds at t by what was recorded up to known; 0 is everything. It
@@ -106,13 +167,5 @@ func (h *past) add(p *Person) {
 		return cmp.Or(cmp.Compare(a.From, b.From), -1) // behind those of its day
 	})
 	h.versions = slices.Insert(h.versions, i, p)
-	if n := len(h.spells); n == 0 || p.Action == "joined" || p.Action == "returned" {
-		h.spells = append(h.spells, spell{p.Joined, p.Left, p.Seq})
-	} else {
-		last := &h.spells[n-1]
-		if p.Joined != 0 {
-			last.joined = p.Joined
-		}
-		last.left = p.Left
-	}
+	h.recorded = append(h.recorded, p)
 }

@@ -17,6 +17,8 @@ type Unit struct {
 	Opened sekisho.Time // since when there is this unit
 	Closed sekisho.Time // the first moment without it; 0: it is there
 
+	Source string // the source that said so
+
 	From     sekisho.Time // it holds from here on
 	Seq      uint64       // the entry that says so
 	Recorded sekisho.Time

@@ -88,6 +88,8 @@ type Config struct {
 
 	// Duties is the register of what the company's policy promises.
 	Duties duty.Config `yaml:"duties"`
+	// Directory says where people, companies and departments come from.
+	Directory Directory `yaml:"directory"`
 }
 
 // Console says where the pages are.
@@ -223,6 +225,9 @@ func (c *Config) check(base string) error {
 		subjects = append(subjects, s.Name)
 	}
 	if err := c.Budgets.Known(subjects); err != nil {
+		return err
+	}
+	if err := c.Directory.check(base); err != nil {
 		return err
 	}
 	if err := c.checkTell(base, subjects); err != nil {

@@ -185,6 +185,19 @@ func (c *Caller) ask(ctx context.Context, path string, q Question, file io.Reade
 	if file == nil {
 		return c.post(ctx, path, "application/json", bytes.NewReader(text), answer)
 	}
+	return c.attach(ctx, path, text, file, answer)
+}
+
+// upload sends a command as JSON with a file behind it, and reads the answer.
+func (c *Caller) upload(ctx context.Context, path string, command any, file io.Reader, answer any) error {
+	text, err := json.Marshal(command)
+	if err != nil {
+		return err
+	}
+	return c.attach(ctx, path, text, file, func(r io.Reader) error { return json.NewDecoder(r).Decode(answer) })
+}
+
+func (c *Caller) attach(ctx context.Context, path string, text []byte, file io.Reader, answer func(io.Reader) error) error {
 	r, w := io.Pipe()
 	form := multipart.NewWriter(w)
 	go func() {

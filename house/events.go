@@ -109,20 +109,27 @@ func (h *House) ReceiveEvents(ctx context.Context, l net.Listener) error {
 	})
 }
 
-// readToken reads a token from a file that nobody else can read.
-func readToken(path string) (string, error) {
+// readSecret reads what a file that nobody else can read holds, without the end
+// of its line.
+func readSecret(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("%s can be read by others: chmod 600 it, and make another token", path)
+		return "", fmt.Errorf("%s can be read by others: chmod 600 it, and make another secret", path)
 	}
 	b, err := os.ReadFile(path)
+	return strings.TrimRight(string(b), "\r\n"), err
+}
+
+// readToken reads a token from a file that nobody else can read.
+func readToken(path string) (string, error) {
+	b, err := readSecret(path)
 	if err != nil {
 		return "", err
 	}
-	token := strings.TrimSpace(string(b))
+	token := strings.TrimSpace(b)
 	if len(token) < 16 || len(token) > 1024 || strings.ContainsAny(token, " \t\r\n") {
 		return "", fmt.Errorf("%s: a token is one word of 16 to 1024 characters", path)
 	}

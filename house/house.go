@@ -76,6 +76,8 @@ type House struct {
 	moreHands []contain.Hand // of containment, beside the gate
 	mail      mail
 	importing sync.Mutex // one log is taken over at a time
+	comparing sync.Mutex // one source is compared with the directory at a time
+	erasing   sync.Mutex
 	climbing  sync.Mutex // one look at the ladders at a time
 	tending   sync.Mutex // one look at the duties at a time
 	stop      context.CancelFunc
@@ -102,6 +104,7 @@ type Books struct {
 	Enquiries *incident.Enquiries
 	Directory *directory.Book
 	Duty      *duty.Book
+	Erasures  *directory.Erasures
 }
 
 // paths of a data directory.
@@ -160,6 +163,11 @@ func Open(ctx context.Context, c Config, base string, o Options) (h *House, err 
 	if err := h.Vault.Reconcile(h.past.highest); err != nil {
 		return nil, err
 	}
+	if !o.Quiet {
+		if err := h.erase(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := h.openOffice(key); err != nil {
 		return nil, err
 	}
@@ -202,7 +210,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Reported: sensor.NewReported(), Bindings: bindings, Live: console.NewLive(), Budgets: budget.New(h.Config.Budgets, h.nameOf), Permits: permit.New(), Decoys: watch.NewDecoys(), Census: contain.NewCensus(), Incidents: incident.New()}
 	h.Enquiries = incident.NewEnquiries()
 	h.Told = tell.NewBook()
-	h.Directory = directory.New()
+	h.Directory, h.Erasures = directory.New(), directory.NewErasures()
 	h.Steps = &console.Steps{}
 	h.limit()
 	hostile, err := sekisho.ParsePrefixes(h.Config.Hostile)
@@ -220,7 +228,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	if err := h.openDuties(); err != nil {
 		return err
 	}
-	views = append(views, h.Duty)
+	views = append(views, h.Duty, h.Erasures)
 	views = append(views, h.Steps)
 	if quiet {
 		reactions, views = nil, append(views, h.Incidents) // folded all the same

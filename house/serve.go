@@ -44,6 +44,7 @@ func (h *House) NewConsole() (c *console.Console, err error) {
 	}
 	h.Console, err = console.New(console.Config{
 		Steps: h.Steps, Cases: h.Cases,
+		Directory: h.Directory, ImportDirectory: h.ImportDirectory, PullDirectory: h.PullDirectory, Erasures: h.Erasures, Erase: h.erase,
 		Enquiries: h.Enquiries, Desk: h.Desk,
 		Permits: h.Permits, Turned: turned, Estimate: estimate,
 		Dir: h.Config.Console.Users, FS: disk.OS{}, MetricsToken: metrics, Ledger: h.Ledger, Vault: h.Vault, Views: h.Views, Live: h.Live, Budgets: h.Budgets, Trace: h.Trace,

@@ -382,13 +382,15 @@ func (t *Trace) Terminals() []string {
 	return slices.DeleteFunc(t.Endpoints(), func(n string) bool { return !t.endpoints[n].client })
 }
 
-// Spaces lists the spaces whose customers were accessed, by name.
+// Spaces lists the spaces whose customers were accessed, by name. Members of
+// staff, whose pages are accesses too, are no customers.
 func (t *Trace) Spaces() []string {
 	seen := map[string]bool{}
 	for _, s := range t.shapes {
 		seen[s.body.Space] = true
 	}
 	delete(seen, "")
+	delete(seen, "staff")
 	names := make([]string, 0, len(seen))
 	for n := range seen {
 		names = append(names, n)

@@ -166,8 +166,8 @@ func TestUnsyncedButRead(t *testing.T) {
 		c := config("/house/vault", d)
 		v := open(t, c)
 		v.Space("member").OfInt(1)
-		d.Inject = func(op, _ string) disk.Fault {
-			if op == "sync" {
+		d.Inject = func(op, name string) disk.Fault {
+			if op == "sync" && filepath.Base(name) == "vault" {
 				return disk.Fault{Err: errors.New("killed")}
 			}
 			return disk.Fault{}

@@ -15,9 +15,13 @@ func Rows(v *Vault, space string) []Row {
 		if err != nil {
 			panic(err)
 		}
-		r.each(func(_ uint32, salt *[saltLen]byte, key []byte) {
-			rows = append(rows, Row{append([]byte(nil), salt[:]...), string(key)})
+		r.each(func(one *row) {
+			rows = append(rows, Row{append([]byte(nil), one.salt[:]...), string(one.key)})
 		})
 	}
 	return rows
 }
+
+// Before has the vault write rows as it did before records had keys of their
+// own.
+func Before(v *Vault) { v.group.records = nil }

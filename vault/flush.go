@@ -59,10 +59,25 @@ func (v *Vault) persist() error {
 	case v.recovered && !v.reconciled:
 		return ErrNotReconciled
 	}
+	var fresh uint64
+	for _, s := range v.allSpaces() {
+		fresh += uint64(s.count.Load() - s.durable)
+	}
+	if fresh == 0 {
+		return nil
+	}
 	w := &v.group
 	w.reset()
+	if err := v.drawKeys(fresh); err != nil {
+		return err
+	}
 	for _, s := range v.allSpaces() {
+		// What is assigned meanwhile waits for the next Flush: its key is not drawn.
 		last := s.count.Load()
+		if more := uint64(last - s.durable); more > fresh {
+			last = s.durable + uint32(fresh)
+		}
+		fresh -= uint64(last - s.durable)
 		for ord, begun := s.durable+1, false; ord <= last && ord != 0; ord++ {
 			if !begun {
 				w.begin(s, ord)
@@ -269,10 +284,10 @@ func (v *Vault) rootOf(s *Space, first, count uint32) ([32]byte, error) {
 		if err != nil {
 			return [32]byte{}, err
 		}
-		opened.each(func(ord uint32, salt *[saltLen]byte, key []byte) {
-			if ord >= first && uint64(ord) <= last {
+		opened.each(func(one *row) {
+			if one.ord >= first && uint64(one.ord) <= last {
 				var leaf [32]byte
-				leaf, tmp = commitment(salt, key, tmp)
+				leaf, tmp = one.commitment(tmp)
 				tree.add(leaf[:])
 			}
 		})
@@ -306,14 +321,15 @@ func (v *Vault) readRun(s *Space, at runAt) (run, error) {
 	}
 	for _, r := range runs {
 		if r.space == s.name && r.first <= at.first && at.first-r.first < r.count {
-			return r, nil
+			return r, r.unmask(v.slots)
 		}
 	}
 	return run{}, fmt.Errorf("%w: the group at byte %d has no %q %d", ErrDamaged, at.group, s.name, at.first)
 }
 
 // Refresh takes in what another process has flushed since Open or the last
-// Refresh. For a vault open to read only.
+// Refresh. For a vault open to read only. What was erased since stays readable
+// until it is opened again.
 func (v *Vault) Refresh() error {
 	if !v.cfg.ReadOnly {
 		return nil
@@ -322,6 +338,11 @@ func (v *Vault) Refresh() error {
 	defer v.write.Unlock()
 	if v.file == nil {
 		return os.ErrClosed
+	}
+	if v.records.file == nil { // a vault of before, that another process opened meanwhile
+		if err := v.openKeys(); err != nil {
+			return fmt.Errorf("refreshing the vault in %s: %w", v.cfg.Dir, err)
+		}
 	}
 	if err := v.load(); err != nil {
 		return fmt.Errorf("refreshing the vault in %s: %w", v.cfg.Dir, err)

@@ -30,14 +30,19 @@ import (
 //	  44 CRC-32C of the 44 bytes before
 //	  48 body, then zeros up to a multiple of 8
 //	body: runs of consecutive ordinals, each
-//	  kind of run, 1 byte: 1, assignments
+//	  kind of run, 1 byte: 3, assignments under keys of their own; 1, as they
+//	    were before there were such
 //	  length of the space's name, 1 byte; the name
 //	  first ordinal, 4 bytes; number of rows, 4 bytes
+//	  of kind 3: slot of the first row's key in the file of record keys, 8 bytes;
+//	    those of the others follow it
 //	  rows, each: varint (length of the sealed bytes × 2 + 0), sealed bytes
 //
-// Sealed bytes are AES-256-GCM over salt (16 random bytes) and key text, with
+// Sealed bytes are AES-256-GCM over salt (16 random bytes) and key text; with kind
+// 3 these two encrypted under the record's key, and 8 bytes that tell whether it
+// is that key (checkOf). They are sealed with
 // the row's number in its epoch as the nonce and the space's name and ordinal
-// as additional data. The key is derived from Config.Key, the file's id and
+// as additional data, and with kind 3 the slot of the run's first row. The key is derived from Config.Key, the file's id and
 // the epoch. A crash may make the same ordinal or place be written twice with
 // different keys, but never in the same epoch: so no nonce is used twice.
 //
@@ -46,13 +51,12 @@ import (
 // synced. So only the last group can be incomplete after a crash, and a group
 // that is no good with a later one behind it is damage.
 //
-// Erasing a person is not in this version, but has its room. Sealed bytes are
-// at least 32, so they can be overwritten in place by the row's commitment,
-// HMAC-SHA256(salt, key), with the low bit of the length set; the ledger's
-// roots still verify then. As nothing but the row itself covers its bytes, no
-// other byte need change. A run of another kind, appended and synced first,
-// lets recovery finish an overwrite that a crash interrupted. A reader of this
-// version refuses both.
+// A record of kind 3 is erased by destroying its key (recordkey.go), and the
+// row stays as it is. One of kind 1 is overwritten in place by its commitment,
+// HMAC-SHA256(salt, key), and zeros, with the low bit of the length set: sealed
+// bytes are at least 32. As nothing but the row itself covers its bytes, no
+// other byte changes. What is to be overwritten is durable in a file of its own
+// before (erase.go).
 const (
 	fileMagic  = "sekisho vault 1\n"
 	fileHeader = 512
@@ -68,7 +72,9 @@ const (
 	saltLen     = 16
 	tagLen      = 16
 	kindAssign  = 1
+	kindKeyed   = 3
 	erasedBit   = 1
+	keyCheck    = 8
 	alignment   = 8
 	minRow      = 1 + saltLen + tagLen // what a row takes at least
 )
@@ -177,17 +183,82 @@ type run struct {
 	space string
 	first uint32
 	count uint32
+	slot  uint64 // of the first row's key; 0 if the rows have none
 	rows  []byte // lengths and opened rows, each followed by the room of its tag
+	place int    // of rows in the group
+	nonce uint64 // of the first row
+	epoch [epochLen]byte
+	slots []byte // as they are in the file of record keys
 }
 
-// each calls f with every row, whose bytes are valid for the call only.
-func (r run) each(f func(ord uint32, salt *[saltLen]byte, key []byte)) {
-	for b, ord := r.rows, r.first; len(b) > 0; ord++ {
+// A row is what a run holds of one ordinal. Its bytes are valid for the call
+// only.
+type row struct {
+	ord  uint32
+	salt *[saltLen]byte
+	key  []byte
+
+	content []byte   // salt and key
+	gone    bool     // salt and key are destroyed
+	leaf    [32]byte // the commitment, of one that is gone
+	at      int      // where the row is in the group
+	size    int      // and how long
+}
+
+// commitment is the row's leaf.
+func (r *row) commitment(scratch []byte) ([32]byte, []byte) {
+	if r.gone {
+		return r.leaf, scratch
+	}
+	return commitment(r.salt, r.key, scratch)
+}
+
+// each calls f with every row.
+func (r run) each(f func(one *row)) {
+	b := r.rows
+	for i := range r.count {
 		n, w := binary.Uvarint(b)
-		row := b[w : w+int(n>>1)-tagLen]
-		f(ord, (*[saltLen]byte)(row), row[saltLen:])
+		content := b[w : w+int(n>>1)-tagLen]
+		if r.slot != 0 {
+			content = content[:len(content)-keyCheck]
+		}
+		one := row{ord: r.first + i, at: r.place + len(r.rows) - len(b), size: w + int(n>>1)}
+		switch {
+		case n&erasedBit != 0:
+			one.gone, one.leaf = true, [32]byte(b[w:])
+		case r.slot != 0 && binary.LittleEndian.Uint32(r.slots[i*slotLen:]) == slotGone:
+			one.gone, one.leaf = true, [32]byte(r.slots[i*slotLen+4:])
+		default:
+			one.content, one.salt, one.key = content, (*[saltLen]byte)(content), content[saltLen:]
+		}
+		f(&one)
 		b = b[w+int(n>>1):]
 	}
+}
+
+// unmask decrypts the rows by their records' keys, which slots reads.
+func (r *run) unmask(slots func(first uint64, count uint32) ([]byte, error)) (err error) {
+	if r.slot == 0 {
+		return nil
+	}
+	if r.slots, err = slots(r.slot, r.count); err != nil {
+		return err
+	}
+	r.each(func(one *row) {
+		i := one.ord - r.first
+		if one.gone || err != nil {
+			return
+		}
+		key := r.slots[i*slotLen+4 : i*slotLen+36]
+		if check := checkOf(key); string(one.content[len(one.content):][:keyCheck]) != string(check[:]) {
+			err = fmt.Errorf("%w: slot %d is the key of another record: put back the file of keys that belongs to this vault file", errRecordKey, r.slot+uint64(i))
+			return
+		}
+		if err = mask(key, r.epoch, r.nonce+uint64(i), one.content); err != nil {
+			return
+		}
+	})
+	return err
 }
 
 // open authenticates and decrypts a group in place: b is the whole group, and
@@ -205,8 +276,10 @@ func (g group) open(aead cipher.AEAD, b []byte) ([]run, error) {
 		next  = g.nonce
 		aad   []byte
 	)
+	whole := len(b)
 	for len(b) > 0 {
-		if b[0] != kindAssign {
+		kind := b[0]
+		if kind != kindAssign && kind != kindKeyed {
 			return nil, fmt.Errorf("%w: group %d has a run of kind %d, which this version does not know", ErrDamaged, g.seq, b[0])
 		}
 		if len(b) < 2 || len(b) < 10+int(b[1]) || b[1] == 0 {
@@ -219,18 +292,47 @@ func (g group) open(aead cipher.AEAD, b []byte) ([]run, error) {
 			count: binary.LittleEndian.Uint32(b[n+4:]),
 		}
 		b = b[n+8:]
+		r.epoch, r.nonce = g.epoch, next
+		if kind == kindKeyed {
+			if len(b) < 8 {
+				return nil, fmt.Errorf("%w: group %d ends within a run", ErrDamaged, g.seq)
+			}
+			if r.slot, b = binary.LittleEndian.Uint64(b), b[8:]; r.slot == 0 || r.slot > 1<<40 {
+				return nil, fmt.Errorf("%w: group %d has a slot out of range", ErrDamaged, g.seq)
+			}
+		}
+		r.place = groupHeader + whole - len(b)
 		if r.first == 0 || r.count == 0 || r.count-1 > math.MaxUint32-r.first {
 			return nil, fmt.Errorf("%w: group %d has a run of ordinals out of range", ErrDamaged, g.seq)
 		}
 		aad = append(append(aad[:0], r.space...), 0, 0, 0, 0)
+		if kind == kindKeyed {
+			aad = binary.LittleEndian.AppendUint64(aad, r.slot)
+		}
 		rest := b
+		least := uint64(saltLen + tagLen)
+		if kind == kindKeyed {
+			least += keyCheck
+		}
 		for i := range r.count {
 			n, w := binary.Uvarint(b)
-			if w <= 0 || n>>1 < saltLen+tagLen || n>>1 > uint64(len(b)-w) {
+			if w <= 0 || n>>1 < least || n>>1 > uint64(len(b)-w) {
 				return nil, fmt.Errorf("%w: group %d ends within a row", ErrDamaged, g.seq)
 			}
+			if n&erasedBit != 0 && kind == kindAssign {
+				// Nothing seals it. What is behind its commitment is zeros, and
+				// whether that is what it was, Check says.
+				for _, x := range b[w+sha256.Size : w+int(n>>1)] {
+					if x != 0 {
+						return nil, fmt.Errorf("%w: an overwritten row of group %d does not end in zeros", ErrDamaged, g.seq)
+					}
+				}
+				next++
+				b = b[w+int(n>>1):]
+				continue
+			}
 			if n&erasedBit != 0 {
-				return nil, fmt.Errorf("%w: group %d has an erased row, which this version does not know", ErrDamaged, g.seq)
+				return nil, fmt.Errorf("%w: group %d has an overwritten row that has a key", ErrDamaged, g.seq)
 			}
 			sealed := b[w : w+int(n>>1)]
 			binary.BigEndian.PutUint64(nonce[4:], next)
@@ -262,8 +364,11 @@ type groupWriter struct {
 	rows  uint32
 	runs  []runWriter
 
+	records *recordKeys // nil: rows without keys of their own
+
 	salts []byte // random bytes not yet used
 	aad   []byte
+	ord   int // where the ordinal is in aad
 	plain []byte
 	tmp   []byte
 }
@@ -291,12 +396,23 @@ func (w *groupWriter) full() bool { return len(w.buf) >= groupHeader+fullBody }
 
 // begin starts a run.
 func (w *groupWriter) begin(s *Space, first uint32) {
-	w.buf = append(w.buf, kindAssign, byte(len(s.name)))
+	kind := byte(kindAssign)
+	if w.records != nil {
+		kind = kindKeyed
+	}
+	w.buf = append(w.buf, kind, byte(len(s.name)))
 	w.buf = append(w.buf, s.name...)
 	w.buf = binary.LittleEndian.AppendUint32(w.buf, first)
 	w.runs = append(w.runs, runWriter{space: s, first: first, place: len(w.buf)})
 	w.buf = append(w.buf, 0, 0, 0, 0)
+	if w.records != nil {
+		w.buf = binary.LittleEndian.AppendUint64(w.buf, w.records.next)
+	}
 	w.aad = append(append(w.aad[:0], s.name...), 0, 0, 0, 0)
+	w.ord = len(s.name)
+	if w.records != nil {
+		w.aad = binary.LittleEndian.AppendUint64(w.aad, w.records.next)
+	}
 }
 
 // add seals the next ordinal of the run.
@@ -315,10 +431,19 @@ func (w *groupWriter) add() {
 	leaf, w.tmp = commitment(salt, w.plain[saltLen:], w.tmp)
 	r.tree.add(leaf[:])
 
+	if w.records != nil {
+		key := w.records.take()
+		if err := mask(key[:], w.epoch, w.nonce, w.plain); err != nil {
+			panic(err) // of the key's length
+		}
+		check := checkOf(key[:])
+		w.plain = append(w.plain, check[:]...)
+		clear(key[:])
+	}
 	var nonce [12]byte
 	binary.BigEndian.PutUint64(nonce[4:], w.nonce)
 	w.nonce++
-	binary.BigEndian.PutUint32(w.aad[len(w.aad)-4:], ord)
+	binary.BigEndian.PutUint32(w.aad[w.ord:], ord)
 	w.buf = binary.AppendUvarint(w.buf, uint64(len(w.plain)+tagLen)<<1)
 	w.buf = w.aead.Seal(w.buf, nonce[:], w.plain, w.aad)
 	r.count++

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"crypto/cipher"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -44,10 +45,13 @@ func (v *Vault) load() error {
 			return err
 		}
 		groups, more := v.split(buf, v.end+n == size)
-		openAll(groups, &epochs)
+		v.openAll(groups, &epochs)
 		bad := false
 		for i := range groups {
 			g := &groups[i]
+			if errors.Is(g.err, errRecordKey) {
+				return g.err
+			}
 			if g.err != nil {
 				bad = true
 				break
@@ -105,7 +109,7 @@ func (e *epochKeys) of(epoch [epochLen]byte) (cipher.AEAD, error) {
 }
 
 // openAll decrypts the groups on all cores.
-func openAll(groups []found, epochs *epochKeys) {
+func (v *Vault) openAll(groups []found, epochs *epochKeys) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(groups)) {
@@ -115,6 +119,9 @@ func openAll(groups []found, epochs *epochKeys) {
 				aead, err := epochs.of(g.epoch)
 				if err == nil {
 					g.runs, err = g.open(aead, g.bytes)
+				}
+				for i := 0; i < len(g.runs) && err == nil; i++ {
+					err = g.runs[i].unmask(v.slots)
 				}
 				g.err = err
 			}
@@ -131,11 +138,16 @@ func (v *Vault) apply(g *found) error {
 			return fmt.Errorf("%w: group %d begins %q at %d, and %d was to follow", ErrDamaged, g.seq, r.space, r.first, s.count.Load()+1)
 		}
 		var twice uint32
-		r.each(func(ord uint32, _ *[saltLen]byte, key []byte) {
-			if twice == 0 && !s.restore(key) {
-				twice = ord
+		r.each(func(one *row) {
+			if one.gone {
+				s.restoreGone()
+			} else if twice == 0 && !s.restore(one.key) {
+				twice = one.ord
 			}
 		})
+		if r.slot != 0 {
+			v.records.next = max(v.records.next, r.slot+uint64(r.count))
+		}
 		if twice != 0 {
 			return fmt.Errorf("%w: the key of %q %d in group %d has another ordinal already", ErrDamaged, r.space, twice, g.seq)
 		}
@@ -199,7 +211,7 @@ func (v *Vault) damagedAt(later group) error {
 		groups, _ := v.split(b[:n], true)
 		if len(groups) > 0 {
 			groups = groups[:1]
-			openAll(groups, &epochKeys{keys: v.keys})
+			v.openAll(groups, &epochKeys{keys: v.keys})
 			if groups[0].err == nil {
 				return v.load()
 			}

@@ -53,6 +53,7 @@ const (
 type page struct {
 	val  [pageSize]uint64
 	text [pageSize / 64]atomic.Uint64 // bit set: val is a place
+	gone [pageSize / 64]atomic.Uint64 // bit set: erased; then text is set too, and val is nothing
 }
 
 type intSlot struct {
@@ -150,13 +151,19 @@ func (s *Space) FindInt(key int64) uint32 {
 	return s.ints[h>>(64-shardBits)].Load().find(key, h)
 }
 
-// Key gives the key of an ordinal.
+// Key gives the key of an ordinal; false if there is none, or it was erased.
 func (s *Space) Key(ord uint32) (string, bool) {
-	if ord == 0 || ord > s.count.Load() {
+	if ord == 0 || ord > s.count.Load() || s.Erased(ord) {
 		return "", false
 	}
 	var room [20]byte
-	return string(s.appendKey(room[:0], ord)), true
+	key := string(s.appendKey(room[:0], ord))
+	// An erasure shows in the page before it takes the text away: what was read
+	// meanwhile may be neither.
+	if s.Erased(ord) {
+		return "", false
+	}
+	return key, true
 }
 
 // appendKey appends the key of an ordinal that exists.

@@ -65,6 +65,7 @@ type Vault struct {
 	cfg  Config
 	lock io.Closer // nil if read only
 	file disk.File
+	id   [idLen]byte
 	keys keyring
 	log  *slog.Logger
 
@@ -90,6 +91,7 @@ type Vault struct {
 	reconciled bool
 	failed     error // set once a write or sync failed
 	group      groupWriter
+	records    recordKeys
 	announce   []sekisho.Body // durable, not yet given out by Flush
 
 	rosters sync.Mutex         // one roster file is replaced at a time
@@ -146,6 +148,15 @@ func (v *Vault) open() (err error) {
 	if v.keys, err = readHeader(head[:], v.cfg.Key); err != nil {
 		return err
 	}
+	v.id = [idLen]byte(head[16:])
+	if !v.cfg.ReadOnly {
+		if err := v.finishErasing(); err != nil {
+			return err
+		}
+	}
+	if err := v.openKeys(); err != nil {
+		return err
+	}
 	v.end = fileHeader
 	if err := v.load(); err != nil {
 		return err
@@ -173,6 +184,12 @@ func (v *Vault) open() (err error) {
 		}
 	}
 	v.recovered = v.seq > 0
+	if v.records.file == nil { // a vault of before, or a new one
+		if err := v.createKeys(); err != nil {
+			return err
+		}
+	}
+	v.group.records = &v.records
 	return v.group.init(v.keys)
 }
 
@@ -209,10 +226,13 @@ func (v *Vault) Close() error {
 	if v.file != nil {
 		errs = append(errs, v.file.Close())
 	}
+	if v.records.file != nil {
+		errs = append(errs, v.records.file.Close())
+	}
 	if v.lock != nil {
 		errs = append(errs, v.lock.Close())
 	}
-	v.file, v.lock = nil, nil
+	v.file, v.records.file, v.lock = nil, nil, nil
 	if v.failed == nil {
 		v.failed = errors.New("the vault is closed")
 	}

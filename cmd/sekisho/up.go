@@ -49,6 +49,9 @@ func up(ctx context.Context, c house.Config, base string, out io.Writer) (err er
 	if d.desk != "" {
 		fmt.Fprintf(out, "desk     %s\n", d.desk)
 	}
+	if d.scim != "" {
+		fmt.Fprintf(out, "scim     %s\n", d.scim)
+	}
 	return d.wait()
 }
 
@@ -57,6 +60,7 @@ type doors struct {
 	house          *house.House
 	gate, console  string // addresses
 	desk           string // of the contact point
+	scim           string // where clients of SCIM push
 	user, password string // of a console administrator made just now
 	failed         chan error
 	running        sync.WaitGroup
@@ -91,6 +95,9 @@ func stand(ctx context.Context, c house.Config, base string, level slog.Level, w
 	if err := d.openMail(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
+	if err := d.openSCIM(); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
 	if err := d.openEvents(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -102,6 +109,7 @@ func stand(ctx context.Context, c house.Config, base string, level slog.Level, w
 	}
 	h.FollowZeek(d.ctx)
 	d.running.Go(func() { h.KeepRosters(d.ctx) })
+	h.KeepDirectory(d.ctx)
 	d.running.Go(func() { h.KeepRevised(d.ctx) })
 	d.running.Go(func() { h.KeepContained(d.ctx) })
 	d.running.Go(func() { h.KeepEscalated(d.ctx) })
@@ -256,6 +264,26 @@ func (d *doors) openEvents() error {
 		return fmt.Errorf("opening the door for events: %w", err)
 	}
 	d.serve("events", func() error { return h.ReceiveEvents(d.ctx, l) })
+	return nil
+}
+
+// openSCIM takes what is pushed into the directory, if the config says where.
+func (d *doors) openSCIM() error {
+	h := d.house
+	addr := h.Config.Directory.SCIM.Listen
+	if addr == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", addr) // not the next free port: nobody would push there
+	if err != nil {
+		return fmt.Errorf("opening the door for SCIM: %w", err)
+	}
+	scheme := "http://"
+	if h.Config.Directory.SCIM.Cert != "" {
+		scheme = "https://"
+	}
+	d.scim = scheme + l.Addr().String() + "/scim/v2"
+	d.serve("SCIM", func() error { return h.ServeSCIM(d.ctx, l) })
 	return nil
 }
 
