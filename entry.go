@@ -158,6 +158,26 @@ const (
 	KindDocumentReviewed     Kind = 153
 	KindPublicationChecked   Kind = 154
 	KindDocumentAcknowledged Kind = 155
+	KindRegistered           Kind = 160
+	KindPostChanged          Kind = 161
+	KindCheckPlanned         Kind = 162
+	KindCheckChanged         Kind = 163
+	KindCheckAnswered        Kind = 164
+	KindPaperAdded           Kind = 165
+	KindCheckSigned          Kind = 166
+	KindFindingRaised        Kind = 167
+	KindActionChanged        Kind = 168
+	KindAttended             Kind = 169
+	KindScanRead             Kind = 170
+	KindBudgetDecided        Kind = 171
+	KindServiceSeen          Kind = 172
+	KindPostureSeen          Kind = 173
+	KindOffsiteDecided       Kind = 174
+	KindEvaluated            Kind = 175
+	KindCaseOpened           Kind = 176
+	KindCaseDecided          Kind = 177
+	KindLooked               Kind = 178
+	KindEvaluationConfirmed  Kind = 179
 )
 
 // Body is what an entry says. The set of kinds is closed: only this package
@@ -395,6 +415,46 @@ func newBody(k Kind) Body {
 		return new(PublicationChecked)
 	case KindDocumentAcknowledged:
 		return new(DocumentAcknowledged)
+	case KindRegistered:
+		return new(Registered)
+	case KindPostChanged:
+		return new(PostChanged)
+	case KindCheckPlanned:
+		return new(CheckPlanned)
+	case KindCheckChanged:
+		return new(CheckChanged)
+	case KindCheckAnswered:
+		return new(CheckAnswered)
+	case KindPaperAdded:
+		return new(PaperAdded)
+	case KindCheckSigned:
+		return new(CheckSigned)
+	case KindFindingRaised:
+		return new(FindingRaised)
+	case KindActionChanged:
+		return new(ActionChanged)
+	case KindAttended:
+		return new(Attended)
+	case KindScanRead:
+		return new(ScanRead)
+	case KindBudgetDecided:
+		return new(BudgetDecided)
+	case KindServiceSeen:
+		return new(ServiceSeen)
+	case KindPostureSeen:
+		return new(PostureSeen)
+	case KindOffsiteDecided:
+		return new(OffsiteDecided)
+	case KindEvaluated:
+		return new(Evaluated)
+	case KindCaseOpened:
+		return new(CaseOpened)
+	case KindCaseDecided:
+		return new(CaseDecided)
+	case KindLooked:
+		return new(Looked)
+	case KindEvaluationConfirmed:
+		return new(EvaluationConfirmed)
 	}
 	return nil
 }

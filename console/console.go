@@ -16,6 +16,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -122,6 +123,15 @@ type Config struct {
 	// Erasures is in Views; Erase carries out what was approved. nil: not here.
 	Erasures *directory.Erasures
 	Erase    func(ctx context.Context) error
+	// Checks folds what people look at and the registers: Duty's, if that is given.
+	// nil: it is not done here.
+	// Checklists are what they ask, and Units the companies and departments that
+	// there are at a time; if there are none, any name is taken.
+	Checks     *duty.Checks
+	Checklists duty.Checklists
+	Units      func(at sekisho.Time) []UnitLine
+	// EndpointAt tells the machine at an address at a time; nil: nobody knows.
+	EndpointAt func(netip.Addr, sekisho.Time) string
 
 	Steps *Steps             // of an exercise; folded by Views; may be nil
 	Cases func() []*Compared // what real cases took then and here; may be nil
@@ -156,6 +166,7 @@ type Console struct {
 	closed   sync.Once
 
 	texts    texts
+	drawing  sync.Mutex // one photo is drawn at a time
 	deciding sync.Mutex // one export or user is decided on at a time
 
 	shapesMu sync.Mutex
@@ -182,6 +193,15 @@ func newConsole(cfg Config, hashing cost) (*Console, error) {
 	if cfg.Manual == nil {
 		var err error
 		if cfg.Manual, err = incident.Read(incident.Config{}); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Duty != nil {
+		cfg.Checks = cfg.Duty.Checks()
+	}
+	if cfg.Checks != nil && cfg.Checklists == nil {
+		var err error
+		if cfg.Checklists, err = duty.ReadChecklists(); err != nil {
 			return nil, err
 		}
 	}
@@ -274,6 +294,25 @@ var routes = []route{
 	{pattern: "POST /documents/check", handle: (*Console).checkPagesForm},
 	{pattern: "GET /documents/{name}", handle: (*Console).document},
 	{pattern: "POST /documents/{name}", handle: (*Console).documentForm},
+	{pattern: "GET /checks", handle: (*Console).checks},
+	{pattern: "POST /checks", handle: (*Console).planCheckForm},
+	{pattern: "GET /checks/{number}", handle: (*Console).check},
+	{pattern: "POST /checks/{number}/{act}", handle: (*Console).checkActForm, limit: maxPaperUpload + 1<<20},
+	{pattern: "GET /findings/{number}", handle: (*Console).finding},
+	{pattern: "POST /findings/{number}/{act}", handle: (*Console).findingForm, limit: maxPaperUpload + 1<<20},
+	{pattern: "GET /papers/{entry}", handle: (*Console).showPaper},
+	{pattern: "GET /registers", handle: (*Console).registers},
+	{pattern: "POST /registers", handle: (*Console).registerForm, limit: 16 << 20},
+	{pattern: "GET /registers/{ordinal}", handle: (*Console).thing},
+	{pattern: "POST /registers/{ordinal}/paper", handle: (*Console).thingPaper, limit: maxPaperUpload + 1<<20},
+	{pattern: "GET /posts", handle: (*Console).posts},
+	{pattern: "POST /posts", handle: (*Console).postForm},
+	{pattern: "GET /scans", handle: (*Console).scans},
+	{pattern: "POST /scans", handle: (*Console).scanForm, limit: maxScanUpload},
+	{pattern: "GET /terminals", handle: (*Console).terminals},
+	{pattern: "POST /terminals", handle: (*Console).terminalForm, limit: maxScanUpload},
+	{pattern: "GET /evaluation", handle: (*Console).evaluation},
+	{pattern: "POST /evaluation", handle: (*Console).evaluationForm, limit: maxScanUpload},
 	{pattern: "GET /search", handle: (*Console).search},
 	{pattern: "GET /desk", handle: (*Console).deskList},
 	{pattern: "POST /desk", handle: (*Console).deskTake},

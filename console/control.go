@@ -70,6 +70,7 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	POST /api/directory/pull      a DirectoryPullAsk → a DirectoryPlan
 //	GET  /api/erasures            → an ErasuresPage; POST an ErasureAsk → an ErasurePage
 //	GET  /api/erasures/NUMBER     → an ErasurePage; POST an ErasureAnswer → the ErasurePage
+//	GET  /api/checks, /api/findings/NUMBER and below: see controlChecks
 //	GET  /api/status              → the status page's JSON
 func (c *Console) Control() http.Handler {
 	mux := http.NewServeMux()
@@ -143,6 +144,10 @@ func (c *Console) Control() http.Handler {
 	c.controlDocuments(handle)
 	c.controlDirectory(handle)
 	c.controlErasures(handle)
+	c.controlChecks(handle)
+	c.controlRegisters(handle)
+	c.controlScans(handle)
+	c.controlEvaluation(handle)
 	handle("GET /api/status", maxForm, func(v *visit) (any, error) { return c.facts(), nil })
 	return mux
 }

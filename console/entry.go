@@ -139,6 +139,26 @@ var kindNames = map[sekisho.Kind]string{
 
 	sekisho.KindDirectoryRead: "DirectoryRead", sekisho.KindPersonChanged: "PersonChanged", sekisho.KindUnitChanged: "UnitChanged",
 	sekisho.KindErasureAsked: "ErasureAsked", sekisho.KindErasureDecided: "ErasureDecided",
+	sekisho.KindRegistered:          "Registered",
+	sekisho.KindPostChanged:         "PostChanged",
+	sekisho.KindCheckPlanned:        "CheckPlanned",
+	sekisho.KindCheckChanged:        "CheckChanged",
+	sekisho.KindCheckAnswered:       "CheckAnswered",
+	sekisho.KindPaperAdded:          "PaperAdded",
+	sekisho.KindCheckSigned:         "CheckSigned",
+	sekisho.KindFindingRaised:       "FindingRaised",
+	sekisho.KindActionChanged:       "ActionChanged",
+	sekisho.KindAttended:            "Attended",
+	sekisho.KindScanRead:            "ScanRead",
+	sekisho.KindBudgetDecided:       "BudgetDecided",
+	sekisho.KindServiceSeen:         "ServiceSeen",
+	sekisho.KindPostureSeen:         "PostureSeen",
+	sekisho.KindOffsiteDecided:      "OffsiteDecided",
+	sekisho.KindEvaluated:           "Evaluated",
+	sekisho.KindCaseOpened:          "CaseOpened",
+	sekisho.KindCaseDecided:         "CaseDecided",
+	sekisho.KindLooked:              "Looked",
+	sekisho.KindEvaluationConfirmed: "EvaluationConfirmed",
 }
 
 func (c *Console) entry(v *visit) (page, error) {
@@ -209,12 +229,42 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 		}
 	case uint32:
 		space := fieldSpace(body, name)
+		space := ordinalSpaces[name]
+		if (isContainment(body) || isTold(body)) && name == "Reason" {
+			space = "said"
+		}
+		switch body.(type) {
+		case *sekisho.TrainingBegun, *sekisho.TrainingTried, *sekisho.TrainingCompleted, *sekisho.TrainingWritten, *sekisho.StaffLink:
+			if name != "By" { // how a member of staff fared is not everybody's to read
+				space = ""
+			}
+		case *sekisho.TrainingPlanned, *sekisho.TrainingChanged, *sekisho.TrainingJudged:
+			if name == "Reason" {
+				space = "said"
+			}
+		case *sekisho.EnquiryReceived:
+			if name == "Said" { // a customer's words: the enquiry's own page shows them, and records that it does
+				space = ""
+			}
+		case *sekisho.EnquiryRouted:
+			if name == "To" {
+				space = "staff"
+			}
+		case *sekisho.CaseOpened, *sekisho.CaseDecided, *sekisho.Evaluated:
+			if name == "Said" || name == "Subject" { // the evaluation's own page shows them, and records that it does
+				space = ""
+			}
+		case *sekisho.AnswersAllowed, *sekisho.ErasureAsked, *sekisho.ErasureDecided:
+			if name == "Reason" {
+				space = "said"
+			}
+		}
 		if space != "" {
 			f.Text = c.named(space, x)
 		}
 	case uint64:
 		switch name {
-		case "Session", "Shape", "Released", "Incident", "Through", "Alert", "Refused", "Request", "About", "Corrects", "Evidence", "Lesson", "Enquiry", "Order", "Mailing", "Campaign", "Started", "Revision", "Before", "Text", "Read", "Erasure":
+		case "Session", "Shape", "Released", "Incident", "Through", "Alert", "Refused", "Request", "About", "Corrects", "Evidence", "Lesson", "Enquiry", "Order", "Mailing", "Campaign", "Started", "Revision", "Before", "Text", "Read", "Erasure", "Check", "Finding", "Meeting", "Permit", "Case":
 			f.Entry = x
 		}
 	case []uint32:
@@ -294,4 +344,5 @@ var ordinalSpaces = map[string]string{"Principal": "staff", "User": "staff", "By
 	"Application": "application", "Purpose": "purpose", "Statement": "statement", "Reason": "reason",
 	"Person": "staff", "Owner": "staff", "Executive": "staff", "Said": "said", "Title": "said", "Kept": "said",
 	"Department": "said", "Reference": "said", "Actor": "staff", "Object": "object", "Domain": "domain", "Sender": "mailbox",
-	"Staff": "staff", "Unit": "unit", "Parent": "unit"}
+	"Staff": "staff", "Unit": "unit", "Parent": "unit",
+	"Lead": "staff", "Other": "staff", "Holder": "staff", "Expert": "said", "Scope": "said", "Thing": "thing", "Of": "thing"}

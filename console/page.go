@@ -92,6 +92,8 @@ type frame struct {
 	Page     page
 	Printed  string
 	Desk     bool
+	Checks   bool
+	Overdue  int // checks and findings that are late
 	Waiting  int // requests for an export that nobody has answered
 	Software string
 }
@@ -111,9 +113,10 @@ func newPress(t *tongue) (*press, error) {
 		"seg": url.PathEscape, "lang": func() string { return t.Lang }, "asset": assetPath, "join": strings.Join,
 
 		"nested": nested, "triple": triple, "delta": delta, "entry": entryOf, "perMinute": t.perMinute, "timeline": t.strip, "in": t.in, "until": t.until, "inc": func(n int) int { return n + 1 },
-		"list": func(words ...string) []string { return words },
+		"checktag": checkTag,
+		"list":     func(words ...string) []string { return words },
 	}
-	base, err := template.New("layout").Funcs(funcs).ParseFS(assets, "templates/layout.html", "templates/parts.html", "templates/room_*.html")
+	base, err := template.New("layout").Funcs(funcs).ParseFS(assets, "templates/layout.html", "templates/parts*.html", "templates/room_*.html")
 	if err != nil {
 		return nil, fmt.Errorf("reading the console's templates: %w", err)
 	}
@@ -123,7 +126,7 @@ func newPress(t *tongue) (*press, error) {
 	}
 	for _, file := range names {
 		name := strings.TrimSuffix(path.Base(file), ".html")
-		if name == "layout" || name == "parts" || strings.HasPrefix(name, "room_") {
+		if name == "layout" || strings.HasPrefix(name, "parts") || strings.HasPrefix(name, "room_") {
 			continue
 		}
 		one, err := template.Must(base.Clone()).ParseFS(assets, file)
@@ -164,6 +167,7 @@ func (c *Console) print(v *visit, status int, p page) {
 	}
 	if v.who != nil {
 		f.User, f.Waiting, f.Desk = v.who.name, c.waiting(), c.cfg.Desk != nil
+		f.Checks, f.Overdue = c.cfg.Checks != nil, c.overdue()
 	}
 	var b bytes.Buffer
 	if err := c.presses[v.Lang].pages[p.file()].ExecuteTemplate(&b, "layout", f); err != nil {

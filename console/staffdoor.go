@@ -210,6 +210,7 @@ var staffNouns = []staffNoun{
 	{routes: signingIn},
 	{routes: trainingAtTheDoor, mine: (*StaffDoor).myTraining},
 	{routes: documentsAtTheDoor, mine: (*StaffDoor).myDocuments},
+	{routes: checksAtTheDoor, mine: (*StaffDoor).myChecks},
 }
 
 // A MyLine is one thing that a person owes or has done.

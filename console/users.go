@@ -42,7 +42,7 @@ const (
 	plainUser     = "user"
 )
 
-var userRoles = []string{administrator, approver, plainUser}
+var userRoles = []string{administrator, approver, plainUser, hr}
 
 // users is the file users.json in the data directory. It is small, and read
 // whole.

@@ -77,6 +77,7 @@ type Book struct {
 	made       made
 	training   trainingCredits
 	documents  documents
+	checks     *Checks
 
 	mu   sync.Mutex // guards memo, which no answer depends on
 	memo memo
@@ -104,6 +105,16 @@ func New(s Setup) *Book {
 		evidence: map[uint64]*Stated{}, listed: map[string]*listing{}, controls: map[string]*Claimed{},
 		frozen: map[frozenKey]*population{}, freezing: map[frozenKey]*population{}, counters: map[string]*counter{},
 		reminded: map[remindKey]bool{}, editions: map[string]Edition{}, made: newMade(), documents: newDocuments()}
+	b.checks = NewChecks()
+	b.checks.credit, b.checks.withdraw, b.checks.enlist, b.checks.strike = b.credit, b.withdraw, b.enlist, b.strike
+	b.checks.posed = b.posture
+	b.checks.outside = func(permitted bool) {
+		how := nothing
+		if permitted {
+			how = counts
+		}
+		b.count(offsites, how)
+	}
 	b.since, _ = s.Config.ParseSince(s.Zone) // the house has checked it
 	return b
 }
@@ -149,6 +160,7 @@ func (b *Book) Apply(e *sekisho.Entry) {
 	// Each other noun's fold stands here in a line of its own.
 	b.training.apply(b, e)
 	b.documented(e)
+	b.checks.Apply(e)
 }
 
 // credit takes a piece of evidence into the book.
@@ -156,6 +168,9 @@ func (b *Book) credit(c Credit) { b.add(c, b.seq) }
 
 // withdraw takes back every credit of an entry.
 func (b *Book) withdraw(seq uint64) { b.remove(seq, b.seq) }
+
+// Checks is what people look at, with the registers.
+func (b *Book) Checks() *Checks { return b.checks }
 
 // Edition is the edition of an instrument that the ledger last had.
 func (b *Book) Edition(instrument string) (Edition, bool) {

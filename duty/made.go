@@ -1,8 +1,6 @@
 package duty
 
 import (
-	"fmt"
-
 	"sekisho"
 )
 
@@ -15,15 +13,9 @@ type made struct {
 	sessions map[uint64]bool   // sessions at the gate that read customers' data: counted
 	opened   map[uint64]*sekisho.SessionOpened
 	postures map[string][]posture // by endpoint, in the order of their beginnings
-	lessons  map[uint64]lesson
 	cases    map[uint64]enquiry
 	drills   map[string]int64 // exercises that run: when they began
 	incident uint64           // the last entry about an incident
-}
-
-type lesson struct {
-	at    int64
-	owner uint32
 }
 
 type enquiry struct {
@@ -39,7 +31,7 @@ type posture struct {
 
 func newMade() made {
 	return made{counting: map[uint64]uint64{}, sessions: map[uint64]bool{}, opened: map[uint64]*sekisho.SessionOpened{}, postures: map[string][]posture{},
-		lessons: map[uint64]lesson{}, cases: map[uint64]enquiry{}, drills: map[string]int64{}}
+		cases: map[uint64]enquiry{}, drills: map[string]int64{}}
 }
 
 // A counter counts cases of a continuous duty by day: those that were right, of
@@ -100,6 +92,7 @@ func (b *Book) counted(d *Duty, j *Judged) (t Tally) {
 const (
 	accesses = "counter:access"
 	postures = "counter:posture"
+	offsites = "counter:offsite"
 )
 
 // posture says how a terminal was found, and until when that holds.
@@ -149,8 +142,6 @@ func (b *Book) make(e *sekisho.Entry) {
 		b.credit(c)
 	case *sekisho.DrillStep:
 		b.exercise(e, x)
-	case *sekisho.LessonNoted:
-		b.lesson(e, x)
 	case *sekisho.EnquiryReceived, *sekisho.EnquiryAnswered, *sekisho.EnquiryClosed:
 		b.enquiry(e)
 	}
@@ -197,35 +188,6 @@ func (b *Book) exercise(e *sekisho.Entry, x *sekisho.DrillStep) {
 		delete(b.made.drills, x.Case)
 		b.credit(Credit{Seq: e.ID.Seq, Kind: "drill_run", Unit: Group, From: from, Until: b.at, Recorded: b.at, Item: "exercise/" + x.Case})
 	}
-}
-
-// lesson: what an incident taught is an event whose clock ends when it is done.
-// Whoever owes it does not certify it: then nobody else has looked yet.
-func (b *Book) lesson(e *sekisho.Entry, x *sekisho.LessonNoted) {
-	number := x.Lesson
-	if number == 0 {
-		number = e.ID.Seq
-		b.made.lessons[number] = lesson{b.at, x.Person}
-	}
-	l, ok := b.made.lessons[number]
-	if !ok {
-		return
-	}
-	if x.Action == "changed" && x.Person != 0 {
-		l.owner = x.Person
-		b.made.lessons[number] = l
-	}
-	b.withdraw(number)
-	c := Credit{Seq: number, Kind: "corrective_action", Unit: Group, From: l.at, Recorded: b.at, Item: fmt.Sprintf("lesson/%d", number)}
-	switch x.Action {
-	case "dropped":
-		return
-	case "done":
-		if c.Until = b.at; x.By == l.owner || x.By == 0 {
-			c.State = Declared
-		}
-	}
-	b.credit(c)
 }
 
 // enquiry: a case has two clocks, to the first reply and to its end.
