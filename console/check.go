@@ -497,30 +497,30 @@ func (c *Console) seeCheck(v *visit, number uint64, anchor string) (page, error)
 // A CheckPage is one check with its record.
 type CheckPage struct {
 	CheckLine
-	Checklist string        `json:"checklist,omitempty"`
-	Edition   string        `json:"edition,omitempty"`
-	Source    string        `json:"source,omitempty"`
-	Expert    string        `json:"expert,omitempty"`
-	Scope     string        `json:"scope,omitempty"`
-	Planned   sekisho.Time  `json:"planned"`
-	By        string        `json:"by"`
-	Record    string        `json:"record"` // SHA-256 of what is signed
-	Sections  []SectionLine `json:"sections,omitempty"`
-	Answered  int           `json:"answered"`
-	Items     int           `json:"items"`
-	Papers    []PaperLine   `json:"papers"`
-	Found     []FindingLine `json:"found"`
-	Signed    []CheckSignature  `json:"signed"`
-	Parties   []PartyLine   `json:"parties"`
-	Steps     []StepLine    `json:"steps"`
-	Present   []string      `json:"present,omitempty"`
-	Absent    []string      `json:"absent,omitempty"`
-	Members   []string      `json:"members,omitempty"` // of the council
-	Quorum    int           `json:"quorum,omitempty"`
-	Suggested sekisho.Time  `json:"-"`
-	Evidence  string        `json:"evidence"`
-	Kinds     []string      `json:"-"`
-	Grades    []string      `json:"-"`
+	Checklist string           `json:"checklist,omitempty"`
+	Edition   string           `json:"edition,omitempty"`
+	Source    string           `json:"source,omitempty"`
+	Expert    string           `json:"expert,omitempty"`
+	Scope     string           `json:"scope,omitempty"`
+	Planned   sekisho.Time     `json:"planned"`
+	By        string           `json:"by"`
+	Record    string           `json:"record"` // SHA-256 of what is signed
+	Sections  []SectionLine    `json:"sections,omitempty"`
+	Answered  int              `json:"answered"`
+	Items     int              `json:"items"`
+	Papers    []PaperLine      `json:"papers"`
+	Found     []FindingLine    `json:"found"`
+	Signed    []CheckSignature `json:"signed"`
+	Parties   []PartyLine      `json:"parties"`
+	Steps     []StepLine       `json:"steps"`
+	Present   []string         `json:"present,omitempty"`
+	Absent    []string         `json:"absent,omitempty"`
+	Members   []string         `json:"members,omitempty"` // of the council
+	Quorum    int              `json:"quorum,omitempty"`
+	Suggested sekisho.Time     `json:"-"`
+	Evidence  string           `json:"evidence"`
+	Kinds     []string         `json:"-"`
+	Grades    []string         `json:"-"`
 	rules     duty.Noun
 }
 

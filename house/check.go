@@ -2,7 +2,9 @@ package house
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/url"
 
 	"sekisho"
@@ -47,4 +49,20 @@ func (c *Caller) Finding(ctx context.Context, number uint64) (p console.FindingP
 // ActOnFinding does one thing about a finding.
 func (c *Caller) ActOnFinding(ctx context.Context, number uint64, act string, a console.CheckAct) (p console.FindingPage, err error) {
 	return p, c.tell(ctx, fmt.Sprintf("/api/findings/%d/%s", number, act), a, &p)
+}
+
+// TakeIn sends a file to one of the registers' doors. With dry nothing is written.
+func (c *Caller) TakeIn(ctx context.Context, api string, file io.Reader, dry bool) (t console.Taken, err error) {
+	if dry {
+		api += "&dry_run=1"
+	}
+	return t, c.post(ctx, api, "application/octet-stream", file, func(r io.Reader) error { return json.NewDecoder(r).Decode(&t) })
+}
+
+// Register writes a register to w as CSV.
+func (c *Caller) Register(ctx context.Context, noun string, w io.Writer) error {
+	return c.send(ctx, "GET", "/api/registers?form=csv&noun="+url.QueryEscape(noun), "", nil, func(r io.Reader) error {
+		_, err := io.Copy(w, r)
+		return err
+	})
 }

@@ -249,12 +249,13 @@ func userAdd() *cobra.Command {
 	var path, data string
 	var u console.UserLine
 	cmd := &cobra.Command{
-		Use:   "add NAME --role administrator|approver|user",
+		Use:   "add NAME --role administrator|approver|user|hr",
 		Short: "Make a console user, and print the password",
 		Long: `Make a console user, and print the password.
 
 A user looks, and asks for exports; an approver decides those of others too; an
-administrator does all of it. --also names the other accounts of the same
+administrator does all of it. An hr alone sees the evaluation, and decides
+nothing else. --also names the other accounts of the same
 person, such as the login at the gate or an account of this machine, so that
 nobody decides their own requests from another one.`,
 		Args: cobra.ExactArgs(1),
@@ -270,7 +271,7 @@ nobody decides their own requests from another one.`,
 		},
 	}
 	where(cmd, &path, &data)
-	cmd.Flags().StringVar(&u.Role, "role", "user", "administrator, approver or user")
+	cmd.Flags().StringVar(&u.Role, "role", "user", "administrator, approver, user or hr")
 	cmd.Flags().StringSliceVar(&u.Also, "also", nil, "other accounts of the same person, separated by commas")
 	return cmd
 }

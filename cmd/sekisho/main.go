@@ -69,6 +69,7 @@ Start with "sekisho demo", which brings a database of its own, or with
 	}{
 		{"Begin:", []*cobra.Command{demoCommand(), initCommand(), doctorCommand(), upCommand(), readinessCommand(), policyCommand()}},
 		{"An incident:", []*cobra.Command{impactCommand(), incidentCommand(), containCommand(), clockCommand(), lawCommand(), tellCommand(), deskCommand(), drillCommand(), phishingCommand()}},
+		{"What is looked at:", []*cobra.Command{checkCommand(), registerCommand()}},
 		{"Day by day:", []*cobra.Command{exportCommand(), budgetCommand(), decoyCommand(), userCommand(), loginCommand(), caCommand(), verifierCommand(), ledgerCommand(), handCommand(), breakglassCommand()}},
 		{"The group:", []*cobra.Command{directoryCommand()}},
 		{"", []*cobra.Command{versionCommand()}},
