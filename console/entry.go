@@ -229,36 +229,6 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 		}
 	case uint32:
 		space := fieldSpace(body, name)
-		space := ordinalSpaces[name]
-		if (isContainment(body) || isTold(body)) && name == "Reason" {
-			space = "said"
-		}
-		switch body.(type) {
-		case *sekisho.TrainingBegun, *sekisho.TrainingTried, *sekisho.TrainingCompleted, *sekisho.TrainingWritten, *sekisho.StaffLink:
-			if name != "By" { // how a member of staff fared is not everybody's to read
-				space = ""
-			}
-		case *sekisho.TrainingPlanned, *sekisho.TrainingChanged, *sekisho.TrainingJudged:
-			if name == "Reason" {
-				space = "said"
-			}
-		case *sekisho.EnquiryReceived:
-			if name == "Said" { // a customer's words: the enquiry's own page shows them, and records that it does
-				space = ""
-			}
-		case *sekisho.EnquiryRouted:
-			if name == "To" {
-				space = "staff"
-			}
-		case *sekisho.CaseOpened, *sekisho.CaseDecided, *sekisho.Evaluated:
-			if name == "Said" || name == "Subject" { // the evaluation's own page shows them, and records that it does
-				space = ""
-			}
-		case *sekisho.AnswersAllowed, *sekisho.ErasureAsked, *sekisho.ErasureDecided:
-			if name == "Reason" {
-				space = "said"
-			}
-		}
 		if space != "" {
 			f.Text = c.named(space, x)
 		}
@@ -330,6 +300,10 @@ func fieldSpace(body sekisho.Body, name string) string {
 	case *sekisho.EnquiryRouted:
 		if name == "To" {
 			space = "staff"
+		}
+	case *sekisho.CaseOpened, *sekisho.CaseDecided, *sekisho.Evaluated:
+		if name == "Said" || name == "Subject" { // the evaluation's own page shows them, and records that it does
+			space = ""
 		}
 	case *sekisho.AnswersAllowed, *sekisho.ErasureAsked, *sekisho.ErasureDecided:
 		if name == "Reason" {
