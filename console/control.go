@@ -64,6 +64,7 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	GET  /api/phishing            → a PhishingPage; POST a PhishingAsk → the PhishingPlanPage or the PhishingCampaignPage
 //	GET  /api/phishing/NUMBER     → a PhishingCampaignPage; POST a PhishingAct → the same
 //	GET  /api/documents           → a DocumentsPage; POST a DocumentAsk → the DocumentPage
+//	POST /api/document-pages      compares what the world reads → the DocumentsPage
 //	GET  /api/documents/NAME      → a DocumentPage; POST a DocumentAct → the same
 //	GET  /api/directory?at=DATE   → a DirectoryPage
 //	POST /api/directory/import    (multipart) a DirectoryImport, then the file → a DirectoryPlan

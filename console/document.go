@@ -226,9 +226,10 @@ func (c *Console) documentOf(name string) (*duty.Document, error) {
 	return nil, fail(http.StatusNotFound, "document", name)
 }
 
-func (c *Console) nameOf(d *duty.Document) string {
-	return strings.TrimPrefix(c.named("thing", d.Thing), documentSpace)
-}
+func (c *Console) nameOf(d *duty.Document) string { return DocumentName(c.named("thing", d.Thing)) }
+
+// DocumentName is a document's name by its key in the vault.
+func DocumentName(key string) string { return strings.TrimPrefix(key, documentSpace) }
 
 // documentText is a text of a version; "" if the version has none in that language.
 func (c *Console) documentText(v *duty.Version, lang string) string {

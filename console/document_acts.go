@@ -342,6 +342,15 @@ func (c *Console) controlDocuments(handle func(pattern string, limit int64, do f
 		}
 		return c.documentPage(v, strings.TrimSpace(a.Name), n)
 	})
+	handle("POST /api/document-pages", maxForm, func(v *visit) (any, error) {
+		if c.cfg.CheckPages == nil {
+			return nil, fail(http.StatusNotFound, "documents_pages")
+		}
+		if err := c.cfg.CheckPages(v.r.Context()); err != nil {
+			return nil, err
+		}
+		return c.documentsPage(v)
+	})
 	handle("GET /api/documents/{name}", maxForm, func(v *visit) (any, error) { return c.document(v) })
 	handle("POST /api/documents/{name}", maxForm, func(v *visit) (any, error) {
 		a, err := told[DocumentAct](v)

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"html/template"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
 
-	"sekisho"
 	"sekisho/duty"
 	"sekisho/vault"
 	"sekisho/view"
@@ -23,7 +23,6 @@ type Publication struct {
 	Duty  *duty.Book // in Views
 	Views *view.Set
 	Vault *vault.Vault
-	Now   func() sekisho.Time
 	// Company is its name, in English and Japanese.
 	Company [2]string
 	Drill   string
@@ -106,6 +105,12 @@ func (p *Publication) Handler() http.Handler {
 	return headed(static, map[string]string{"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer", "Cache-Control": "public, max-age=60"})
 }
 
+// Server is Handler with limits for strangers.
+func (p *Publication) Server() *http.Server {
+	return &http.Server{Handler: p.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 30 * time.Second,
+		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)} // it names addresses
+}
+
 func (p *Publication) language(r *http.Request) (lang, other string) {
 	r.Header.Del("Cookie")
 	if lang = r.URL.Query().Get("lang"); lang != "en" && lang != "ja" {
@@ -147,7 +152,7 @@ func (p *Publication) list(w http.ResponseWriter, r *http.Request) {
 				continue
 			}
 			key, _ := p.Vault.Space("thing").Key(d.Thing)
-			name := strings.TrimPrefix(key, documentSpace)
+			name := DocumentName(key)
 			title := headingOf(textOf(p.Vault, d.InForce, page.Lang))
 			if title == "" {
 				title = headingOf(textOf(p.Vault, d.InForce, page.Other))

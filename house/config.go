@@ -9,6 +9,7 @@ import (
 	"sekisho"
 	"sekisho/budget"
 	"sekisho/catalog"
+	"sekisho/console"
 	"sekisho/contain"
 	"sekisho/duty"
 	"sekisho/gate"
@@ -85,6 +86,9 @@ type Config struct {
 
 	// Law says under which duties to report the company stands.
 	Law Law `yaml:"law"`
+
+	// Documents are the texts that the company gives itself.
+	Documents console.DocumentsConfig `yaml:"documents"`
 
 	// Duties is the register of what the company's policy promises.
 	Duties duty.Config `yaml:"duties"`
@@ -231,6 +235,12 @@ func (c *Config) check(base string) error {
 		return err
 	}
 	if err := c.checkTell(base, subjects); err != nil {
+		return err
+	}
+	for _, p := range []*string{&c.Documents.Cert, &c.Documents.Key} {
+		*p = Against(base, *p)
+	}
+	if err := c.Documents.Check(); err != nil {
 		return err
 	}
 	if err := c.checkLures(base); err != nil {

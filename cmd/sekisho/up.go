@@ -107,6 +107,9 @@ func stand(ctx context.Context, c house.Config, base string, level slog.Level, w
 	if err := d.openLures(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
+	if err := d.openDocuments(); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
 	h.FollowZeek(d.ctx)
 	d.running.Go(func() { h.KeepRosters(d.ctx) })
 	h.KeepDirectory(d.ctx)
@@ -114,6 +117,7 @@ func stand(ctx context.Context, c house.Config, base string, level slog.Level, w
 	d.running.Go(func() { h.KeepContained(d.ctx) })
 	d.running.Go(func() { h.KeepEscalated(d.ctx) })
 	d.running.Go(func() { h.KeepDuties(d.ctx) })
+	d.running.Go(func() { h.KeepPages(d.ctx) })
 	d.serve("notices", func() error { return h.SendNotices(d.ctx) })
 	d.running.Go(func() { h.KeepOutside(d.ctx) })
 	d.running.Go(func() { h.KeepReadiness(d.ctx) })
@@ -215,6 +219,20 @@ func (d *doors) openDesk() error {
 	}
 	d.desk = scheme + l.Addr().String()
 	d.serve("desk", func() error { return h.ServeDesk(d.ctx, l) })
+	return nil
+}
+
+// openDocuments opens the public pages, if the config has any.
+func (d *doors) openDocuments() error {
+	h := d.house
+	if h.Config.Documents.Listen == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", h.Config.Documents.Listen) // not the next free port: the world knows this one
+	if err != nil {
+		return fmt.Errorf("opening the public pages: %w", err)
+	}
+	d.serve("documents", func() error { return h.ServeDocuments(d.ctx, l) })
 	return nil
 }
 
