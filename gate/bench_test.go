@@ -79,10 +79,11 @@ type logToNobody struct{}
 
 func (logToNobody) Write(b []byte) (int, error) { return len(b), nil }
 
-// benchSettings load pgaudit into the cluster when bench/gate.sh asks for it.
-func benchSettings() map[string]string {
+// clusterSettings: for tests the cluster need not outlive the machine; for
+// bench/gate.sh it is as a person has it, with pgaudit where that is asked for.
+func clusterSettings() map[string]string {
 	if os.Getenv("SEKISHO_BENCH_DIR") == "" {
-		return nil
+		return map[string]string{"fsync": "off"}
 	}
 	settings := map[string]string{"max_connections": "1200"}
 	if os.Getenv("SEKISHO_BENCH_PGAUDIT") != "" {

@@ -51,9 +51,14 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	os.Chmod(dir, 0o711)
-	cluster, err = demo.StartCluster(context.Background(), demo.ClusterConfig{Dir: dir, Bin: os.Getenv("SEKISHO_TEST_POSTGRES"), Settings: benchSettings()})
+	cluster, err = demo.StartCluster(context.Background(), demo.ClusterConfig{Dir: dir, Bin: os.Getenv("SEKISHO_TEST_POSTGRES"), Settings: clusterSettings()})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	if err := makeTemplate(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		cluster.Stop()
 		os.Exit(1)
 	}
 	code := m.Run()
@@ -82,6 +87,17 @@ grant select on all tables in schema crm to staff, reader;
 grant insert, update, delete on crm.airport to staff;
 ` + odd + `analyze;
 `
+
+// houseTemplate is the database that each house's is a copy of.
+const houseTemplate = "house"
+
+func makeTemplate() error {
+	if _, err := cluster.SQL(context.Background(), "postgres", "create database "+houseTemplate); err != nil {
+		return err
+	}
+	_, err := cluster.SQL(context.Background(), houseTemplate, schema)
+	return err
+}
 
 func testCatalog() catalog.Config {
 	return catalog.Config{
@@ -143,17 +159,7 @@ func newHouse(t testing.TB, opts ...option) *house {
 			t.Fatal(err)
 		}
 	}
-	_, err := cluster.SQL(ctx, "postgres", "drop role if exists staff; drop role if exists reader; create database "+h.dbname)
-	if err != nil {
-		// The roles of an earlier house still own grants in its database.
-		_, err = cluster.SQL(ctx, "postgres", "create database "+h.dbname)
-	}
-	must(err)
-	script := schema
-	if out, _ := cluster.SQL(ctx, "postgres", "select count(*) from pg_roles where rolname='staff'"); strings.TrimSpace(out) != "0" {
-		script = strings.ReplaceAll(strings.ReplaceAll(script, "create role staff login password 'upstream';", ""), "create role reader login password 'upstream';", "")
-	}
-	_, err = cluster.SQL(ctx, h.dbname, script)
+	_, err := cluster.SQL(ctx, "postgres", "create database "+h.dbname+" template "+houseTemplate)
 	must(err)
 	pw := filepath.Join(h.dir, "pw")
 	must(os.WriteFile(pw, []byte("upstream\n"), 0o600))
