@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -19,12 +18,7 @@ func newcomer(t *testing.T) (r *running, cluster *demo.Cluster, dsn string) {
 	t.Helper()
 	r = &running{t: t, dir: t.TempDir()}
 	os.Chmod(r.dir, 0o711)
-	d := demonstration{dir: r.dir, members: 2000, seed: storeSeed}
-	cluster, err := d.store(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cluster.Stop() })
+	_, cluster = store(t, r.dir)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

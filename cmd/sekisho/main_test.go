@@ -21,7 +21,18 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sekisho": main})
+	testscript.Main(andTidy{m}, map[string]func(){"sekisho": main})
+}
+
+// andTidy leaves nothing behind that tests share.
+type andTidy struct{ m *testing.M }
+
+func (a andTidy) Run() int {
+	code := a.m.Run()
+	if filled.dir != "" {
+		os.RemoveAll(filled.dir)
+	}
+	return code
 }
 
 // TestCommands runs the scripts of testdata: each line is a command as a
