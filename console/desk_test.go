@@ -146,7 +146,7 @@ func (c *window) visitor(lang string) *browser {
 // until waits for something to be so.
 func (c *window) until(what string, so func() bool) {
 	c.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !so(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !so(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			c.t.Fatalf("%s: it did not come to that", what)
 		}
@@ -442,8 +442,8 @@ func TestWhoseTurnItIs(t *testing.T) {
 func (c *window) arrives(ctx context.Context, selector string) {
 	c.t.Helper()
 	last := ""
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		soon, stop := context.WithTimeout(ctx, 2*time.Second)
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		soon, stop := context.WithTimeout(ctx, 20*time.Second)
 		there, err := chromedp.Run(soon, chromedp.Evaluate[bool](fmt.Sprintf("document.readyState === 'complete' && document.querySelector(%q) !== null", selector)))
 		if err == nil && there {
 			stop()

@@ -148,7 +148,7 @@ func (h *house) append(bodies ...sekisho.Body) uint64 {
 // settle waits until the pages know everything in the ledger.
 func (h *house) settle() {
 	h.t.Helper()
-	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer stop()
 	must(h.t, h.views.WaitFor(ctx, h.ledger.Last()))
 }
@@ -372,7 +372,7 @@ func (h *house) breach() uint64 {
 		&sekisho.SensorRead{Sensor: "zeek-conn", Lines: 1200, Accepted: 1198, Rejected: 2, From: from - 3600e6, Until: until},
 		&sekisho.Alert{Detector: "sweep", Principal: h.staff("sato"), Endpoint: "pc-0417", From: from, Until: until, Observed: 900, Limit: 200, Basis: []uint64{h.ledger.Last()}},
 		&sekisho.Alert{Detector: "egress", Endpoint: "pc-0417", From: from, Until: until, Observed: 1300, Target: hostile})
-	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer stop()
 	for e, err := range h.ledger.Follow(ctx, 1) {
 		must(h.t, err)

@@ -113,7 +113,7 @@ func TestLiveTakesBack(t *testing.T) {
 func TestLiveStream(t *testing.T) {
 	h := newHouse(t)
 	b := h.signedIn("ja")
-	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer stop()
 	r := b.request("GET", "/live/events", nil).WithContext(ctx)
 	r.Header.Set("Accept-Language", "ja")

@@ -240,7 +240,7 @@ func TestTheRoomsStream(t *testing.T) {
 	h := newHouse(t)
 	n := h.append(&sekisho.IncidentOpened{By: h.staff("sato"), Endpoints: []string{"web-01"}})
 	b := h.signedIn("en")
-	ctx, stop := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer stop()
 	res, err := b.Do(b.request("GET", fmt.Sprintf("/incidents/%d/room/events", n), nil).WithContext(ctx))
 	must(t, err)

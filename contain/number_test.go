@@ -28,7 +28,7 @@ func TestContainNumbersRiseWithTime(t *testing.T) {
 	s := httptest.NewServer(door.Server().Handler)
 	defer s.Close()
 	ask := func(method, query string, body []byte) int {
-		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
 		r, err := http.NewRequestWithContext(ctx, method, s.URL+"/hands/edge"+query, bytes.NewReader(body))
 		mustDo(t, err)

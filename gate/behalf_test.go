@@ -292,7 +292,7 @@ func TestOnBehalfThroughAPooler(t *testing.T) {
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	dsn := fmt.Sprintf("host=127.0.0.1 port=%s user=anybody dbname=%s sslmode=disable default_query_exec_mode=simple_protocol", own, h.dbname)
-	ctx, stop := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer stop()
 	var conn *pgx.Conn
 	for conn == nil {

@@ -70,7 +70,7 @@ func withDisk(d *faulty, segment int64) option {
 // eventually waits for a condition that must come true.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !holds() {
 		if time.Now().After(deadline) {
 			t.Fatalf("it never came true that %s", what)

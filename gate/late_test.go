@@ -259,7 +259,7 @@ func TestProtocolVersions(t *testing.T) {
 			if sqlstate(err) != "57014" {
 				t.Errorf("%s: %v", c.more, err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Fatalf("%s: it was not cancelled", c.more)
 		}
 		conn.Close(ctx)
@@ -307,7 +307,7 @@ func TestCancelGoesUpstreamEncrypted(t *testing.T) {
 	pool.AddCert(h.ca.cert)
 	up := &pgconn.HijackedConn{Conn: conn, PID: 77, SecretKey: []byte("a key of more than four bytes"), Config: &pgconn.Config{}}
 	up.Config.TLSConfig = &tls.Config{RootCAs: pool, ServerName: "localhost"}
-	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer stop()
 	if err := h.gate.cancelServer(ctx, up); err != nil {
 		t.Error(err)

@@ -141,11 +141,11 @@ func (r *raw) send(b []byte) {
 // receive gives the next message; false at the end of the connection.
 func (r *raw) receive() (typ byte, body []byte, ok bool) {
 	r.t.Helper()
-	r.conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+	r.conn.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	var head [5]byte
 	if _, err := io.ReadFull(r.conn, head[:]); err != nil {
 		if ne, is := err.(net.Error); is && ne.Timeout() {
-			r.t.Fatal("no answer for 30 seconds")
+			r.t.Fatal("no answer for two minutes")
 		}
 		return 0, nil, false
 	}

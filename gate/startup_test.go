@@ -41,7 +41,7 @@ func (h *house) knock(packet []byte) string {
 		h.t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	conn.Write(packet)
 	var got []byte
 	b := make([]byte, 4096)
@@ -228,7 +228,7 @@ func TestTLS(t *testing.T) {
 		in := false
 		if err == nil {
 			conn.Write(startup(3<<16, "user", "sato", "database", h.dbname))
-			conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+			conn.SetReadDeadline(time.Now().Add(2 * time.Minute))
 			b := make([]byte, 100)
 			n, _ := conn.Read(b)
 			in = bytes.Contains(b[:n], []byte("SCRAM-SHA-256-PLUS"))
@@ -313,7 +313,7 @@ func TestStartupTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	if b, err := io.ReadAll(conn); err != nil || len(b) != 0 {
 		t.Errorf("a client that says nothing: %s, %v", hex.EncodeToString(b), err)
 	}

@@ -218,7 +218,7 @@ func (s *site) until(what, sql string) {
 		if yes {
 			return
 		}
-		if time.Since(began) > 20*time.Second {
+		if time.Since(began) > 2*time.Minute {
 			s.t.Fatalf("waited in vain for %s", what)
 		}
 	}

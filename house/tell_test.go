@@ -197,7 +197,7 @@ func settled(t *testing.T, h *House, number uint64, want tell.MailingState) {
 		if m.State == want {
 			return
 		}
-		ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 		err = h.Views.WaitFor(ctx, h.Ledger.Last()+1)
 		stop()
 		if err != nil {

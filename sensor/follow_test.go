@@ -56,7 +56,7 @@ func (b *book) refs() (refs []string, reads int) {
 // until waits for a state of the book.
 func (b *book) until(what string, ok func(refs []string, reads int) bool) {
 	b.t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for {
 		if refs, reads := b.refs(); ok(refs, reads) {
 			return

@@ -135,7 +135,7 @@ func (p *point) pass(d time.Duration) {
 // until waits for something to be so.
 func (p *point) until(what string, so func() bool) {
 	p.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !so() {
 		if time.Now().After(deadline) {
 			p.t.Fatalf("%s: it did not come to that", what)

@@ -39,7 +39,7 @@ func TestDecoys(t *testing.T) {
 		t.Error("an alert about somebody who is none")
 	}
 	r.psql(fmt.Sprintf("select name_latin from crm.member where member_no between %d and %d", min(decoy, other), max(decoy, other)))
-	for until := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for until := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		if page := get(t, boss, r.console+"/incidents"); strings.Contains(page, "A decoy was touched") {
 			break
 		}

@@ -213,7 +213,7 @@ func (r *running) responds(dir, told string) {
 func (r *running) until(what string, holds func() (string, bool)) {
 	r.t.Helper()
 	said, ok := "", false
-	for end := time.Now().Add(90 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(4 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		if said, ok = holds(); ok {
 			return
 		}

@@ -100,7 +100,7 @@ gate:
 	var letter [2]string
 	select {
 	case letter = <-letters:
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatalf("no code came\n%s", r.said.String())
 	}
 	code := regexp.MustCompile(`\d{4} \d{4}`).FindString(letter[1])

@@ -26,7 +26,7 @@ func TestTellCommands(t *testing.T) {
 	boss := r.signedIn("admin", r.must("user", "reset", "admin"))
 	r.psql(fmt.Sprintf("select name_latin from crm.member where member_no = %d", decoy))
 	number := ""
-	for until := time.Now().Add(20 * time.Second); number == ""; time.Sleep(20 * time.Millisecond) {
+	for until := time.Now().Add(2 * time.Minute); number == ""; time.Sleep(20 * time.Millisecond) {
 		if m := regexp.MustCompile(`/incidents/(\d+)"`).FindStringSubmatch(get(t, boss, r.console+"/incidents")); m != nil {
 			number = m[1]
 		}
