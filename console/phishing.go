@@ -358,9 +358,7 @@ func (c *Console) phishingForm(v *visit) (page, error) {
 	}
 	f := v.r.PostForm
 	a := PhishingAsk{Title: f.Get("title"), Lures: f["lure"], From: f.Get("from"), Until: f.Get("until"), Opens: f.Get("opens"), Closes: f.Get("closes"), Reason: f.Get("reason")}
-	for _, u := range strings.Fields(f.Get("units")) {
-		a.Units = append(a.Units, u)
-	}
+	a.Units = append(a.Units, strings.Fields(f.Get("units"))...)
 	a.Seed, _ = strconv.ParseUint(f.Get("seed"), 10, 64)
 	if f.Get("action") != "ask" {
 		p, err := c.planPhishing(a)

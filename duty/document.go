@@ -31,7 +31,6 @@ type Version struct {
 
 	published uint64                  // entry of its DocumentPublished
 	signers   map[uint32]sekisho.Time // by ordinal in "staff"
-	review    uint64                  // the agreed review on which its date rests
 }
 
 // An Opinion is what somebody said to a version.
