@@ -109,7 +109,7 @@ func (c *Console) clockEntry(v *visit, one *incident.Incident, a ClockAct, said 
 			}
 		}
 		if a.About != 0 && !slices.ContainsFunc(one.Aware(c.cfg.Rules), func(n incident.Aware) bool { return n.Seq == a.About }) {
-			return nil, fail(http.StatusNotFound, "clock_about", number(a.About))
+			return nil, fail(http.StatusNotFound, "clock_about", ordinal(a.About))
 		}
 		why, err := said()
 		return &sekisho.AwareJudged{Incident: one.Number, About: a.About, Action: a.Action, Said: why, By: v.who.staff}, err
@@ -135,7 +135,7 @@ func (c *Console) clockEntry(v *visit, one *incident.Incident, a ClockAct, said 
 	case "answer":
 		i := slices.IndexFunc(one.Legal.Moves, func(m incident.Moving) bool { return m.Seq == a.About })
 		if i < 0 {
-			return nil, fail(http.StatusNotFound, "clock_about", number(a.About))
+			return nil, fail(http.StatusNotFound, "clock_about", ordinal(a.About))
 		}
 		m := one.Legal.Moves[i]
 		own := c.same(v, c.named("staff", m.Body.By))
@@ -165,7 +165,7 @@ func (c *Console) clockEntry(v *visit, one *incident.Incident, a ClockAct, said 
 	case "mistaken":
 		i := slices.IndexFunc(one.Legal.Reports, func(r incident.Reported) bool { return r.Seq == a.About && r.Mistaken == 0 })
 		if i < 0 {
-			return nil, fail(http.StatusNotFound, "clock_about", number(a.About))
+			return nil, fail(http.StatusNotFound, "clock_about", ordinal(a.About))
 		}
 		r := one.Legal.Reports[i].Body
 		why, err := said()
@@ -289,7 +289,7 @@ func (c *Console) noticeForm(v *visit) (page, error) {
 	a := NoticeAct{Source: f.Get("source"), Ground: f.Get("ground"), Received: f.Get("received"), Department: f.Get("department"), Endpoint: f.Get("endpoint"), Text: f.Get("text")}
 	if s := strings.TrimSpace(f.Get("incident")); s != "" {
 		var err error
-		if a.Incident, err = strconv.ParseUint(strings.ReplaceAll(s, ",", ""), 10, 64); err != nil {
+		if a.Incident, err = called(s); err != nil {
 			return nil, fail(http.StatusNotFound, "incident")
 		}
 	}

@@ -437,7 +437,7 @@ func containAsk(f url.Values) contain.Ask {
 	a := contain.Ask{System: strings.TrimSpace(f.Get("system")), Endpoints: fieldsOf(f, "endpoints"), Principals: fieldsOf(f, "principals"), Roles: fieldsOf(f, "roles"), Tables: fieldsOf(f, "tables"),
 		Destinations: fieldsOf(f, "destinations"), Cuts: f["cuts"], For: strings.TrimSpace(f.Get("for")), Keep: f.Has("keep"), Owner: strings.TrimSpace(f.Get("owner")),
 		Executive: strings.TrimSpace(f.Get("executive")), Alone: f.Has("alone"), BreakGlass: f.Get("do") == "broken_glass", Reason: f.Get("reason")}
-	a.Incident, _ = strconv.ParseUint(strings.TrimSpace(f.Get("incident")), 10, 64)
+	a.Incident, _ = called(f.Get("incident"))
 	return a
 }
 

@@ -61,7 +61,7 @@ func newDeskPress(t *tongue) (*press, error) { return newDoorPress(t, "desk") }
 // newDoorPress reads the templates of a door of its own, beside the console's.
 func newDoorPress(t *tongue, door string) (*press, error) {
 	p := &press{tongue: t, pages: map[string]*template.Template{}}
-	funcs := template.FuncMap{"t": t.say, "num": number, "day": t.day, "iso": t.iso, "when": t.when, "code": t.code,
+	funcs := template.FuncMap{"t": t.say, "num": number, "no": ordinal, "day": t.day, "iso": t.iso, "when": t.when, "code": t.code,
 		"lang": func() string { return t.Lang }, "asset": assetPath, "inc": func(n int) int { return n + 1 }, "count": t.count}
 	base, err := template.New(door).Funcs(funcs).ParseFS(assets, "templates/"+door+"/layout.html")
 	if err != nil {
@@ -402,7 +402,7 @@ func (p *DeskDoor) show(v *deskVisit, q incident.Enquiry, receipt, note, wrong s
 	if wrong != "" {
 		status = http.StatusUnprocessableEntity
 	}
-	return p.print(v, status, "enquiry", v.say("desk.enquiry", number(q.Nth)), e)
+	return p.print(v, status, "enquiry", v.say("desk.enquiry", ordinal(q.Nth)), e)
 }
 
 // opened does something with the enquiry of the receipt in the form.

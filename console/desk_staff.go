@@ -517,7 +517,7 @@ func (c *Console) deskActForm(v *visit) (page, error) {
 		return nil, tooLarge(err)
 	}
 	f := v.r.PostForm
-	number := func(s string) uint64 { n, _ := strconv.ParseUint(strings.TrimSpace(s), 10, 64); return n }
+	number := func(s string) uint64 { n, _ := called(s); return n }
 	a := DeskAct{Act: f.Get("act"), To: f.Get("to"), Key: f.Get("key"), Means: f.Get("means"), Refused: f.Get("refused") == "yes", Template: f.Get("template"), Text: f.Get("text"),
 		Result: f.Get("result"), Until: f.Get("until"), Close: f.Get("close") == "yes", Reason: f.Get("reason"), Incident: number(f.Get("incident"))}
 	if err := c.deskAct(v, &q, a); err != nil {
@@ -568,7 +568,7 @@ func (c *Console) deskAllow(v *visit) (page, error) {
 	}
 	f := v.r.PostForm
 	if f.Get("action") == "asked" {
-		n, err := strconv.ParseUint(strings.TrimSpace(f.Get("incident")), 10, 64)
+		n, err := called(f.Get("incident"))
 		if err != nil {
 			return nil, fail(http.StatusNotFound, "desk_incident")
 		}

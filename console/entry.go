@@ -165,7 +165,7 @@ func (c *Console) entry(v *visit) (page, error) {
 	seq, err := strconv.ParseUint(v.r.PathValue("seq"), 10, 64)
 	last := c.cfg.Ledger.Last()
 	if err != nil || seq == 0 || seq > last {
-		return nil, fail(http.StatusNotFound, "entry", number(last))
+		return nil, fail(http.StatusNotFound, "entry", ordinal(last))
 	}
 	ctx, stop := context.WithCancel(v.r.Context())
 	defer stop()
@@ -180,7 +180,7 @@ func (c *Console) entry(v *visit) (page, error) {
 		p.Prev = seq - 1
 		return p, nil
 	}
-	return nil, fail(http.StatusNotFound, "entry", number(last))
+	return nil, fail(http.StatusNotFound, "entry", ordinal(last))
 }
 
 func (c *Console) decoded(e *sekisho.Entry) *entryPage {

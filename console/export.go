@@ -297,7 +297,7 @@ func (c *Console) askExport(v *visit, ask ExportAsk) (uint64, error) {
 	now := sekisho.At(c.cfg.Now())
 	c.cfg.Views.Read(func() { same, known = c.cfg.Permits.For(exact, now, func(uint64) bool { return false }) })
 	if known && (same.State(now) == permit.Asked || same.State(now) == permit.Approved) {
-		return 0, fail(http.StatusConflict, "export_again", number(same.Number))
+		return 0, fail(http.StatusConflict, "export_again", ordinal(same.Number))
 	}
 	id, err := c.cfg.Ledger.Append(v.r.Context(), &sekisho.ExportAsked{Refused: t.Number, Principal: t.Statement.Whose(), Role: t.Statement.Role,
 		Statement: t.Plain, Exact: exact, Tables: t.Statement.Tables, Most: ask.Most, Lasts: uint64(lasts / time.Second), Reason: reason, By: v.who.staff})
@@ -366,7 +366,7 @@ func (c *Console) askExportForm(v *visit) (page, error) {
 		return nil, tooLarge(err)
 	}
 	f := v.r.PostForm
-	reference, err := strconv.ParseUint(f.Get("reference"), 10, 64)
+	reference, err := called(f.Get("reference"))
 	if err != nil {
 		return nil, fail(http.StatusNotFound, "export_reference")
 	}

@@ -146,16 +146,12 @@ func findings(a *trace.Answer) []incident.Finding {
 	}
 	one := func(certainty string, value uint64, parts []trace.Part) incident.Finding {
 		f := incident.Finding{Certainty: certainty, Subjects: value, Asked: true}
-		seen := map[string]bool{}
 		for _, part := range parts {
 			switch part.Kind {
 			case "category":
-				f.Categories = append(f.Categories, part.Value)
+				f.Categories = append(f.Categories, incident.Counted{Name: part.Value, People: part.Count})
 			case "date":
-				seen[part.Dimension] = true
-				if f.Dated += part.Count; part.Value == "valid" {
-					f.Valid += part.Count
-				}
+				f.Dated, f.Valid = true, f.Valid+part.Count
 			}
 		}
 		return f

@@ -69,7 +69,7 @@ func roomForm(v *visit) (a RoomAct, err error) {
 	f := v.r.PostForm
 	number := func(key string) (n uint64) {
 		if s := strings.TrimSpace(f.Get(key)); s != "" && err == nil {
-			if n, err = strconv.ParseUint(strings.ReplaceAll(s, ",", ""), 10, 64); err != nil {
+			if n, err = called(s); err != nil {
 				err = fail(http.StatusBadRequest, "room_number")
 			}
 		}

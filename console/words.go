@@ -108,6 +108,15 @@ func number(n any) string {
 	return s
 }
 
+// ordinal writes a number that something is called by, such as an incident's or
+// an entry's: ungrouped, so that it can be copied into a command.
+func ordinal(n any) string { return strconv.FormatUint(toUint(n), 10) }
+
+// called reads such a number as somebody typed or copied it.
+func called(s string) (uint64, error) {
+	return strconv.ParseUint(strings.NewReplacer(",", "", "#", "").Replace(strings.TrimSpace(s)), 10, 64)
+}
+
 func toUint(n any) uint64 {
 	switch v := n.(type) {
 	case uint64:

@@ -196,8 +196,8 @@ func TestSeverityIsAProduct(t *testing.T) {
 	s := shipped(t).Severity
 	jal := []incident.Finding{
 		{Certainty: "confirmed", Asked: true, Subjects: 0},
-		{Certainty: "likely", Asked: true, Subjects: 21_000, Categories: []string{"identity", "contact"}},
-		{Certainty: "possible", Asked: true, Subjects: 750_000, Categories: []string{"identity", "contact", "employment"}},
+		{Certainty: "likely", Asked: true, Subjects: 21_000, Categories: counted(21_000, "identity", "contact")},
+		{Certainty: "possible", Asked: true, Subjects: 750_000, Categories: counted(750_000, "identity", "contact", "employment")},
 	}
 	j := s.Judge(jal, true)
 	if j.Level != "critical" || !j.Terms[2].Strongest || j.Terms[2].Category != "identity" || math.Abs(j.Score-32*1.5*1*0.5*1.5) > 1e-9 {
@@ -206,19 +206,46 @@ func TestSeverityIsAProduct(t *testing.T) {
 	if over := s.Judge(jal, false); math.Abs(over.Score*1.5-j.Score) > 1e-9 {
 		t.Errorf("once it has stopped: %v of %v", over.Score, j.Score)
 	}
-	passports := incident.Finding{Certainty: "likely", Asked: true, Subjects: 9154, Categories: []string{"contact", "travel_document"}, Dated: 9154, Valid: 4359}
+	passports := incident.Finding{Certainty: "likely", Asked: true, Subjects: 9154, Categories: counted(9154, "contact", "travel_document"), Dated: true, Valid: 4359}
 	half := s.Judge([]incident.Finding{passports}, false)
 	passports.Valid = 0
 	none := s.Judge([]incident.Finding{passports}, false)
 	if half.Score <= none.Score || half.Terms[0].Weight != s.Categories["travel_document"] || none.Terms[0].Validity != s.Validity.Expired {
 		t.Errorf("valid passports weigh %v, past ones %v", half.Score, none.Score)
 	}
-	if one := s.Judge([]incident.Finding{{Certainty: "confirmed", Asked: true, Subjects: 65, Categories: []string{"loyalty"}}}, false); one.Level != "moderate" {
+	if one := s.Judge([]incident.Finding{{Certainty: "confirmed", Asked: true, Subjects: 65, Categories: counted(65, "loyalty")}}, false); one.Level != "moderate" {
 		t.Errorf("65 accounts of loyalty: %s, %v", one.Level, one.Score)
 	}
 	if unknown := s.Judge([]incident.Finding{{Certainty: "possible"}}, true); unknown.Rank == 0 {
 		t.Errorf("what is not known at all is %s", unknown.Level)
 	}
+}
+
+// A category counts with the people whom it concerns, not with everybody.
+func TestSeverityCountsEachCategory(t *testing.T) {
+	s := shipped(t).Severity
+	f := incident.Finding{Certainty: "possible", Asked: true, Subjects: 37_601, Dated: true, Valid: 7_241,
+		Categories: append(counted(37_601, "identity", "contact"), incident.Counted{Name: "travel_document", People: 153})}
+	got := s.Judge([]incident.Finding{f}, true).Terms[0]
+	if got.Category != "identity" || got.People != 37_601 || got.OfDated != 0 || math.Abs(got.Score-16*1.5*0.5*1.5) > 1e-9 {
+		t.Errorf("153 passports among 37,601 people: %+v", got)
+	}
+	f.Subjects, f.Categories[0].People, f.Categories[1].People = 153, 153, 153
+	got = s.Judge([]incident.Finding{f}, true).Terms[0]
+	if got.Category != "travel_document" || got.OfDated != 153 || got.StillGood != 153 || got.Validity != s.Validity.Valid {
+		t.Errorf("153 passports of 153 people: %+v", got)
+	}
+	f.Subjects = 200_000 // of nearly all of whom no category is known
+	if got = s.Judge([]incident.Finding{f}, true).Terms[0]; got.Category != "unknown" || got.People != 200_000-153 {
+		t.Errorf("people without a category: %+v", got)
+	}
+}
+
+func counted(people uint64, names ...string) (list []incident.Counted) {
+	for _, n := range names {
+		list = append(list, incident.Counted{Name: n, People: people})
+	}
+	return list
 }
 
 // Clocks run from fact to fact, warn, stand still while an authority asks to

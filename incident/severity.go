@@ -8,10 +8,13 @@ import (
 )
 
 // Severity is the formula by which a severity is computed, as data. The score
-// is the greatest of up to three products, one for each number that the ledger
-// can give (confirmed, likely, possible):
+// is the greatest product there is: for each number that the ledger can give
+// (confirmed, likely, possible), and each category of data in it with the people
+// whom that category concerns,
 //
-//	points(subjects) × weight(gravest category) × validity × certainty × going on
+//	points(people) × weight(category) × validity × certainty × going on
+//
+// Validity is of travel documents alone: the dates of a roster are theirs.
 type Severity struct {
 	Subjects   []Band             `yaml:"subjects"`   // ascending
 	Unasked    float64            `yaml:"unknown"`    // points while no number can be given
@@ -80,19 +83,28 @@ func (s *Severity) check() error {
 
 // A Finding is one number with what is behind it.
 type Finding struct {
-	Certainty  string   // "confirmed", "likely", "possible"
-	Subjects   uint64   // people
-	Asked      bool     // false: the number cannot be given
-	Categories []string // of data
-	Dated      uint64   // people of whom the list of everybody has a date, such as a passport's
-	Valid      uint64   // those whose date is not past
+	Certainty  string    // "confirmed", "likely", "possible"
+	Subjects   uint64    // people
+	Asked      bool      // false: the number cannot be given
+	Categories []Counted // of data
+	Dated      bool      // the list of everybody has a date, such as a passport's
+	Valid      uint64    // how many of the people at most have a date that is not past
+}
+
+// Counted is a category of data with the people whom it concerns.
+type Counted struct {
+	Name   string
+	People uint64
 }
 
 // A Term is one product, with its factors.
 type Term struct {
 	Finding
 	Points    float64 `json:"points"`
-	Category  string  `json:"category"` // the gravest
+	Category  string  `json:"category"` // that makes the greatest product
+	People    uint64  `json:"people"`   // whom it concerns
+	OfDated   uint64  `json:"of_dated"` // people whose documents are concerned; 0 if it is about none, or no dates are known
+	StillGood uint64  `json:"valid"`    // how many of these at most are still valid
 	Weight    float64 `json:"weight"`
 	Validity  float64 `json:"validity"`
 	Certain   float64 `json:"certain"`
@@ -111,6 +123,21 @@ type Judgement struct {
 	Terms   []Term  `json:"terms"`
 }
 
+// points of so many people.
+func (s *Severity) points(f Finding, people uint64) (points float64) {
+	if !f.Asked {
+		return s.Unasked
+	}
+	for _, b := range s.Subjects {
+		if people >= b.From {
+			points = b.Points
+		}
+	}
+	return points
+}
+
+func (t *Term) product() float64 { return t.Points * t.Weight * t.Validity * t.Certain * t.Ongoing }
+
 // Judge computes the severity.
 func (s *Severity) Judge(found []Finding, ongoing bool) Judgement {
 	j := Judgement{Ongoing: ongoing}
@@ -120,24 +147,33 @@ func (s *Severity) Judge(found []Finding, ongoing bool) Judgement {
 	}
 	best := -1
 	for _, f := range found {
-		t := Term{Finding: f, Category: "unknown", Weight: s.Categories["unknown"], Validity: s.Validity.Unknown, Certain: s.Certainty[f.Certainty], Ongoing: on}
-		if t.Points = s.Unasked; f.Asked {
-			t.Points = 0
-			for _, b := range s.Subjects {
-				if f.Subjects >= b.From {
-					t.Points = b.Points
-				}
+		t := Term{Finding: f, Category: "unknown", People: f.Subjects, Weight: s.Categories["unknown"], Validity: s.Validity.Unknown, Certain: s.Certainty[f.Certainty], Ongoing: on}
+		t.Points = s.points(f, f.Subjects)
+		t.Score = t.product()
+		known, most := false, uint64(0)
+		for _, c := range f.Categories {
+			w, ok := s.Categories[c.Name]
+			if !ok {
+				continue
+			}
+			one := t
+			one.Category, one.People, one.Weight, one.Validity, one.OfDated, one.StillGood = c.Name, min(c.People, f.Subjects), w, s.Validity.Unknown, 0, 0
+			one.Points = s.points(f, one.People)
+			if c.Name == sekisho.TravelDoc.String() && f.Dated && one.People > 0 {
+				one.OfDated, one.StillGood = one.People, min(f.Valid, one.People)
+				one.Validity = s.Validity.Expired + (s.Validity.Valid-s.Validity.Expired)*float64(one.StillGood)/float64(one.OfDated)
+			}
+			most = max(most, one.People)
+			if one.Score = one.product(); !known || one.Score > t.Score {
+				t, known = one, true
 			}
 		}
-		for n, c := range f.Categories {
-			if w, ok := s.Categories[c]; ok && (n == 0 || w > t.Weight) {
-				t.Category, t.Weight = c, w
+		if rest := f.Subjects - most; known && rest > 0 { // of whom no category is known
+			one := Term{Finding: f, Category: "unknown", People: rest, Points: s.points(f, rest), Weight: s.Categories["unknown"], Validity: s.Validity.Unknown, Certain: t.Certain, Ongoing: on}
+			if one.Score = one.product(); one.Score > t.Score {
+				t = one
 			}
 		}
-		if f.Dated > 0 {
-			t.Validity = s.Validity.Expired + (s.Validity.Valid-s.Validity.Expired)*float64(min(f.Valid, f.Dated))/float64(f.Dated)
-		}
-		t.Score = t.Points * t.Weight * t.Validity * t.Certain * t.Ongoing
 		j.Terms = append(j.Terms, t)
 		if best < 0 || t.Score > j.Terms[best].Score {
 			best = len(j.Terms) - 1

@@ -55,8 +55,9 @@ func article(noun string) string {
 	return "a " + noun
 }
 
+// numberOf reads what something is called by, as a person copies it: #1,234, too.
 func numberOf(what, arg string) (uint64, error) {
-	n, err := strconv.ParseUint(arg, 10, 64)
+	n, err := strconv.ParseUint(strings.NewReplacer(",", "", "#", "").Replace(arg), 10, 64)
 	if err != nil || n == 0 {
 		return 0, usage{fmt.Errorf("%q is not the number of %s, such as 412", arg, article(what))}
 	}
