@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -122,19 +123,51 @@ type ReportLine struct {
 // in is a text of the rules in the visitor's language.
 func (t *tongue) in(w law.Words) string { return w.In(t.Lang) }
 
+// calday is a day of a regime's calendar as every other date on the page is
+// written, with its weekday.
+func (t *tongue) calday(day string) string {
+	at, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		return day
+	}
+	format := "2 Jan 2006 "
+	if t.Lang == "ja" {
+		format = "2006/01/02 "
+	}
+	return at.Format(format) + t.say("weekday."+strconv.Itoa(int(at.Weekday())))
+}
+
 // until says until when a clock runs: a day in its own zone, or a moment.
 func (t *tongue) until(c law.Clock) string {
 	if c.Due.IsZero() {
 		return ""
 	}
+	day := t.calday(c.Due.Format(time.DateOnly))
 	if c.Unit == "hours" || c.Unit == "months" {
-		return t.say("clock.until.moment", c.Due.Format("2006-01-02 15:04"), c.Zone)
+		return t.say("clock.until.moment", day+c.Due.Format(" 15:04"), c.Zone)
 	}
-	d := c.Due.Format("2006-01-02 ") + t.say("weekday."+strconv.Itoa(int(c.Due.Weekday())))
 	if c.From != "" {
-		return t.say("clock.until.window", c.From, d, c.Zone)
+		return t.say("clock.until.window", t.calday(c.From), day, c.Zone)
 	}
-	return t.say("clock.until.day", d, c.Zone)
+	return t.say("clock.until.day", day, c.Zone)
+}
+
+// sought is a fact under investigation, in a few words.
+func (t *tongue) sought(code string) string {
+	if kind, regime, ok := strings.Cut(code, ":"); ok {
+		return t.code("missing", kind) + " (" + regime + ")"
+	}
+	return t.code("missing", code)
+}
+
+// trigger is what a duty hangs on, as its article is cited.
+func trigger(f law.Finding, id string) string {
+	for _, one := range f.Triggers {
+		if one.ID == id && one.Article != "" {
+			return one.Article
+		}
+	}
+	return id
 }
 
 // concerns remembers for a moment whom incidents concern: the numbers are asked

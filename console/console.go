@@ -281,6 +281,7 @@ var routes = []route{
 	{pattern: "GET /exports/{number}", handle: (*Console).export},
 	{pattern: "POST /exports/{number}", handle: (*Console).decideExportForm},
 	{pattern: "GET /containments", handle: (*Console).containments},
+	{pattern: "GET /containments/events", handle: (*Console).containmentsEvents},
 	{pattern: "POST /containments", handle: (*Console).containForm, limit: 1 << 20},
 	{pattern: "GET /containments/{number}", handle: (*Console).containment},
 	{pattern: "POST /containments/{number}", handle: (*Console).answerContainmentForm, limit: 1 << 20},

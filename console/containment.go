@@ -408,6 +408,11 @@ func (c *Console) containments(v *visit) (page, error) {
 	return p, nil
 }
 
+// containmentsEvents keeps the orders and the hands on the page up to date.
+func (c *Console) containmentsEvents(v *visit) (page, error) {
+	return c.streamPart(v, "containments", "contain-now", func() (page, error) { return c.containmentsPage(0), nil })
+}
+
 func (c *Console) containment(v *visit) (page, error) {
 	n, err := containmentNumber(v)
 	if err != nil {

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/netip"
@@ -10,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"sekisho"
 	"sekisho/contain"
@@ -113,6 +116,45 @@ func TestContainmentPages(t *testing.T) {
 	if o, err := h.console.cfg.Contain.PlanLift(told.Number, contain.LiftAsk{All: true}); err != nil || len(o.Back) != 1 {
 		t.Errorf("what is left: %+v, %v", o, err)
 	}
+}
+
+// The page of all orders shows a new one while somebody looks, and that no hand
+// does a part of it.
+func TestTheOrdersStream(t *testing.T) {
+	h := newHouse(t, withHands(t))
+	number := h.append(&sekisho.IncidentOpened{By: h.staff("sato"), Endpoints: []string{"pc-1"}})
+	asker := h.as("ito", "approver", "en")
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	res, err := asker.Do(asker.request("GET", "/containments/events", nil).WithContext(ctx))
+	must(t, err)
+	defer res.Body.Close()
+	lines := bufio.NewScanner(res.Body)
+	lines.Buffer(nil, 4<<20)
+	asked := false
+	for lines.Scan() {
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		var html string
+		if !ok || json.Unmarshal([]byte(data), &html) != nil || html == "" {
+			continue
+		}
+		if !asked {
+			if asked = true; !strings.Contains(html, "Nothing has been cut off.") {
+				t.Fatalf("at first the page says %s", html)
+			}
+			form := url.Values{"incident": {number64(number)}, "endpoints": {"pc-1"}, "cuts": {"gate"}, "alone": {"1"}, "do": {"propose"}, "reason": {"a stream"}}
+			if a := asker.post("/containments", form); a.status != http.StatusSeeOther {
+				t.Fatalf("proposing: %d %s", a.status, a.body)
+			}
+		}
+		if strings.Contains(html, "a stream") {
+			if !strings.Contains(html, "No hand is configured that shuts out at the gate") {
+				t.Errorf("the list does not say that no hand does it: %s", html)
+			}
+			return
+		}
+	}
+	t.Fatalf("the new order never came: %v", lines.Err())
 }
 
 // Whatever can be wrong with an order, or be said of it, has words.

@@ -307,6 +307,13 @@ func (c *Console) mailingEvents(v *visit) (page, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.streamPart(v, "mailing", "mailing-progress", func() (page, error) { return c.mailingPage(v, n) })
+}
+
+// streamPart keeps a part of a page up to date: a template of the page is written
+// anew when the ledger has gone on, and sent when it says something else. Whatever
+// changes beside the ledger is seen within a quarter of a minute.
+func (c *Console) streamPart(v *visit, name, part string, fresh func() (page, error)) (page, error) {
 	out, err := c.beginStream(v)
 	if err != nil {
 		return nil, err
@@ -316,13 +323,13 @@ func (c *Console) mailingEvents(v *visit) (page, error) {
 	for !v.who.over(c.cfg.Now()) {
 		seen := uint64(0)
 		c.cfg.Views.Read(func() { seen = c.cfg.Trace.Through() })
-		p, err := c.mailingPage(v, n)
+		p, err := fresh()
 		if err != nil {
 			return nil, err
 		}
 		var b bytes.Buffer
-		if err := c.presses[v.Lang].pages["mailing"].ExecuteTemplate(&b, "mailing-progress", p); err != nil {
-			return nil, fmt.Errorf("writing the progress of a mailing: %w", err)
+		if err := c.presses[v.Lang].pages[name].ExecuteTemplate(&b, part, p); err != nil {
+			return nil, fmt.Errorf("writing a part of a page: %w", err)
 		}
 		event := "beat"
 		raw := []byte("null")

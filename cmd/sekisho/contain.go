@@ -129,6 +129,9 @@ func containList() *cobra.Command {
 					if o.Alarming() && !o.ToReview {
 						note += ", ALARM"
 					}
+					if len(o.NoHand) > 0 {
+						note += ", NO HAND FOR: " + strings.Join(o.NoHand, ", ")
+					}
 					fmt.Fprintf(out, "%-8d %-9s %s  %s%s, by %s: %s\n", o.Number, o.State, moment(o.Time, c.Zone), containWhat(&o), note, o.By, oneLine(o.Reason))
 				}
 				if shown == 0 {
