@@ -411,6 +411,7 @@ func (c *Console) roomTimes(v *visit, p *RoomPage) error {
 		}
 		p.Clocks = append(p.Clocks, list...)
 	}
+	p.Rules = rulesOf(p.Clocks)
 	return nil
 }
 

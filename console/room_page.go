@@ -37,6 +37,7 @@ type RoomPage struct {
 	Sat       []RoomSat          `json:"sat"` // who had it, and for how long
 	Waits     []RoomWait         `json:"waits"`
 	Clocks    []RoomClock        `json:"clocks"`
+	Rules     []string           `json:"-"` // that the clocks are of, each once
 	Endings   []RoomEnding       `json:"endings"`
 	Cut       []RoomCut          `json:"cut"` // the orders of containment
 	Closed    bool               `json:"closed"`

@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"slices"
 
 	"sekisho"
 	"sekisho/incident"
@@ -37,12 +38,26 @@ type RoomClock struct {
 	End    uint64              `json:"met_entry,omitempty"`
 	Owner  string              `json:"owner,omitempty"` // in the visitor's language
 	Rule   string              `json:"rule,omitempty"`  // which edition says so
+	Note   int                 `json:"-"`               // which of the rules below the table it is, from 1
 	Left   string              `json:"left,omitempty"`  // in words: "3 hours left", "2 days over"
 	Paused string              `json:"paused,omitempty"`
 	// Provisional: nobody has judged yet what it counts from. Conditional: facts
 	// that decide whether it applies are not known.
 	Provisional bool `json:"provisional,omitempty"`
 	Conditional bool `json:"conditional,omitempty"`
+}
+
+// rulesOf numbers the rules of clocks in the order in which they come: a rule of
+// the law has many clocks, and its source is read once.
+func rulesOf(clocks []RoomClock) (rules []string) {
+	for i := range clocks {
+		at := slices.Index(rules, clocks[i].Rule)
+		if at < 0 {
+			at, rules = len(rules), append(rules, clocks[i].Rule)
+		}
+		clocks[i].Note = at + 1
+	}
+	return rules
 }
 
 // parts makes the blocks of others.

@@ -48,6 +48,24 @@ type TextLine struct {
 	Handed   sekisho.Time   `json:"handed_over,omitempty"`
 }
 
+// A textRow is one text in every language.
+type textRow struct {
+	Name, About string
+	Lines       []TextLine
+}
+
+// Rows are the texts, the languages of one beside each other.
+func (p *TellPage) Rows() (rows []textRow) {
+	for i, l := range p.Texts {
+		if i == 0 || l.Form != p.Texts[i-1].Form || l.About != p.Texts[i-1].About {
+			rows = append(rows, textRow{Name: l.Name, About: l.About})
+		}
+		last := &rows[len(rows)-1]
+		last.Lines = append(last.Lines, l)
+	}
+	return rows
+}
+
 // A DraftPage is one text: what the facts say now, and the versions.
 type DraftPage struct {
 	ID       uint64         `json:"incident"`
