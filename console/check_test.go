@@ -93,7 +93,9 @@ const went = http.StatusSeeOther
 // photo, a finding, signed by both sides, put right and seen to be right.
 func TestAnInspection(t *testing.T) {
 	h := newHouse(t)
-	inspector, person, boss := h.user("ito", plainUser, "ito.a"), h.user("abe", plainUser), h.user("ueda", approver)
+	inspector := h.user("ito", plainUser, "ito.a")
+	h.user("abe", plainUser)
+	h.user("ueda", approver)
 
 	h.staff("ito.a")
 	inspector.want("/checks", http.StatusBadRequest, "Give a day", "noun", "inspection", "units", "JTA")
@@ -104,7 +106,8 @@ func TestAnInspection(t *testing.T) {
 		t.Fatalf("after planning: %+v", p)
 	}
 	h.clock.pass(40 * 24 * time.Hour)
-	inspector, person, boss = h.again("ito"), h.again("abe"), h.again("ueda")
+	inspector = h.again("ito")
+	person, boss := h.again("abe"), h.again("ueda")
 	if p = inspector.state(at); p.State != "overdue" {
 		t.Errorf("after its day: %s", p.State)
 	}
