@@ -133,6 +133,11 @@ type Config struct {
 	// EndpointAt tells the machine at an address at a time; nil: nobody knows.
 	EndpointAt func(netip.Addr, sekisho.Time) string
 
+	// School plans training. nil: it is not done here. ImportToken is with
+	// which another learning system brings completions; empty: none does.
+	School      *duty.School
+	ImportToken string
+
 	Steps *Steps             // of an exercise; folded by Views; may be nil
 	Cases func() []*Compared // what real cases took then and here; may be nil
 
@@ -314,6 +319,13 @@ var routes = []route{
 	{pattern: "POST /terminals", handle: (*Console).terminalForm, limit: maxScanUpload},
 	{pattern: "GET /evaluation", handle: (*Console).evaluation},
 	{pattern: "POST /evaluation", handle: (*Console).evaluationForm, limit: maxScanUpload},
+	{pattern: "GET /training", handle: (*Console).training},
+	{pattern: "POST /training", handle: (*Console).planTrainingForm},
+	{pattern: "GET /training/{plan}", handle: (*Console).trainingPlan},
+	{pattern: "POST /training/{plan}", handle: (*Console).actOnTrainingForm, limit: 1 << 20},
+	{pattern: "POST /training/import", handle: (*Console).importTrainingForm, limit: duty.MaxImport + 1<<20},
+	{pattern: "POST /training/judge", handle: (*Console).judgeTrainingForm},
+	{pattern: "POST /training/completions", handle: (*Console).importTraining, open: true, limit: duty.MaxImport + 1<<20},
 	{pattern: "GET /search", handle: (*Console).search},
 	{pattern: "GET /desk", handle: (*Console).deskList},
 	{pattern: "POST /desk", handle: (*Console).deskTake},

@@ -72,6 +72,10 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	GET  /api/erasures            → an ErasuresPage; POST an ErasureAsk → an ErasurePage
 //	GET  /api/erasures/NUMBER     → an ErasurePage; POST an ErasureAnswer → the ErasurePage
 //	GET  /api/checks, /api/findings/NUMBER and below: see controlChecks
+//	GET  /api/training            → a TrainingPage; POST a TrainingAsk → a TrainingDraft
+//	GET  /api/training/PLAN?show=STATE&within=UNIT → a TrainingPlanPage; POST a TrainingAct → the same
+//	POST /api/training/judge      a TrainingVerdict
+//	POST /api/training/import?system=NAME&declared=true&dry_run=true   CSV → a duty.Imported
 //	GET  /api/status              → the status page's JSON
 func (c *Console) Control() http.Handler {
 	mux := http.NewServeMux()
@@ -149,6 +153,7 @@ func (c *Console) Control() http.Handler {
 	c.controlRegisters(handle)
 	c.controlScans(handle)
 	c.controlEvaluation(handle)
+	c.controlTraining(handle)
 	handle("GET /api/status", maxForm, func(v *visit) (any, error) { return c.facts(), nil })
 	return mux
 }

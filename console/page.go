@@ -94,6 +94,7 @@ type frame struct {
 	Desk     bool
 	Checks   bool
 	Overdue  int // checks and findings that are late
+	School   bool
 	Waiting  int // requests for an export that nobody has answered
 	Software string
 }
@@ -166,7 +167,7 @@ func (c *Console) print(v *visit, status int, p page) {
 		f.Here = "/"
 	}
 	if v.who != nil {
-		f.User, f.Waiting, f.Desk = v.who.name, c.waiting(), c.cfg.Desk != nil
+		f.User, f.Waiting, f.Desk, f.School = v.who.name, c.waiting(), c.cfg.Desk != nil, c.cfg.School != nil
 		f.Checks, f.Overdue = c.cfg.Checks != nil, c.overdue()
 	}
 	var b bytes.Buffer

@@ -314,7 +314,7 @@ func (d *StaffDoor) makeLink(ctx context.Context, a asked) error {
 	}
 	select {
 	case d.links.mails <- linkMail{staff, id.Seq, tell.Letter{From: d.From, Name: d.Company.In(lang), To: who.Mail, Date: d.Now(),
-		Subject: t.say("my.mail.subject", d.Company.In(lang)), Text: strings.ReplaceAll(t.say("my.mail.text", int(d.Link.Minutes()), way), `\n`, "\n")}}:
+		Subject: t.say("my.mail.subject", d.Company.In(lang)), Text: lines(t.say("my.mail.text", int(d.Link.Minutes()), way))}}:
 	case <-ctx.Done():
 	}
 	return nil

@@ -190,6 +190,9 @@ func TestAMemberOfStaffTakesACourse(t *testing.T) {
 		t.Fatalf("the first page: %d\n%s", a.status, a.body)
 	}
 	at := fmt.Sprintf("/my/training/%d", plan)
+	if a := b.get(at); a.status != 200 || !strings.Contains(a.body, "正答率80%以上") {
+		t.Errorf("the course before beginning: %d\n%s", a.status, a.body)
+	}
 	if a := b.get(at + "/pages/1"); a.status != http.StatusSeeOther {
 		t.Errorf("a page before beginning: %d", a.status)
 	}

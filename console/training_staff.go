@@ -41,7 +41,7 @@ func (d *StaffDoor) myTraining(v *staffVisit) (lines []MyLine, err error) {
 		if err != nil {
 			return nil, err
 		}
-		l := MyLine{Title: c.Title.In(v.Lang), What: c.About.In(v.Lang), State: string(s.State), Due: s.Due, To: fmt.Sprintf("/my/training/%d", s.Plan.Number), Go: "begin"}
+		l := MyLine{Title: c.Title.In(v.Lang), What: c.About.In(v.Lang), State: string(s.State), Due: s.Due - 1, To: fmt.Sprintf("/my/training/%d", s.Plan.Number), Go: "begin"}
 		switch s.State {
 		case duty.EnrolBegun:
 			l.Owed, l.Go = true, "go_on"
@@ -88,7 +88,7 @@ type myCourse struct {
 	Title   string
 	About   string
 	Edition string
-	State   duty.EnrolmentState
+	State   string
 	Why     string // a code of why it cannot be begun; empty if it can
 	Due     sekisho.Time
 	Pages   []string // titles
@@ -150,7 +150,7 @@ func (d *StaffDoor) taking(v *staffVisit) (*duty.Share, *duty.Course, error) {
 }
 
 func (d *StaffDoor) courseOf(v *staffVisit, s *duty.Share, c *duty.Course) *myCourse {
-	m := &myCourse{Plan: s.Plan.Number, Title: c.Title.In(v.Lang), About: c.About.In(v.Lang), Edition: c.Edition, State: s.State, Due: s.Due,
+	m := &myCourse{Plan: s.Plan.Number, Title: c.Title.In(v.Lang), About: c.About.In(v.Lang), Edition: c.Edition, State: string(s.State), Due: s.Due - 1,
 		Ask: int(c.Draw), Pass: c.Pass, Left: c.Attempts - min(c.Attempts, uint64(s.Tries)), Minutes: (c.Seconds + 59) / 60, Open: s.Open != 0, Of: len(c.Pages), Done: s.Completed}
 	for _, p := range c.Pages {
 		m.Pages = append(m.Pages, p.Title.In(v.Lang))

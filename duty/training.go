@@ -20,12 +20,31 @@ type Training struct {
 	bySeq    map[uint64]*Completion
 	byPerson map[uint32][]*Completion
 	letters  map[uint64]letters // TrainingWritten without a MailEnded
+	later    map[laterKey]later // letters that were not taken, and are tried again
 }
+
+type laterKey struct {
+	plan   uint64
+	person uint32
+	stage  string
+}
+
+type later struct {
+	at sekisho.Time // not before
+	n  int
+}
+
+// Letters that a mail server did not take are tried again so often, so far
+// apart.
+const (
+	mostLater  = 5
+	laterAfter = sekisho.Time(30 * 60e6)
+)
 
 // NewTraining makes an empty view.
 func NewTraining() *Training {
 	return &Training{courses: map[uint64]*sekisho.CourseRead{}, plans: map[uint64]*Plan{}, attempts: map[uint64]*Attempt{},
-		bySeq: map[uint64]*Completion{}, byPerson: map[uint32][]*Completion{}, letters: map[uint64]letters{}}
+		bySeq: map[uint64]*Completion{}, byPerson: map[uint32][]*Completion{}, letters: map[uint64]letters{}, later: map[laterKey]later{}}
 }
 
 // Name is the view's.
@@ -78,6 +97,7 @@ func (c *Completion) Counts() bool { return c.State == "" }
 
 type letters struct {
 	plan   *Plan
+	stage  string
 	people []uint32
 }
 
@@ -110,7 +130,7 @@ func (t *Training) Apply(e *sekisho.Entry) {
 	case *sekisho.TrainingWritten:
 		t.wrote(e, b)
 	case *sekisho.MailEnded:
-		delete(t.letters, b.Started)
+		t.wroteTo(e, b)
 	}
 }
 
@@ -256,7 +276,42 @@ func (t *Training) wrote(e *sekisho.Entry, b *sekisho.TrainingWritten) {
 			one.written |= bit
 		}
 	}
-	t.letters[e.ID.Seq] = letters{p, b.People}
+	t.letters[e.ID.Seq] = letters{p, b.Stage, b.People}
+}
+
+// wroteTo ends a window. Whoever is in no list, or was asked to be tried later,
+// has not been written to.
+func (t *Training) wroteTo(e *sekisho.Entry, b *sekisho.MailEnded) {
+	l, ok := t.letters[b.Started]
+	if !ok {
+		return // of another noun
+	}
+	delete(t.letters, b.Started)
+	settled := map[uint32]bool{}
+	for _, list := range [][]uint32{b.Taken, b.Denied, b.Unclear} {
+		for _, o := range list {
+			settled[o] = true
+		}
+	}
+	for _, o := range l.people {
+		one := l.plan.enrolment(o)
+		if one == nil || settled[o] {
+			continue
+		}
+		k := laterKey{l.plan.Number, o, l.stage}
+		was := t.later[k]
+		if was.n+1 >= mostLater {
+			delete(t.later, k)
+			continue // given up: it stays as written
+		}
+		t.later[k] = later{e.Time + laterAfter, was.n + 1}
+		one.written &^= stageBit(l.stage)
+	}
+}
+
+// waits says that a letter that was not taken is not to be tried again yet.
+func (t *Training) waits(p *Plan, person uint32, stage string, now sekisho.Time) bool {
+	return now < t.later[laterKey{p.Number, person, stage}].at
 }
 
 // Stages at which somebody is written to about a plan, besides "remind_1" to

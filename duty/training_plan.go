@@ -26,8 +26,26 @@ type TrainingConfig struct {
 	// Heads are the codes of posts whose holders lead a department or company, such
 	// as director: they are told of what is overdue there.
 	Heads []string `yaml:"heads"`
+	// Elsewhere names courses that only another system of the company's has, whose
+	// completions are imported: a name, and what it is called.
+	Elsewhere map[string]string `yaml:"elsewhere"`
+	// Programme lists plans that are made every year.
+	Programme []Yearly `yaml:"programme"`
+	// Import lets another system of the company's hand completions over, by HTTP.
+	Import TrainingImport `yaml:"import"`
 	// PerSecond is how many mails about training go out in a second. Default 5.
 	PerSecond float64 `yaml:"per_second"`
+}
+
+// TrainingImport is another system that knows completions.
+type TrainingImport struct {
+	// System is its name, as the ledger calls it.
+	System string `yaml:"system"`
+	// TokenFile holds the token, of 16 characters or more, with which it comes; mode
+	// 0600. Without it nothing is taken by HTTP.
+	TokenFile string `yaml:"token_file"`
+	// Declared: what it says is unknown until somebody countersigns.
+	Declared bool `yaml:"declared"`
 }
 
 // Check fills in defaults and names the first mistake.
@@ -44,6 +62,16 @@ func (c *TrainingConfig) Check() error {
 	if c.PerSecond == 0 {
 		c.PerSecond = 5
 	}
+	for name, title := range c.Elsewhere {
+		if !courseName(name) || title == "" {
+			return fmt.Errorf("training: elsewhere: %q: a name has small letters, digits and hyphens, and something it is called", name)
+		}
+	}
+	for i := range c.Programme {
+		if err := c.Programme[i].check(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case len(c.Remind) > 9:
 		return fmt.Errorf("training: remind: at most 9 reminders")
@@ -51,6 +79,8 @@ func (c *TrainingConfig) Check() error {
 		return fmt.Errorf("training: remind: the longest time before the due date comes first")
 	case len(c.Remind) > 0 && c.Remind[len(c.Remind)-1] <= 0:
 		return fmt.Errorf("training: remind: times before the due date are above zero")
+	case (c.Import.TokenFile == "") != (c.Import.System == ""):
+		return fmt.Errorf("training: import: system and token_file come together")
 	case c.PerSecond < 0 || c.PerSecond > 1000:
 		return fmt.Errorf("training: per_second %v: use a number up to 1000", c.PerSecond)
 	}
@@ -66,7 +96,7 @@ type Planning struct {
 	Unit  string       `json:"unit,omitempty"`  // company/CODE or department/CODE
 	Kinds []string     `json:"kinds,omitempty"` // employee, executive, agency, secondee; empty: every one
 	Of    uint64       `json:"of,omitempty"`    // makeup: the plan
-	Opens sekisho.Time `json:"opens,omitempty"` // 0: now
+	From  sekisho.Time `json:"from,omitempty"`  // 0: now
 	Due   sekisho.Time `json:"due"`
 	// Joiners is how many days somebody has who comes later; 0: whoever comes later
 	// is not assigned.
@@ -82,7 +112,16 @@ type Planned struct {
 	People []uint32 // ascending
 	// Without is how many of them have no mail address.
 	Without int
+	// Same: the course was planned for others of its kind within a year, and is no
+	// distinct one. Near is another course's plan that is due less than MinGap
+	// before: the number of its TrainingPlanned; 0 for none.
+	Same uint64
+	Near uint64
 }
+
+// MinGap is how far apart two courses have to be completed to count as two in a
+// year, where the rules do not say otherwise.
+const MinGap = 60 * 24 * time.Hour
 
 // maxJoiners is a year.
 const maxJoiners = 366
@@ -98,18 +137,18 @@ func (s *School) Draft(p Planning) (*Planned, error) {
 			}
 		}
 	})
-	if p.Opens == 0 {
-		p.Opens = now
+	if p.From == 0 {
+		p.From = now
 	}
 	switch {
 	case read.Entry == 0:
 		return nil, ErrTraining("course")
-	case p.Due <= now || p.Due <= p.Opens:
+	case p.Due <= now || p.Due <= p.From:
 		return nil, ErrTraining("due")
 	case p.Joiners > maxJoiners:
 		return nil, ErrTraining("joiners")
 	}
-	d := &Planned{Course: read.Body, Body: &sekisho.TrainingPlanned{Course: read.Entry, Whom: p.Whom, Kinds: slices.Compact(slices.Sorted(slices.Values(p.Kinds))), From: p.Opens, Due: p.Due, Joiners: p.Joiners * 86400, By: p.By}}
+	d := &Planned{Course: read.Body, Body: &sekisho.TrainingPlanned{Course: read.Entry, Whom: p.Whom, Kinds: slices.Compact(slices.Sorted(slices.Values(p.Kinds))), From: p.From, Due: p.Due, Joiners: p.Joiners * 86400, By: p.By}}
 	for _, k := range p.Kinds {
 		if !slices.Contains([]string{"employee", "executive", "agency", "secondee"}, k) {
 			return nil, ErrTraining("kinds")
@@ -154,12 +193,33 @@ func (s *School) Draft(p Planning) (*Planned, error) {
 		d.People = s.population(d.Body, now)
 	}
 	slices.Sort(d.People)
+	if p.Whom != "makeup" {
+		s.Views.Read(func() { s.beside(d) })
+	}
 	for _, o := range d.People {
 		if s.Mail(o) == "" {
 			d.Without++
 		}
 	}
 	return d, nil
+}
+
+// beside looks for plans for the same people that this one is too much like, or
+// too near to.
+func (s *School) beside(d *Planned) {
+	const year = sekisho.Time(365 * 24 * 3600e6)
+	for _, p := range s.Training.order {
+		c := s.Training.CourseOf(p)
+		if c == nil || p.Body.Whom != d.Body.Whom || p.Body.Unit != d.Body.Unit || p.Ended != 0 {
+			continue
+		}
+		switch {
+		case c.Course == d.Course.Course && d.Body.From-p.Body.From < year:
+			d.Same = p.Number
+		case c.Course != d.Course.Course && d.Body.From < p.Due+sekisho.Time(MinGap.Microseconds()) && p.Body.From < d.Body.Due:
+			d.Near = p.Number
+		}
+	}
 }
 
 // population is who is meant by a plan at a moment, by ordinal.

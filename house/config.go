@@ -74,6 +74,12 @@ type Config struct {
 
 	// Lures are drills by mail for the company's own people.
 	Lures tell.LuresConfig `yaml:"lures"`
+	// Staff is the employees' door: pages for members of staff about what they
+	// themselves owe and have done.
+	Staff console.StaffConfig `yaml:"staff"`
+
+	// Training says how training is planned, and people are reminded.
+	Training duty.TrainingConfig `yaml:"training"`
 
 	// Outside is the search for what passes the gate by.
 	Outside Outside `yaml:"outside"`
@@ -253,6 +259,9 @@ func (c *Config) check(base string) error {
 		c.Desk.From = c.Tell.Mail.From
 	}
 	if err := c.Desk.Check(); err != nil {
+		return err
+	}
+	if err := c.checkStaff(base); err != nil {
 		return err
 	}
 	if c.Gate.Listen == "" && len(c.Gate.Roles) == 0 && c.Gate.Upstream.Host == "" {

@@ -63,6 +63,7 @@ type House struct {
 	Office  *tell.Office     // what people outside are told
 	Lures   *tell.Lures      // drills by mail
 	Desk    *tell.Desk       // nil until NewConsole, and without a contact point
+	School  *duty.School     // training
 	Hands   *contain.Door    // nil until OpenHands
 
 	// Cases, if set before NewConsole, are shown on the page about drills.
@@ -80,8 +81,11 @@ type House struct {
 	erasing   sync.Mutex
 	climbing  sync.Mutex // one look at the ladders at a time
 	tending   sync.Mutex // one look at the duties at a time
-	stop      context.CancelFunc
-	running   sync.WaitGroup
+	staffKey  [32]byte   // from which the secret of sign-in links is made: the vault's
+
+	importToken string // of another learning system
+	stop        context.CancelFunc
+	running     sync.WaitGroup
 }
 
 // Books are the views that answer questions.
@@ -105,6 +109,8 @@ type Books struct {
 	Directory *directory.Book
 	Duty      *duty.Book
 	Erasures  *directory.Erasures
+	Training  *duty.Training
+	Links     *duty.Links
 }
 
 // paths of a data directory.
@@ -174,6 +180,10 @@ func Open(ctx context.Context, c Config, base string, o Options) (h *House, err 
 	if err := h.openLures(key); err != nil {
 		return nil, err
 	}
+	h.staffKey = key
+	if err := h.openSchool(); err != nil {
+		return nil, err
+	}
 	return h, nil
 }
 
@@ -211,6 +221,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	h.Enquiries = incident.NewEnquiries()
 	h.Told = tell.NewBook()
 	h.Directory, h.Erasures = directory.New(), directory.NewErasures()
+	h.Training, h.Links = duty.NewTraining(), duty.NewLinks()
 	h.Steps = &console.Steps{}
 	h.limit()
 	hostile, err := sekisho.ParsePrefixes(h.Config.Hostile)
@@ -230,6 +241,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 		return err
 	}
 	views = append(views, h.Duty, h.Erasures)
+	views = append(views, h.Training, h.Links)
 	views = append(views, h.Steps)
 	if quiet {
 		reactions, views = nil, append(views, h.Incidents) // folded all the same

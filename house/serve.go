@@ -47,6 +47,7 @@ func (h *House) NewConsole() (c *console.Console, err error) {
 		Directory: h.Directory, ImportDirectory: h.ImportDirectory, PullDirectory: h.PullDirectory, Erasures: h.Erasures, Erase: h.erase,
 		Enquiries: h.Enquiries, Desk: h.Desk,
 		Units: h.unitsAt, EndpointAt: h.Bindings.Endpoint,
+		School: h.School, ImportToken: h.importToken,
 		Permits: h.Permits, Turned: turned, Estimate: estimate,
 		Dir: h.Config.Console.Users, FS: disk.OS{}, MetricsToken: metrics, Ledger: h.Ledger, Vault: h.Vault, Views: h.Views, Live: h.Live, Budgets: h.Budgets, Trace: h.Trace,
 		ImportLog: h.ImportLog, Office: h.Office, Lures: h.Lures, Contain: h.Contain,

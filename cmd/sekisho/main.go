@@ -71,7 +71,7 @@ Start with "sekisho demo", which brings a database of its own, or with
 		{"An incident:", []*cobra.Command{impactCommand(), incidentCommand(), containCommand(), clockCommand(), lawCommand(), tellCommand(), deskCommand(), drillCommand(), phishingCommand()}},
 		{"What is looked at:", []*cobra.Command{checkCommand(), registerCommand()}},
 		{"Day by day:", []*cobra.Command{exportCommand(), budgetCommand(), decoyCommand(), userCommand(), loginCommand(), caCommand(), verifierCommand(), ledgerCommand(), handCommand(), breakglassCommand()}},
-		{"The group:", []*cobra.Command{directoryCommand(), documentCommand()}},
+		{"The group:", []*cobra.Command{directoryCommand(), documentCommand(), trainingCommand()}},
 		{"", []*cobra.Command{versionCommand()}},
 	} {
 		for _, c := range group.commands {

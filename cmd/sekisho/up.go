@@ -52,6 +52,9 @@ func up(ctx context.Context, c house.Config, base string, out io.Writer) (err er
 	if d.scim != "" {
 		fmt.Fprintf(out, "scim     %s\n", d.scim)
 	}
+	if d.staff != "" {
+		fmt.Fprintf(out, "staff    %s\n", d.staff)
+	}
 	return d.wait()
 }
 
@@ -61,6 +64,7 @@ type doors struct {
 	gate, console  string // addresses
 	desk           string // of the contact point
 	scim           string // where clients of SCIM push
+	staff          string // of the employees' door
 	user, password string // of a console administrator made just now
 	failed         chan error
 	running        sync.WaitGroup
@@ -108,6 +112,9 @@ func stand(ctx context.Context, c house.Config, base string, level slog.Level, w
 		return nil, errors.Join(err, d.close())
 	}
 	if err := d.openDocuments(); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	if err := d.openStaff(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	h.FollowZeek(d.ctx)
@@ -252,6 +259,28 @@ func (d *doors) openLures() error {
 	}
 	d.serve("drills by mail", func() error { return h.SendLures(d.ctx) })
 	d.running.Go(func() { h.KeepLures(d.ctx) })
+	return nil
+}
+
+// openStaff opens the employees' door, if the config says where, and keeps
+// training up to date.
+func (d *doors) openStaff() error {
+	h := d.house
+	d.running.Go(func() { h.KeepTrained(d.ctx) })
+	door, err := h.NewStaffDoor()
+	if door == nil || err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", h.Config.Staff.Listen) // not the next free port: people know this one
+	if err != nil {
+		return fmt.Errorf("opening the employees' door: %w", err)
+	}
+	scheme := "http://"
+	if h.Config.Staff.Cert != "" {
+		scheme = "https://"
+	}
+	d.staff = scheme + l.Addr().String()
+	d.serve("staff", func() error { return h.ServeStaff(d.ctx, door, l) })
 	return nil
 }
 
