@@ -86,7 +86,7 @@ func (s *staffHouse) hire(names ...string) {
 		staff := s.staff(name)
 		record := directory.Attributes{Staff: staff, Name: strings.ToUpper(name[:1]) + name[1:], Mail: name + "@example.jp", Language: "en"}
 		p := &sekisho.PersonChanged{Read: s.ledger.Last() + 1, Staff: staff, Action: "joined", Effective: now, Joined: now, Employed: "employee", Executive: executive,
-			Record: s.vault.Space("person").OfText([]byte(record.Key())), Postings: []sekisho.PersonPosting{{Unit: unit("department/air/desk"), As: "main"}}}
+			Record: s.vault.Space("staff_record").OfText([]byte(record.Key())), Postings: []sekisho.PersonPosting{{Unit: unit("department/air/desk"), As: "main"}}}
 		if head {
 			p.Postings[0].Post = unit("post/director")
 		}

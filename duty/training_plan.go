@@ -283,7 +283,7 @@ func (s *School) Attributes(staff uint32) (a directory.Attributes) {
 	if p == nil || p.Record == 0 {
 		return a
 	}
-	key, ok := s.Vault.Space("person").Key(p.Record)
+	key, ok := s.Vault.Space("staff_record").Key(p.Record)
 	if !ok {
 		return a
 	}
