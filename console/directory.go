@@ -72,6 +72,7 @@ type DirectoryUnit struct {
 	People int              `json:"people"` // in it and below, each once
 	Direct int              `json:"direct"` // in it itself
 	Below  []*DirectoryUnit `json:"below,omitempty"`
+	Day    string           `json:"-"` // for links
 }
 
 // A DirectoryRead is the last comparison with a source.
@@ -146,7 +147,7 @@ func (c *Console) directoryAt(v *visit, day, unit string) (*DirectoryPage, error
 	lines, parents := map[uint32]*DirectoryUnit{}, map[uint32]uint32{}
 	var order []uint32
 	for u := range b.UnitsAt("", at) {
-		lines[u.Unit] = &DirectoryUnit{Unit: u.Unit, Key: c.named("unit", u.Unit), Kind: u.Kind, Title: c.named("said", u.Title)}
+		lines[u.Unit] = &DirectoryUnit{Unit: u.Unit, Key: c.named("unit", u.Unit), Kind: u.Kind, Title: c.named("said", u.Title), Day: p.Day}
 		parents[u.Unit] = u.Parent
 		order = append(order, u.Unit)
 		if u.Kind == "company" {
