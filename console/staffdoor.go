@@ -139,10 +139,11 @@ type StaffSources struct {
 	Links  *duty.Links     // in Views
 	People *directory.Book // in Views
 	School *duty.School
-	Duty   *duty.Book // in Views; nil: there are no documents
-	Secret [32]byte   // of the links, of the house's own
-	Name   string     // the ledger's
-	Drill  string     // the scenario, if this is one
+	Lures  *tell.Lures // nil: no drills by mail
+	Duty   *duty.Book  // in Views; nil: there are no documents
+	Secret [32]byte    // of the links, of the house's own
+	Name   string      // the ledger's
+	Drill  string      // the scenario, if this is one
 	Zone   *time.Location
 	Now    func() time.Time
 	Log    *slog.Logger
@@ -211,6 +212,7 @@ var staffNouns = []staffNoun{
 	{routes: trainingAtTheDoor, mine: (*StaffDoor).myTraining},
 	{routes: documentsAtTheDoor, mine: (*StaffDoor).myDocuments},
 	{routes: checksAtTheDoor, mine: (*StaffDoor).myChecks},
+	{routes: phishingAtTheDoor, mine: (*StaffDoor).myPhishing},
 }
 
 // A MyLine is one thing that a person owes or has done.

@@ -20,6 +20,7 @@ import (
 	"sekisho"
 	"sekisho/disk"
 	"sekisho/ledger"
+	"sekisho/vault"
 	"sekisho/view"
 )
 
@@ -107,17 +108,24 @@ type desk struct {
 	ledger *ledger.Ledger
 	views  *view.Set
 	book   *Book
+	seen   *LureBook
 	stop   func()
 }
 
-func openDesk(dir string, now func() time.Time) (*desk, error) {
+func openDesk(dir string, now func() time.Time) (*desk, error) { return openDeskWith(dir, now, nil) }
+
+func openDeskWith(dir string, now func() time.Time, v *vault.Vault) (*desk, error) {
 	log := slog.New(slog.DiscardHandler)
-	l, err := ledger.Open(ledger.Config{Dir: filepath.Join(dir, "ledger"), Gate: 1, Name: "tell", Software: "test", Now: now, SegmentBytes: 1 << 20, Log: log})
+	conf := ledger.Config{Dir: filepath.Join(dir, "ledger"), Gate: 1, Name: "tell", Software: "test", Now: now, SegmentBytes: 1 << 20, Log: log}
+	if v != nil {
+		conf.Before, conf.BeforeWaits = v.Flush, v.Unsettled
+	}
+	l, err := ledger.Open(conf)
 	if err != nil {
 		return nil, err
 	}
-	d := &desk{ledger: l, book: NewBook()}
-	d.views = view.New(view.Config{Follow: l.Follow, Hurry: l.Hurry, Last: l.Last, Views: []view.View{d.book}, Log: log})
+	d := &desk{ledger: l, book: NewBook(), seen: NewLureBook()}
+	d.views = view.New(view.Config{Follow: l.Follow, Hurry: l.Hurry, Last: l.Last, Views: []view.View{d.book, d.seen}, Log: log})
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { d.views.Run(ctx); close(done) }()
@@ -167,6 +175,7 @@ func (d *desk) mailing(t testing.TB, revision uint64, people ...uint32) uint64 {
 type child struct {
 	Dir   string
 	Relay Relay
+	Lures bool          // a campaign of lures
 	Ahead time.Duration // of the true time: so that nobody waits a quarter of an hour for who is to be tried later
 }
 
@@ -194,6 +203,7 @@ func sendAsChild(text string) error {
 		return err
 	}
 	s := d.sender(c.Relay, Pace{PerSecond: 10_000, Connections: 3, Window: 8}, now)
+	s.Lures = c.Lures
 	if s.Journal, err = OpenJournal(disk.OS{}, filepath.Join(c.Dir, "journal")); err != nil {
 		return err
 	}
@@ -204,8 +214,9 @@ func sendAsChild(text string) error {
 // However often the sender is killed, at whatever moment: nobody is sent two
 // notices, and everybody is known to have been sent one, to have been refused, to
 // be without an address, or to be unclear.
-func TestKillDuringNotices(t *testing.T) {
-	const people, kills = 4000, 60
+func TestKillDuringNotices(t *testing.T) { killRounds(t, 4000, 60, false) }
+
+func killRounds(t *testing.T, people, kills int, lures bool) {
 	mail := newPost()
 	addr, ca := serveWith(t, mail)
 	dir := t.TempDir()
@@ -214,14 +225,19 @@ func TestKillDuringNotices(t *testing.T) {
 		t.Fatal(err)
 	}
 	var list []uint32
-	for o := uint32(1); o <= people; o++ {
+	for o := uint32(1); o <= uint32(people); o++ {
 		list = append(list, o)
 	}
-	number := d.mailing(t, 7, list...)
+	var number uint64
+	if lures {
+		number = d.campaign(t, people)
+	} else {
+		number = d.mailing(t, 7, list...)
+	}
 	d.stop()
 
 	killed := 0
-	c := child{Dir: dir, Relay: Relay{Server: addr, TLS: "starttls", CA: ca}}
+	c := child{Dir: dir, Lures: lures, Relay: Relay{Server: addr, TLS: "starttls", CA: ca}}
 	for round := 0; ; round++ {
 		c.Ahead += time.Hour
 		text, _ := json.Marshal(c)
@@ -265,7 +281,7 @@ func TestKillDuringNotices(t *testing.T) {
 			t.Fatal(err)
 		}
 		var s Status
-		d.views.Read(func() { s, _ = d.book.Status(number) })
+		d.views.Read(func() { s = d.book.find(number).status() })
 		open := len(d.book.Unfinished())
 		d.stop()
 		if over && s.State == Done && open == 0 {
@@ -281,7 +297,7 @@ func TestKillDuringNotices(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.stop()
-	s, _ := d.book.Status(number)
+	s := d.book.find(number).status()
 	mail.mu.Lock()
 	defer mail.mu.Unlock()
 	lost := 0
@@ -311,7 +327,7 @@ func TestKillDuringNotices(t *testing.T) {
 	if s.Counts[Unclear] > uint64(killed*3) {
 		t.Errorf("%d are unclear after %d kills: more than one for each of three connections", s.Counts[Unclear], killed)
 	}
-	if s.Counts[Unclear] == 0 || killed < 50 {
+	if s.Counts[Unclear] == 0 && kills >= 50 || killed < kills-10 {
 		t.Errorf("%d kills left %d unclear: the test hit nothing", killed, s.Counts[Unclear])
 	}
 	t.Logf("%d kills, %d people: %d taken, %d denied, %d unsent, %d unclear (of whom %d were never sent)", killed, people,

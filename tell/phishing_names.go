@@ -191,13 +191,11 @@ func (l *Lures) remember(r *Result, list []*sekisho.LureSummed) {
 	}
 }
 
-// Forget sums up the campaigns that are older than is kept, and destroys their
-// keys. It gives how many. The sums are durable before a key goes; after a crash
+// Forget sums up the campaigns that are older than is kept, so that nobody is
+// joined to a pseudonym of theirs any more, and destroys their keys, where the
+// vault can. It gives how many. The sums are durable before a key goes; after a crash
 // between the two it is done again, from the same figures.
 func (l *Lures) Forget(ctx context.Context) (n int, err error) {
-	if l.Destroy == nil {
-		return 0, nil
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	limit := sekisho.At(l.Now().AddDate(0, -l.Config.Keep, 0))
@@ -233,7 +231,7 @@ func (l *Lures) Forget(ctx context.Context) (n int, err error) {
 			}
 			n++
 		}
-		if _, there := l.Vault.Space("lure_key").Key(o.key); !there {
+		if _, there := l.Vault.Space("lure_key").Key(o.key); !there || l.Destroy == nil {
 			continue
 		}
 		if err := l.Destroy("lure_key", o.key); err != nil {

@@ -1,0 +1,69 @@
+package duty
+
+import (
+	"reflect"
+	"testing"
+
+	"sekisho"
+)
+
+// campaign sends a lure to some people, and says which entry it was.
+func (h *hand) campaign(at string, staff ...uint32) uint64 {
+	n := h.write(at, &sekisho.LureAsked{Lures: []string{"itinerary ja 2026-11"}, People: uint64(len(staff))})
+	h.write(at, &sekisho.LureListed{Campaign: n, Staff: staff})
+	h.write(at, &sekisho.MailEnded{Started: h.write(at, &sekisho.MailStarted{Mailing: n, Subjects: staff}), Taken: staff})
+	return n
+}
+
+// Three drills a year for each: one person has all, one misses the last, and the
+// year after counts anew. A lure that came back was none.
+func TestDrillsSeveralTimesAYear(t *testing.T) {
+	h := newBook(t, staff(2))
+	h.write("2026-04-01", &sekisho.LedgerOpened{})
+	d := h.b.Register().Duty("M3b")
+	status := func(now string, window int, want string) {
+		t.Helper()
+		s := h.b.Judge(d, day(now))[window].status
+		if got := s[0].String() + " " + s[1].String(); got != want {
+			t.Errorf("on %s: %s, want %s", now, got, want)
+		}
+	}
+	status("2026-05-01", 0, "OPEN OPEN")
+	h.campaign("2026-06-10", 1, 2)
+	h.campaign("2026-09-10", 1, 2)
+	status("2026-10-01", 0, "OPEN OPEN")
+	last := h.campaign("2027-01-10", 1, 2)
+	status("2027-01-11", 0, "MET MET")
+	h.write("2027-01-12", &sekisho.MailBounced{Mailing: last, Final: true, Status: "5.1.1", Subjects: []uint32{2}})
+	status("2027-01-13", 0, "MET OPEN")
+	status("2027-04-02", 0, "MET MISSED")
+	status("2028-04-02", 1, "MISSED MISSED")
+}
+
+// What somebody did with a lure changes nothing in the book of duties: it is the
+// same whether everybody fell for it or nobody did. Reports are everybody's.
+func TestAClickProvesNothing(t *testing.T) {
+	tell := func(deeds ...string) *hand {
+		h := newBook(t, staff(2))
+		n := h.campaign("2026-06-10", 1, 2)
+		for i, did := range deeds {
+			h.write("2026-06-11", &sekisho.LureSeen{Campaign: n, Who: uint64(77 + i), Did: did})
+		}
+		return h
+	}
+	quiet := tell("learned", "learned", "learned", "learned")
+	fell := tell("clicked", "typed", "attachment", "replied")
+	if !reflect.DeepEqual(quiet.b.store, fell.b.store) {
+		t.Error("a click stands in the book of duties")
+	}
+	h := tell("reported")
+	list := h.b.store.of("phish_report", Group)
+	if len(list) != 1 {
+		t.Errorf("a report gives %v", list)
+	}
+	for _, who := range []Unit{{"staff", 1}, {"staff", 2}} {
+		if list := h.b.store.of("phish_report", who); len(list) != 0 {
+			t.Errorf("a report names %v: %v", who, list)
+		}
+	}
+}
