@@ -49,6 +49,8 @@ type house struct {
 	training *duty.Training
 	links    *duty.Links
 	duties   *duty.Book
+	letters  *tell.Book
+	lures    *tell.LureBook
 }
 
 type clock struct {
@@ -84,11 +86,12 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 	must(t, h.vault.Reconcile(map[string]uint32{}))
 	live, known, cases, permits := NewLive(), trace.New(), incident.New(), permit.New()
 	enquiries, letters := incident.NewEnquiries(), tell.NewBook()
+	h.letters, h.lures = letters, tell.NewLureBook()
 	register, err := duty.Read(nil)
 	must(t, err)
 	h.people, h.training, h.links = directory.New(), duty.NewTraining(), duty.NewLinks()
 	h.duties = duty.New(duty.Setup{Register: register, Directory: duty.Directory{People: func(int64) iter.Seq[duty.Member] { return func(func(duty.Member) bool) {} }, Version: h.people.Seq}, Zone: testZone})
-	h.views = view.New(view.Config{Follow: h.ledger.Follow, Hurry: h.ledger.Hurry, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{known, live, permits, enquiries, letters, h.people, h.training, h.links, h.duties},
+	h.views = view.New(view.Config{Follow: h.ledger.Follow, Hurry: h.ledger.Hurry, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{known, live, permits, enquiries, letters, h.lures, h.people, h.training, h.links, h.duties},
 		Reactions: []view.Reaction{cases.Reaction()}})
 	ctx, stop := context.WithCancel(context.Background())
 	running := make(chan struct{})

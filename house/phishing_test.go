@@ -336,3 +336,194 @@ func TestALureFormTakesNoValue(t *testing.T) {
 		}
 	}
 }
+
+// Answers to a BEC lure and reports come by mail, in whatever wrapping; of
+// absence notes nothing is kept, and what is no lure is kept as it came.
+func TestAnswersAndReportsByMail(t *testing.T) {
+	s := newLureSite(t)
+	for _, name := range []string{"sato", "suzuki", "tanaka"} {
+		s.hire(name, name+"@example.jp", "ja", "sales", false)
+	}
+	n := s.campaign("bank-change")
+	s.now.Add(int64(4*time.Hour/time.Microsecond) - 1)
+	s.until("everybody was written to", func() bool { return s.done(n) })
+	by := map[string]letter{}
+	for _, l := range s.post.letters() {
+		by[l.to] = l
+	}
+	lure := func(name string) parsedLure { return parseLure(t, by[name+"@example.jp"].text) }
+	s.now.Add(120_000_000)
+	answer := lure("sato").head.Get("Reply-To")
+	s.write("sato@example.jp", answer, "Auto-Submitted: auto-replied\r\nSubject: away", "I am away until Monday")
+	s.write("sato@example.jp", answer, "Subject: Re: account", "Please send me the new account: my telephone is 03-1111-2222")
+	s.write("sato@example.jp", answer, "Subject: Re: account", "Hello?")
+	// Suzuki forwards it as an attached message, Tanaka quotes it; then comes a
+	// mail that is none of ours, and one from outside.
+	s.write("suzuki@example.jp", "report@drill.example.jp", "Subject: FW\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b", "--b\r\nContent-Type: message/rfc822\r\nContent-Disposition: attachment\r\n\r\n"+by["suzuki@example.jp"].text+"\r\n--b--\r\n")
+	s.write("tanaka@example.jp", "report@drill.example.jp", "Subject: FW", "> Reply-To: "+lure("tanaka").head.Get("Reply-To"))
+	s.write("tanaka@example.jp", "report@drill.example.jp", "Subject: FW", "> a prince has died, and left you a fortune")
+	s.write("prince@elsewhere.example.com", "report@drill.example.jp", "Subject: FW", "> another fortune")
+	s.until("the reports are in", func() bool {
+		suspects := 0
+		s.house.Views.Read(func() { suspects = len(s.house.LuresSeen.Suspects(0)) })
+		return suspects > 0
+	})
+	r, err := s.house.Lures.Result(n)
+	must(t, err)
+	if got := fmt.Sprint(r.Whole.Reported, r.Whole.ReportedFirst, r.Whole.Did["replied"], r.Whole.Fell, r.Whole.MedianReport); got != "2 2 map[human:1] map[human:1] 120" {
+		t.Errorf("figures: %s", got)
+	}
+	var suspects []tell.Suspect
+	s.house.Views.Read(func() { suspects = s.house.LuresSeen.Suspects(0) })
+	if len(suspects) != 1 || suspects[0].Body.Staff != s.staff["tanaka"] || !strings.Contains(s.house.nameOf("document", suspects[0].Body.Document), "a prince has died") {
+		t.Errorf("reported mails that are no lures: %+v", suspects)
+	}
+	for ord := uint32(1); ord < 50; ord++ {
+		if text := s.house.nameOf("document", ord) + s.house.nameOf("said", ord); strings.Contains(text, "03-1111-2222") {
+			t.Error("an answer to a lure is kept")
+		}
+	}
+}
+
+// What single people did is opened by two people, for a reason, for a day, and
+// each look stands in the ledger; after the months that are kept nobody can.
+func TestNamesAreOpenedByTwo(t *testing.T) {
+	s := newLureSite(t)
+	for _, name := range []string{"sato", "suzuki", "ciso"} {
+		s.hire(name, name+"@example.jp", "ja", "sales", false)
+	}
+	n := s.campaign("parcel")
+	s.now.Add(int64(4*time.Hour/time.Microsecond) - 1)
+	s.until("everybody was written to", func() bool { return s.done(n) })
+	for _, l := range s.post.letters() {
+		if l.to == "sato@example.jp" {
+			s.browse("GET", parseLure(t, l.text).link, nil)
+		}
+	}
+	l, ctx, same := s.house.Lures, t.Context(), func(a, b uint32) bool { return a == b }
+	code := func(want string, err error) {
+		t.Helper()
+		var w *tell.Wrong
+		if !errors.As(err, &w) || w.Code != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	asker, other, third := s.house.Vault.Space("staff").OfText([]byte("training")), s.staff["ciso"], s.house.Vault.Space("staff").OfText([]byte("auditor"))
+	_, err := l.AskNames(ctx, n, []uint32{s.staff["sato"]}, " ", asker)
+	code("reason", err)
+	_, err = l.AskNames(ctx, n, []uint32{4711}, "why", asker)
+	code("names_unknown", err)
+	q, err := l.AskNames(ctx, n, []uint32{s.staff["sato"]}, "the account of sato was used that day", asker)
+	must(t, err)
+	_, err = l.Named(ctx, n, q, asker, same)
+	code("names_state", err)
+	code("own", l.DecideNames(ctx, n, q, "approved", "", asker, same))
+	about, err := l.AskNames(ctx, n, []uint32{other}, "about who approves", asker)
+	must(t, err)
+	code("own", l.DecideNames(ctx, n, about, "approved", "", other, same))
+	must(t, l.DecideNames(ctx, n, q, "approved", "", other, same))
+	_, err = l.Named(ctx, n, q, third, same)
+	code("own_names", err)
+	before := s.house.Ledger.Last()
+	parts, err := l.Named(ctx, n, q, asker, same)
+	must(t, err)
+	if len(parts) != 1 || parts[0].Staff != s.staff["sato"] || parts[0].Did["clicked"] == "" || parts[0].Level != "least" {
+		t.Errorf("%+v", parts)
+	}
+	if last := s.house.Ledger.Last(); last != before+1 {
+		t.Errorf("a look is %d entries", last-before)
+	}
+	s.now.Add(int64(25 * time.Hour / time.Microsecond))
+	_, err = l.Named(ctx, n, q, asker, same)
+	code("names_state", err)
+	if own := l.Own(s.staff["suzuki"]); len(own) != 1 || len(own[0].Did) != 0 || own[0].Mailed == 0 {
+		t.Errorf("one's own history: %+v", own)
+	}
+
+	whole, err := l.Result(n)
+	must(t, err)
+	if forgot, err := l.Forget(ctx); err != nil || forgot != 0 {
+		t.Errorf("a campaign of yesterday is forgotten: %d, %v", forgot, err)
+	}
+	s.now.Add(int64(400 * 24 * time.Hour / time.Microsecond))
+	if forgot, err := l.Forget(ctx); err != nil || forgot != 1 {
+		t.Errorf("a campaign of last year is not forgotten: %d, %v", forgot, err)
+	}
+	if forgot, err := l.Forget(ctx); err != nil || forgot != 0 {
+		t.Errorf("it is forgotten twice: %d, %v", forgot, err)
+	}
+	after, err := l.Result(n)
+	must(t, err)
+	if !after.Forgotten || after.Whole.Mailed != whole.Whole.Mailed || fmt.Sprint(after.Whole.Did["clicked"]) != fmt.Sprint(whole.Whole.Did["clicked"]) || len(after.Levels) != 1 {
+		t.Errorf("what stays: %+v of %+v", after, whole)
+	}
+	if own := l.Own(s.staff["sato"]); len(own) != 0 {
+		t.Errorf("somebody is still joined to a pseudonym: %+v", own)
+	}
+	_, err = l.AskNames(ctx, n, []uint32{s.staff["sato"]}, "why", asker)
+	code("names_forgotten", err)
+}
+
+// Lures go out within the hours and the days of their window, each at its own
+// time; who leaves before theirs is not written to; after the window nobody is.
+func TestLuresKeepTheirHours(t *testing.T) {
+	s := newLureSite(t)
+	for i := range 40 {
+		s.hire(fmt.Sprintf("p%02d", i), fmt.Sprintf("p%02d@example.jp", i), "ja", "sales", false)
+	}
+	must(t, s.house.Settle(t.Context()))
+	friday := time.Date(2026, 11, 20, 0, 0, 0, 0, s.house.Zone)
+	ask := tell.LureAsk{Title: "x", Lures: []string{"parcel", "shared-document"}, From: friday, Until: friday.AddDate(0, 0, 4), Reason: "x"}
+	plan, err := s.house.Lures.Plan(ask)
+	must(t, err)
+	seen := map[int]int{}
+	lures := map[int]int{}
+	for _, turn := range plan.Turns {
+		at := turn.At.Go().In(s.house.Zone)
+		seen[at.Day()]++
+		lures[turn.Lure]++
+		if at.Weekday() == time.Saturday || at.Weekday() == time.Sunday || at.Hour() < 9 || at.Hour() >= 18 {
+			t.Errorf("a lure at %v", at)
+		}
+	}
+	if seen[20] == 0 || seen[23] == 0 || len(seen) != 2 || len(lures) != 2 {
+		t.Errorf("the days of the lures: %v, the lures: %v", seen, lures)
+	}
+	ask.Seed = plan.Ask.Seed
+	again, err := s.house.Lures.Plan(ask)
+	must(t, err)
+	if !slices.Equal(plan.Turns, again.Turns) {
+		t.Error("the same seed gives another plan")
+	}
+	training := s.house.Vault.Space("staff").OfText([]byte("training"))
+	n, err := s.house.Lures.Ask(t.Context(), ask, training)
+	must(t, err)
+	must(t, s.house.Lures.Decide(t.Context(), n, "approved", "", training+1, func(a, b uint32) bool { return false }))
+	first, late := plan.Turns[0], plan.Turns[0]
+	for _, turn := range plan.Turns {
+		if turn.At < first.At {
+			first = turn
+		}
+		if turn.At > late.At {
+			late = turn
+		}
+	}
+	// Whoever is last leaves before.
+	_, err = s.house.Ledger.Append(t.Context(), &sekisho.PersonChanged{Staff: late.Staff, Action: "left", Effective: first.At, Left: first.At, Employed: "employee"})
+	must(t, err)
+	s.now.Store(friday.Add(17*time.Hour + 59*time.Minute).UnixMicro())
+	due := 0
+	for _, turn := range plan.Turns {
+		if turn.At <= sekisho.At(s.time()) {
+			due++
+		}
+	}
+	s.until("Friday's are sent", func() bool { return len(s.post.letters()) == due })
+	s.now.Store(friday.AddDate(0, 0, 4).UnixMicro()) // the window is over, and Monday's have not gone
+	s.until("the campaign is over", func() bool { return s.done(n) })
+	c, err := s.house.Lures.Campaign(n)
+	must(t, err)
+	if c.Counts[tell.Taken] != uint64(due) || c.Why["over"] != uint64(40-due) || len(s.post.letters()) != due {
+		t.Errorf("%v %v, %d due", c.Counts, c.Why, due)
+	}
+}
