@@ -74,7 +74,7 @@ func (h *house) met(l *tell.Lures, n uint64, name string) tell.Met {
 func (h *house) play(l *tell.Lures) uint64 {
 	h.t.Helper()
 	now := h.clock.now()
-	n, err := l.Ask(h.t.Context(), tell.LureAsk{Title: "秋の訓練 Autumn", Lures: []string{"itinerary", "bank-change", "parcel"}, From: now, Until: now.AddDate(0, 0, 14), Reason: "年間計画 plan of the year"}, h.staff("training"))
+	n, err := l.Ask(h.t.Context(), tell.LureAsk{Title: "秋の訓練 Autumn", Lures: []string{"itinerary", "bank-change", "parcel"}, From: now, Until: now.AddDate(0, 0, 14), Reason: "年間計画 plan of the year", Seed: 5}, h.staff("training"))
 	must(h.t, err)
 	must(h.t, l.Decide(h.t.Context(), n, "approved", "", h.staff("ciso"), func(a, b uint32) bool { return a == b }))
 	h.settle()

@@ -421,8 +421,11 @@ func (l *Lures) Plan(ask LureAsk) (*LurePlan, error) {
 		}
 		p.Turns = append(p.Turns, LureTurn{Staff: r.Staff, Lure: of[chance.IntN(len(of))], At: sekisho.At(ask.From) + sekisho.Time(at)*1e6})
 	}
-	if len(p.Turns) == 0 {
+	switch n := len(p.Turns); {
+	case n == 0:
 		return nil, wrong("lure_nobody")
+	case n < l.Config.Least: // its figures would be those of persons
+		return nil, wrong("lure_few", n, l.Config.Least)
 	}
 	p.Takes = time.Duration(float64(len(p.Turns)) / l.Config.Pace.PerSecond * float64(time.Second))
 	if p.Takes > time.Duration(total)*time.Second {

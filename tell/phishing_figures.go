@@ -211,22 +211,31 @@ func (l *Lures) Result(number uint64) (r Result, err error) {
 		}
 	}
 	r.Whole = sum(all)
-	for _, d := range duty.Difficulties() {
-		if len(levels[d]) > 0 {
-			r.Levels = append(r.Levels, Group{Key: d, People: len(levels[d]), Figures: sum(levels[d])})
-		}
-	}
-	for _, name := range r.Asked.Lures {
-		if len(lures[name]) > 0 {
-			r.Lures = append(r.Lures, Group{Key: name, People: len(lures[name]), Figures: sum(lures[name])})
-			delete(lures, name)
-		}
-	}
+	r.Levels = keyed(levels, duty.Difficulties(), l.Config.Least)
+	r.Lures = keyed(lures, r.Asked.Lures, l.Config.Least)
 	if n := len(executives); n >= l.Config.Least && (len(people) == n || len(people)-n >= l.Config.Least) {
 		r.Executives = &Group{Key: "executives", People: n, Figures: sum(executives)}
 	}
 	r.Departments, r.Hidden = apart(units, l.Config.Least)
 	return r, nil
+}
+
+// keyed gives the figures of groups in an order, by the same rule: who got which
+// lure is no secret, so that a group of few would name them.
+func keyed(groups map[string][]outcome, order []string, least int) []Group {
+	units := map[uint32][]outcome{}
+	for i, key := range order {
+		if len(groups[key]) > 0 {
+			units[uint32(i+1)] = groups[key]
+		}
+	}
+	list, _ := apart(units, least)
+	for i, g := range list {
+		if g.Unit != 0 {
+			list[i].Key, list[i].Unit = order[g.Unit-1], 0
+		}
+	}
+	return list
 }
 
 // apart gives the figures of each department that is large enough. The smaller

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -205,4 +206,42 @@ func FuzzToken(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Nothing is shown of few people: small groups stand together, and where they
+// are few together, the smallest of the others goes to them, so that no
+// difference names anybody.
+func TestFewAreNotShownApart(t *testing.T) {
+	for _, c := range []struct {
+		sizes  map[uint32]int
+		want   string
+		hidden int
+	}{
+		{map[uint32]int{1: 30, 2: 12}, "1:30 2:12", 0},
+		{map[uint32]int{1: 30, 2: 12, 3: 4, 4: 7}, "others:11 1:30 2:12", 0},
+		{map[uint32]int{1: 30, 2: 12, 3: 4}, "others:16 1:30", 0},
+		{map[uint32]int{1: 30, 0: 3}, "", 33},
+		{map[uint32]int{1: 4, 2: 3}, "", 7},
+		{map[uint32]int{0: 40}, "", 40},
+	} {
+		units := map[uint32][]outcome{}
+		for u, n := range c.sizes {
+			units[u] = make([]outcome, n)
+		}
+		list, hidden := apart(units, 10)
+		var got []string
+		for _, g := range list {
+			name := g.Key
+			if name == "" {
+				name = fmt.Sprint(g.Unit)
+			}
+			got = append(got, fmt.Sprintf("%s:%d", name, g.People))
+		}
+		slices.Sort(got)
+		want := strings.Fields(c.want)
+		slices.Sort(want)
+		if !slices.Equal(got, want) || hidden != c.hidden {
+			t.Errorf("%v: %v, %d hidden; want %v, %d", c.sizes, got, hidden, want, c.hidden)
+		}
+	}
 }
