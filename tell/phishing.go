@@ -204,6 +204,7 @@ type Lures struct {
 	joins  joins
 	parsed sync.Map // ordinal in "document" → *duty.Lure
 	doors  deeds
+	added  results
 
 	scanners []netip.Prefix // of the config
 }

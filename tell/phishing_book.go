@@ -28,6 +28,7 @@ type campaign struct {
 	done    map[uint64][]Deed
 	deeds   int
 	last    sekisho.Time
+	changed uint64 // the entry that last changed what is computed of it
 	named   []Naming
 	summed  []*sekisho.LureSummed
 	forgot  bool
@@ -96,7 +97,7 @@ func (b *LureBook) Apply(e *sekisho.Entry) {
 				c.lure = append(c.lure, uint8(l))
 			}
 			c.mailed = append(c.mailed, make([]sekisho.Time, len(body.Staff))...)
-			c.ready = !body.More
+			c.ready, c.changed = !body.More, e.ID.Seq
 		}
 	case *sekisho.MailStarted:
 		if c := b.find(body.Mailing); c != nil {
@@ -105,6 +106,7 @@ func (b *LureBook) Apply(e *sekisho.Entry) {
 	case *sekisho.MailEnded:
 		if w := b.open[body.Started]; w != nil {
 			delete(b.open, body.Started)
+			w.campaign.changed = e.ID.Seq
 			w.campaign.sent(e.Time, body.Taken)
 			for _, o := range body.Unclear {
 				w.campaign.unclear[o] = true
@@ -112,6 +114,7 @@ func (b *LureBook) Apply(e *sekisho.Entry) {
 		}
 	case *sekisho.MailSettled:
 		if c := b.find(body.Mailing); c != nil {
+			c.changed = e.ID.Seq
 			for _, o := range body.Subjects {
 				delete(c.unclear, o)
 			}
@@ -121,23 +124,24 @@ func (b *LureBook) Apply(e *sekisho.Entry) {
 		}
 	case *sekisho.MailBounced:
 		if c := b.find(body.Mailing); c != nil && body.Final {
+			c.changed = e.ID.Seq
 			c.sent(0, body.Subjects)
 		}
 	case *sekisho.LureSeen:
 		if c := b.find(body.Campaign); c != nil {
 			c.done[body.Who] = append(c.done[body.Who], Deed{e.ID.Seq, e.Time, body.Did, body.Visit, body.Signs, body.Lure})
 			c.deeds++
-			c.last = e.Time
+			c.last, c.changed = e.Time, e.ID.Seq
 		}
 	case *sekisho.LureNamed:
 		b.named(e, body)
 	case *sekisho.LureSummed:
 		if c := b.find(body.Campaign); c != nil {
-			c.summed = append(c.summed, body)
+			c.summed, c.changed = append(c.summed, body), e.ID.Seq
 		}
 	case *sekisho.LureForgotten:
 		if c := b.find(body.Campaign); c != nil {
-			c.forgot = true
+			c.forgot, c.changed = true, e.ID.Seq
 		}
 	case *sekisho.SuspectReported:
 		b.suspects = append(b.suspects, Suspect{e.ID.Seq, e.Time, body})
