@@ -136,6 +136,7 @@ func (c *Console) Control() http.Handler {
 	})
 	handle("POST /api/certificates", maxForm, func(v *visit) (any, error) { return c.certified(v) })
 	handle("GET /api/budgets", maxForm, func(v *visit) (any, error) { return c.budgetsNow(), nil })
+	c.controlDuties(handle)
 	c.controlExports(handle)
 	c.controlRoom(handle)
 	c.controlClocks(handle)

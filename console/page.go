@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,11 @@ import (
 
 //go:embed templates/*.html templates/desk/*.html templates/staff/*.html templates/lure/*.html templates/public/*.html static/*
 var assets embed.FS
+
+// promises are the pages about what the policy promises: they share a second row
+// of links.
+var promises = []string{"duties", "duty", "duties_mine", "training", "trainingplan", "phishing", "phishing_plan", "phishing_campaign", "lure",
+	"checks", "check", "finding", "registers", "thing", "posts", "scans", "cloud", "terminals", "evaluation", "case", "documents", "document", "directory", "directory_person", "erasures", "erasure"}
 
 // A page is what a handler answers with: the same struct becomes HTML by the
 // template that bears its name, or JSON, as the visitor accepts.
@@ -92,6 +98,7 @@ type frame struct {
 	Page     page
 	Printed  string
 	Desk     bool
+	Promise  bool // a page about what the policy promises: see promises
 	Checks   bool
 	Overdue  int // checks and findings that are late
 	School   bool
@@ -111,6 +118,9 @@ func newPress(t *tongue) (*press, error) {
 	funcs := template.FuncMap{
 		"t": t.say, "code": t.code, "count": t.count, "num": number, "no": ordinal, "share": trace.Share, "bar": bar, "seconds": func(n int64) string { return t.duration(float64(n)) }, "when": t.when,
 		"day": t.day, "clock": t.clock, "iso": t.iso, "bytes": t.bytes,
+		"t": t.say, "code": t.code, "count": t.count, "num": number, "share": trace.Share, "bar": bar, "seconds": func(n int64) string { return t.duration(float64(n)) }, "when": t.when,
+		"share3": permille,
+		"day":    t.day, "clock": t.clock, "iso": t.iso, "bytes": t.bytes,
 		"seg": url.PathEscape, "lang": func() string { return t.Lang }, "asset": assetPath, "join": strings.Join,
 
 		"nested": nested, "triple": triple, "delta": delta, "entry": entryOf, "perMinute": t.perMinute, "timeline": t.strip, "in": t.in, "until": t.until, "calday": t.calday, "sought": t.sought, "trigger": trigger, "inc": func(n int) int { return n + 1 },
@@ -168,6 +178,7 @@ func (c *Console) print(v *visit, status int, p page) {
 	}
 	if v.who != nil {
 		f.User, f.Waiting, f.Desk, f.School = v.who.name, c.waiting(), c.cfg.Desk != nil, c.cfg.School != nil
+		f.Promise = slices.Contains(promises, p.file())
 		f.Checks, f.Overdue = c.cfg.Checks != nil, c.overdue()
 	}
 	var b bytes.Buffer

@@ -91,7 +91,7 @@ func (f TrainingFigure) Percent() int { return f.Numerator * 100 / max(f.Denomin
 // Behind is who is not done in time: failed or missed.
 func (f TrainingFigure) Behind() int { return f.Failed + f.Missed }
 
-func figureOf(c duty.TrainingCount) TrainingFigure {
+func trainingFigure(c duty.TrainingCount) TrainingFigure {
 	return TrainingFigure{Numerator: c.Numerator(), Denominator: c.Denominator(), TrainingCount: c}
 }
 
@@ -265,7 +265,7 @@ func (c *Console) unitTitle(unit uint32) string {
 
 func (c *Console) trainingLine(v *visit, pr *duty.TrainingProgress) TrainingLine {
 	b := pr.Plan.Body
-	l := TrainingLine{Number: pr.Plan.Number, Whom: b.Whom, Of: b.Of, From: b.From, Due: pr.Plan.Due - 1, Ended: pr.Plan.Ended, Joiners: b.Joiners / 86400, All: figureOf(pr.All), Through: pr.Through}
+	l := TrainingLine{Number: pr.Plan.Number, Whom: b.Whom, Of: b.Of, From: b.From, Due: pr.Plan.Due - 1, Ended: pr.Plan.Ended, Joiners: b.Joiners / 86400, All: trainingFigure(pr.All), Through: pr.Through}
 	if b.Unit != 0 {
 		l.Unit = c.unitTitle(b.Unit)
 	}
@@ -396,14 +396,14 @@ func (c *Console) planPage(v *visit, n uint64, show, within string) (*TrainingPl
 	if pr == nil {
 		return nil, fail(http.StatusNotFound, "training_plan")
 	}
-	p := &TrainingPlanPage{TrainingLine: c.trainingLine(v, pr), Entry: pr.Plan.Body.Course, Executives: figureOf(pr.Executives), Companies: []TrainingFigure{}, Departments: []TrainingFigure{}, Leaderless: pr.Leaderless,
+	p := &TrainingPlanPage{TrainingLine: c.trainingLine(v, pr), Entry: pr.Plan.Body.Course, Executives: trainingFigure(pr.Executives), Companies: []TrainingFigure{}, Departments: []TrainingFigure{}, Leaderless: pr.Leaderless,
 		Show: show, Within: within, May: c.mayDecide(v.who)}
 	if r := pr.Plan.Body.Reason; r != 0 {
 		p.Reason = c.named("said", r)
 	}
 	for from, to := range map[*[]duty.TrainingCount]*[]TrainingFigure{&pr.Companies: &p.Companies, &pr.Departments: &p.Departments} {
 		for _, one := range *from {
-			f := figureOf(one)
+			f := trainingFigure(one)
 			if f.Title = v.say("train.nowhere"); one.Unit != 0 {
 				f.Title, f.Unit = c.unitTitle(one.Unit), c.named("unit", one.Unit)
 			}

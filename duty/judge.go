@@ -1,6 +1,7 @@
 package duty
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -22,6 +23,16 @@ const (
 var statusNames = [...]string{"OPEN", "MET", "LATE", "MISSED", "UNKNOWN", "WAIVED", "NA"}
 
 func (s Status) String() string { return statusNames[s] }
+
+// UnmarshalText reads the name.
+func (s *Status) UnmarshalText(text []byte) error {
+	one, ok := StatusOf(string(text))
+	if !ok {
+		return fmt.Errorf("%q is no status of an obligation", text)
+	}
+	*s = one
+	return nil
+}
 
 // MarshalText is the name.
 func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
@@ -120,8 +131,8 @@ func (b *Book) silent(d *Duty, before int64) bool {
 	return true
 }
 
-// accepts: the spec is about facts of this item.
-func (s *Spec) accepts(item string) bool {
+// Accepts: the spec is about facts of this item.
+func (s *Spec) Accepts(item string) bool {
 	if head, ok := strings.CutSuffix(s.Item, "*"); ok {
 		return strings.HasPrefix(item, head)
 	}
@@ -139,7 +150,7 @@ const (
 
 func (b *Book) worth(s *Spec, f fact) worth {
 	switch state := b.names[f.state]; {
-	case !s.accepts(b.names[f.item]) || f.value < s.Least:
+	case !s.Accepts(b.names[f.item]) || f.value < s.Least:
 		return nothing
 	case state == "" || state == Unsigned && !s.Second:
 		return counts
@@ -189,22 +200,11 @@ func (c *Cadence) owed(present int64, w Window) int {
 // judgeTimes: so many times a window, each for themselves.
 func (b *Book) judgeTimes(d *Duty, list []*Judged, now int64) {
 	pops := make([]*population, len(list))
-	at := map[Unit][]int32{} // unit: its place in each window's population, from 1
-	var units []Unit
 	for n, j := range list {
 		pops[n] = b.populationOf(d.Population, j.Window, now)
 		j.take(pops[n])
-		for k := range pops[n].members {
-			u := pops[n].members[k].Unit
-			places := at[u]
-			if places == nil {
-				places = make([]int32, len(list))
-				at[u] = places
-				units = append(units, u)
-			}
-			places[n] = int32(k + 1)
-		}
 	}
+	units, at := placesIn(pops)
 	parts := [][]Spec{d.heads()}
 	if d.Need == "all" {
 		parts = parts[:0]
@@ -220,8 +220,8 @@ func (b *Book) judgeTimes(d *Duty, list []*Judged, now int64) {
 	var good, open []fact
 	var p picker
 	status, done := make([]Status, len(list)), make([]int64, len(list))
-	for _, u := range units {
-		places := at[u]
+	for row, u := range units {
+		places := at[row*len(list) : (row+1)*len(list)]
 		for n, specs := range parts {
 			good, open = b.gather(specs, u, now, good, open)
 			p.begin(&d.Cadence, good, open)
@@ -266,6 +266,38 @@ func (b *Book) judgeTimes(d *Duty, list []*Judged, now int64) {
 			j.count(n, one)
 		}
 	}
+}
+
+// placesIn gives every unit of some populations once, and for each a row of its
+// places in them, from 1; 0 where it is not. Populations are in the order of
+// their units, so they are merged.
+func placesIn(pops []*population) (units []Unit, at []int32) {
+	next := make([]int, len(pops))
+	for {
+		var u Unit
+		found := false
+		for n, p := range pops {
+			if next[n] < len(p.members) && (!found || before(p.members[next[n]].Unit, u)) {
+				u, found = p.members[next[n]].Unit, true
+			}
+		}
+		if !found {
+			return units, at
+		}
+		units = append(units, u)
+		for n, p := range pops {
+			place := int32(0)
+			for next[n] < len(p.members) && p.members[next[n]].Unit == u {
+				next[n]++
+				place = int32(next[n])
+			}
+			at = append(at, place)
+		}
+	}
+}
+
+func before(a, b Unit) bool {
+	return a.Space < b.Space || a.Space == b.Space && a.Ordinal < b.Ordinal
 }
 
 // excuse puts an exception in force in the place of what was not done in time.

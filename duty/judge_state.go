@@ -245,7 +245,7 @@ func (b *Book) judgeRatio(d *Duty, list []*Judged, now int64) {
 				continue
 			}
 			b.eachFact(heads[n].Kind, func(_ Unit, f fact) {
-				if f.from < j.from || f.from >= j.Window.Until || f.from > now || !heads[n].accepts(b.names[f.item]) {
+				if f.from < j.from || f.from >= j.Window.Until || f.from > now || !heads[n].Accepts(b.names[f.item]) {
 					return
 				}
 				one.Den++
@@ -322,7 +322,7 @@ func (b *Book) judgeEvents(d *Duty, list []*Judged, now int64) {
 	}
 	for n := range heads {
 		one := func(u Unit, f fact, item string) {
-			if f.from > now || !heads[n].accepts(item) {
+			if f.from > now || !heads[n].Accepts(item) {
 				return
 			}
 			at := slices.IndexFunc(list, func(j *Judged) bool { return f.from >= j.from && f.from < j.Window.Until })

@@ -249,7 +249,7 @@ func (b *Book) Behind(d *Duty, u Unit, w Window) (list []Proof) {
 			if d.Kind == PerPerson || d.Kind == PerEntity || d.Kind == EventClock || d.Kind == Programme {
 				over = f.from < w.From
 			}
-			if f.from >= w.Until+int64(d.Cadence.LateDays)*microsADay || over || !s.accepts(b.names[f.item]) {
+			if f.from >= w.Until+int64(d.Cadence.LateDays)*microsADay || over || !s.Accepts(b.names[f.item]) {
 				return
 			}
 			how := b.worth(s, f)
@@ -320,3 +320,37 @@ func (b *Book) Mine(staff uint32, now int64) (list []Mine) {
 	}
 	return list
 }
+
+// Stands counts clauses by how their worst duty stands.
+type Stands struct {
+	Full    int `json:"full"`    // every obligation is met
+	Part    int `json:"part"`    // some are missed or late
+	Unknown int `json:"unknown"` // nothing is certain
+	None    int `json:"no_case"` // nothing is due, or no duty stands behind it
+}
+
+// Add counts one clause.
+func (s *Stands) Add(c Standing) {
+	switch {
+	case c.Worst == nil:
+		s.None++
+	case c.Worst.Tally.Num == c.Worst.Tally.Den:
+		s.Full++
+	case c.Worst.Tally.Num == 0 && c.Worst.Tally.Dark == c.Worst.Tally.Den:
+		s.Unknown++
+	default:
+		s.Part++
+	}
+}
+
+// StatusOf is a status by its name.
+func StatusOf(name string) (Status, bool) {
+	n := slices.Index(statusNames[:], name)
+	return Status(max(0, n)), n >= 0
+}
+
+// Through is the last entry that was folded.
+func (b *Book) Through() uint64 { return b.seq }
+
+// Units are what the directory has of a kind at a time.
+func (b *Book) Units(kind string, now int64) []Member { return b.membersAt(kind, now) }

@@ -74,6 +74,38 @@ type population struct {
 	through uint64
 }
 
+// order puts members in the order of their units: what another sekisho froze may
+// stand otherwise.
+func (p *population) order() {
+	inOrder := slices.IsSortedFunc(p.members, func(a, b Member) int {
+		if before(b.Unit, a.Unit) {
+			return 1
+		}
+		return -1
+	})
+	if inOrder {
+		return
+	}
+	rows := make([]int, len(p.members))
+	for n := range rows {
+		rows[n] = n
+	}
+	slices.SortStableFunc(rows, func(a, b int) int {
+		switch x, y := p.members[a].Unit, p.members[b].Unit; {
+		case before(x, y):
+			return -1
+		case before(y, x):
+			return 1
+		}
+		return 0
+	})
+	members, present := make([]Member, len(rows)), make([]int64, len(rows))
+	for n, row := range rows {
+		members[n], present[n] = p.members[row], p.present[row]
+	}
+	p.members, p.present = members, present
+}
+
 type frozenKey struct {
 	population string
 	from, at   int64
@@ -112,6 +144,7 @@ func (b *Book) populationFrozen(x *sekisho.PopulationFrozen) {
 	}
 	if !x.More {
 		delete(b.freezing, key)
+		p.order()
 		b.frozen[key], b.thawed = p, b.seq
 	}
 }
@@ -153,7 +186,9 @@ func (b *Book) membersAt(name string, t int64) (list []Member) {
 		}
 	default:
 		if id, ok := strings.CutPrefix(name, "controls:"); ok {
-			return b.applicable(id)
+			list = b.applicable(id)
+			sortMembers(list)
+			return list
 		}
 		if id, ok := strings.CutPrefix(name, "duties:"); ok {
 			if i := b.setup.Register.Instrument(id); i != nil {
@@ -161,12 +196,14 @@ func (b *Book) membersAt(name string, t int64) (list []Member) {
 					list = append(list, Member{Unit: one.Unit()})
 				}
 			}
+			sortMembers(list)
 			return list
 		}
 		if ids, ok := strings.CutPrefix(name, "instruments:"); ok {
 			for n := range strings.SplitSeq(ids, ",") {
 				list = append(list, Member{Unit: UnitOf(n)})
 			}
+			sortMembers(list)
 			return list
 		}
 		return b.Listed(name, t)

@@ -68,10 +68,9 @@ Start with "sekisho demo", which brings a database of its own, or with
 		commands []*cobra.Command
 	}{
 		{"Begin:", []*cobra.Command{demoCommand(), initCommand(), doctorCommand(), upCommand(), readinessCommand(), policyCommand()}},
-		{"An incident:", []*cobra.Command{impactCommand(), incidentCommand(), containCommand(), clockCommand(), lawCommand(), tellCommand(), deskCommand(), drillCommand(), phishingCommand()}},
-		{"What is looked at:", []*cobra.Command{checkCommand(), registerCommand()}},
+		{"An incident:", []*cobra.Command{impactCommand(), incidentCommand(), containCommand(), clockCommand(), lawCommand(), tellCommand(), deskCommand(), drillCommand()}},
 		{"Day by day:", []*cobra.Command{exportCommand(), budgetCommand(), decoyCommand(), userCommand(), loginCommand(), caCommand(), verifierCommand(), ledgerCommand(), handCommand(), breakglassCommand()}},
-		{"The group:", []*cobra.Command{directoryCommand(), documentCommand(), trainingCommand()}},
+		{"The policy's promises:", []*cobra.Command{dutyCommand(), documentCommand(), trainingCommand(), phishingCommand(), checkCommand(), registerCommand(), directoryCommand()}},
 		{"", []*cobra.Command{versionCommand()}},
 	} {
 		for _, c := range group.commands {
