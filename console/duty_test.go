@@ -118,7 +118,7 @@ func TestDutyPages(t *testing.T) {
 	}
 	shows(clerk, "/duties?instrument=iso27001", "nothing is developed outside", "does not apply", "A.8.34")
 	shows(clerk, "/duties?instrument=mlit-avi", "This instrument is empty")
-	shows(clerk, "/duties?council=1", "For the council", "Worst duty")
+	shows(clerk, "/duties?council=1", "Reminders", "Worst duty")
 	shows(japanese, "/duties", "セキュリティ教育", "年2回", "案件なし")
 	shows(clerk, "/duties/mine", "My duties")
 	shows(clerk, "/duties/policy/M1b", "Nothing reports a watch yet", "stated by the page")

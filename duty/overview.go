@@ -38,10 +38,10 @@ type Line struct {
 }
 
 // Headline is the window that a duty is judged by: where a condition must hold,
-// the one that runs; else the last that ended, and before the first has, the one
-// that runs.
+// the one that runs; else the last that ended, and if there is none, or nothing
+// was due in it, the one that runs.
 func Headline(d *Duty, now, closed *Judged) *Judged {
-	if closed == nil || d.Formula == "in_date" {
+	if closed == nil || d.Formula == "in_date" || closed.Total.Den == 0 {
 		return now
 	}
 	return closed
