@@ -149,9 +149,15 @@ const (
 )
 
 func (b *Book) worth(s *Spec, f fact) worth {
-	switch state := b.names[f.state]; {
-	case !s.Accepts(b.names[f.item]) || f.value < s.Least:
+	if !s.Accepts(b.names[f.item]) || f.value < s.Least {
 		return nothing
+	}
+	return b.means(s, f)
+}
+
+// means is what a fact's state is worth.
+func (b *Book) means(s *Spec, f fact) worth {
+	switch state := b.names[f.state]; {
 	case state == "" || state == Unsigned && !s.Second:
 		return counts
 	case state == Unsigned || state == Declared:

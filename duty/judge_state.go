@@ -358,7 +358,7 @@ func (b *Book) onTime(d *Duty, s *Spec, f fact, now int64) Status {
 	if minutes := cmp.Or(s.Minutes, d.Cadence.Minutes); minutes > 0 {
 		due = f.from + minutes*microsAMinute
 	}
-	w := b.worth(s, f)
+	w := b.means(s, f) // that it is of the spec's item, the caller knows
 	done := f.until != 0 && f.until <= now && w != nothing
 	switch {
 	case due == 0 || done && w == pending:
