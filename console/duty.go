@@ -473,7 +473,7 @@ func entryLines(proofs []duty.Proof, most int) (list []EntryLine) {
 // unitName is what a unit is called.
 func (c *Console) unitName(t *tongue, u duty.Unit) string {
 	if u == duty.Group {
-		return t.say("register.group")
+		return t.say("dutyreg.group")
 	}
 	if w, ok := c.cfg.Duty.Register().Called(u); ok {
 		return t.inst(w)

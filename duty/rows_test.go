@@ -139,9 +139,10 @@ var ownProvers = map[string]prover{
 		}
 	},
 	"P8d": func(h *hand, d *Duty, w Window, good bool) {
-		n := h.at(w.From+microsADay, &sekisho.LessonNoted{Incident: 5, Action: "learned", Person: 4, By: 8})
+		n := h.at(w.From+microsADay, &sekisho.LessonNoted{Incident: 5, Action: "learned", Person: 4, Due: sekisho.Time(w.From + 10*microsADay), By: 8})
 		if good {
-			h.at(w.From+2*microsADay, &sekisho.LessonNoted{Incident: 5, Lesson: n, Action: "done", By: 9})
+			h.at(w.From+2*microsADay, &sekisho.LessonNoted{Incident: 5, Lesson: n, Action: "done", By: 4})
+			h.at(w.From+100*microsADay, &sekisho.ActionChanged{Finding: n, Action: "verified", By: 9})
 		}
 	},
 	"P9b": func(h *hand, d *Duty, w Window, good bool) {
@@ -254,7 +255,7 @@ func TestEveryRow(t *testing.T) {
 func TestASecondPersonSigns(t *testing.T) {
 	h := newBook(t, group())
 	h.write("2026-04-01", &sekisho.LedgerOpened{})
-	visit := h.write("2026-05-01", &sekisho.EvidenceStated{Evidence: "inspection_visit", Producer: "H", Space: "unit", Units: []uint32{1, 2}, From: sekisho.Time(day("2026-05-01")), By: 8})
+	visit := h.write("2026-05-01", &sekisho.EvidenceStated{Evidence: "inspection_visit", Producer: "H", Space: "unit", Units: []uint32{1, 2}, From: sekisho.Time(day("2026-05-01")), Item: "inspection", By: 8})
 	d := h.b.Register().Duty("M5a")
 	at := func() Tally { return h.b.Judge(d, day("2027-04-01"))[0].Total }
 	if got := at(); got.Unknown != 2 || got.Num != 0 || got.Dark != 2 {
