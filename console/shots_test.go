@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"sekisho"
 )
 
 // TestPagesFit opens every page in a real browser, in both languages, on a
@@ -18,6 +20,18 @@ func TestPagesFit(t *testing.T) {
 	h := newHouse(t, func(c *Config) { c.Drill = "jal-2014" })
 	pages := h.furnish()
 	h.pursue(pages["incident"])
+	// What the policy promises: a text in force and its next version, an inspection.
+	text := "# 情報セキュリティ基本方針\n\nお客さまの情報を守ります。"
+	keep := func(text string) uint32 { return h.vault.Space("document").OfText([]byte(text)) }
+	thing := h.vault.Space("thing").OfText([]byte("document/basic-policy"))
+	first := h.append(&sekisho.DocumentWritten{Document: thing, Sort: "policy", Public: true, Acknowledge: true, ReviewDays: 365, Japanese: keep(text), JapaneseSHA: hashOf(text), By: h.staff("ito")})
+	h.append(&sekisho.DocumentPublished{Version: first, Action: "published", From: sekisho.At(h.clock.now()), By: h.staff("sato")})
+	next := text + "\n\n- 毎年見直します。"
+	h.append(&sekisho.DocumentWritten{Document: thing, Sort: "policy", Before: first, Public: true, ReviewDays: 365, Japanese: keep(next), JapaneseSHA: hashOf(next), By: h.staff("ito")})
+	for name, path := range map[string]string{"duties": "/duties", "duties_mine": "/duties/mine", "duty": "/duties/policy/M3a", "documents": "/documents", "document": "/documents/basic-policy", "checks": "/checks",
+		"registers": "/registers", "posts": "/posts", "scans": "/scans", "terminals": "/terminals", "directory": "/directory", "phishing": "/phishing"} {
+		pages[name] = path
+	}
 	ctx := chrome(t)
 	h.browserSignIn(ctx)
 	widths := []int64{390}
