@@ -100,6 +100,7 @@ type frame struct {
 	Desk     bool
 	Promise  bool // a page about what the policy promises: see promises
 	Checks   bool
+	Lures    bool // drills by mail
 	Overdue  int // checks and findings that are late
 	School   bool
 	Waiting  int // requests for an export that nobody has answered
@@ -176,6 +177,7 @@ func (c *Console) print(v *visit, status int, p page) {
 	}
 	if v.who != nil {
 		f.User, f.Waiting, f.Desk, f.School = v.who.name, c.waiting(), c.cfg.Desk != nil, c.cfg.School != nil
+		f.Lures = c.cfg.Lures != nil
 		f.Promise = slices.Contains(promises, p.file())
 		f.Checks, f.Overdue = c.cfg.Checks != nil, c.overdue()
 	}
