@@ -101,7 +101,7 @@ type frame struct {
 	Promise  bool // a page about what the policy promises: see promises
 	Checks   bool
 	Lures    bool // drills by mail
-	Overdue  int // checks and findings that are late
+	Overdue  int  // checks and findings that are late
 	School   bool
 	Waiting  int // requests for an export that nobody has answered
 	Software string
