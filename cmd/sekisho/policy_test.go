@@ -107,6 +107,7 @@ func makeBusyLedger(dir string) error {
 // the same policy says is the same; under another policy it says what changes.
 func TestSimulationAgreesWithTheGate(t *testing.T) {
 	r := start(t)
+	r.byDay()
 	member := fmt.Sprint(demo.MemberNo(storeSeed, 1000))
 	script := strings.ReplaceAll(`
 select name_kanji, email from crm.member where member_no = $m;
