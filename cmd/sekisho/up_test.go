@@ -26,12 +26,30 @@ type running struct {
 	t       *testing.T
 	cmd     *exec.Cmd
 	out     *bufio.Reader
-	said    strings.Builder // on standard error
+	said    log // on standard error
 	dir     string
 	login   login
 	gate    string
 	console string
 	cluster *demo.Cluster
+}
+
+// A log is what a program that still runs has written so far.
+type log struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *log) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // filled makes the small store once, stopped: every test has a copy of its own,
