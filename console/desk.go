@@ -1,15 +1,10 @@
 package console
 
 import (
-	"bytes"
 	"crypto/rand"
 	"errors"
-	"fmt"
-	"html/template"
-	"io/fs"
 	"log/slog"
 	"net/http"
-	"path"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -49,38 +44,9 @@ func NewDeskDoor(d *tell.Desk, drill string, log *slog.Logger) (*DeskDoor, error
 		if err != nil {
 			return nil, err
 		}
-		if p.presses[lang], err = newDeskPress(t); err != nil {
+		if p.presses[lang], err = newDoorPress(t, "desk"); err != nil {
 			return nil, err
 		}
-	}
-	return p, nil
-}
-
-func newDeskPress(t *tongue) (*press, error) { return newDoorPress(t, "desk") }
-
-// newDoorPress reads the templates of a door of its own, beside the console's.
-func newDoorPress(t *tongue, door string) (*press, error) {
-	p := &press{tongue: t, pages: map[string]*template.Template{}}
-	funcs := template.FuncMap{"t": t.say, "num": number, "no": ordinal, "day": t.day, "iso": t.iso, "when": t.when, "code": t.code,
-		"lang": func() string { return t.Lang }, "asset": assetPath, "inc": func(n int) int { return n + 1 }, "count": t.count}
-	base, err := template.New(door).Funcs(funcs).ParseFS(assets, "templates/"+door+"/layout.html")
-	if err != nil {
-		return nil, fmt.Errorf("reading the templates of a door: %w", err)
-	}
-	names, err := fs.Glob(assets, "templates/"+door+"/*.html")
-	if err != nil {
-		return nil, fmt.Errorf("reading the templates of a door: %w", err)
-	}
-	for _, file := range names {
-		name := strings.TrimSuffix(path.Base(file), ".html")
-		if name == "layout" {
-			continue
-		}
-		one, err := template.Must(base.Clone()).ParseFS(assets, file)
-		if err != nil {
-			return nil, fmt.Errorf("reading the templates of a door: %w", err)
-		}
-		p.pages[name] = one
 	}
 	return p, nil
 }
@@ -114,7 +80,7 @@ func (p *DeskDoor) Handler() http.Handler {
 		p.fails(p.visit(w, r), http.StatusForbidden, "desk.fail.cross")
 	}))
 	static := http.NewServeMux()
-	static.HandleFunc("GET /static/{name}", p.static)
+	static.HandleFunc("GET /static/{name}", doorFiles("desk.css", "mark.svg"))
 	static.Handle("/", p.limits.admit(guard.Handler(mux), p.busy))
 	return deskSecured(static)
 }
@@ -143,18 +109,6 @@ func (p *DeskDoor) Server() *http.Server {
 func deskSecured(next http.Handler) http.Handler {
 	const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 	return headed(next, map[string]string{"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"})
-}
-
-func (p *DeskDoor) static(w http.ResponseWriter, r *http.Request) {
-	kind := map[string]string{"desk.css": "text/css; charset=utf-8", "mark.svg": "image/svg+xml"}[r.PathValue("name")]
-	raw, err := assets.ReadFile("static/" + r.PathValue("name"))
-	if kind == "" || err != nil {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", kind)
-	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	w.Write(raw)
 }
 
 // visit finds the language: what the page says, else what the browser asks for.
@@ -222,17 +176,7 @@ func (p *DeskDoor) print(v *deskVisit, status int, name, title string, page any)
 	if v.r.Method == http.MethodGet {
 		f.Here = v.r.URL.Path
 	}
-	var b bytes.Buffer
-	if err := v.press.pages[name].ExecuteTemplate(&b, "layout", f); err != nil {
-		return fmt.Errorf("writing the page %s: %w", name, err)
-	}
-	h := v.w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Language", v.Lang)
-	h.Add("Vary", "Accept-Language")
-	v.w.WriteHeader(status)
-	v.w.Write(b.Bytes())
-	return nil
+	return v.press.send(v.w, status, name, "Accept-Language", f)
 }
 
 // fails shows what went wrong, and what to do.
@@ -243,13 +187,7 @@ func (p *DeskDoor) fails(v *deskVisit, status int, key string) error {
 // busy is what those get who come while too many are there.
 func (p *DeskDoor) busy(w http.ResponseWriter, r *http.Request, status int, wait time.Duration) {
 	v := p.visit(w, r)
-	w.Header().Set("Retry-After", fmt.Sprint(max(1, int(wait.Round(time.Second).Seconds()))))
-	w.Header().Set("Connection", "close") // what was not read yet is not
-	key := "desk.fail.busy"
-	if status == http.StatusTooManyRequests {
-		key = "desk.fail.often"
-	}
-	p.fails(v, status, key)
+	p.fails(v, status, comeAgain(w, status, wait))
 }
 
 type deskStart struct{ Kinds []string }

@@ -4,13 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"html/template"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"path"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -60,34 +57,9 @@ func NewLureDoor(l *tell.Lures, log *slog.Logger) (*LureDoor, error) {
 		if err != nil {
 			return nil, err
 		}
-		if p.presses[lang], err = newLurePress(t); err != nil {
+		if p.presses[lang], err = newDoorPress(t, "lure"); err != nil {
 			return nil, err
 		}
-	}
-	return p, nil
-}
-
-func newLurePress(t *tongue) (*press, error) {
-	p := &press{tongue: t, pages: map[string]*template.Template{}}
-	funcs := template.FuncMap{"t": t.say, "num": number, "code": t.code, "lang": func() string { return t.Lang }, "asset": assetPath}
-	base, err := template.New("lure").Funcs(funcs).ParseFS(assets, "templates/lure/layout.html")
-	if err != nil {
-		return nil, fmt.Errorf("reading the templates of lures' pages: %w", err)
-	}
-	names, err := fs.Glob(assets, "templates/lure/*.html")
-	if err != nil {
-		return nil, fmt.Errorf("reading the templates of lures' pages: %w", err)
-	}
-	for _, file := range names {
-		name := strings.TrimSuffix(path.Base(file), ".html")
-		if name == "layout" {
-			continue
-		}
-		one, err := template.Must(base.Clone()).ParseFS(assets, file)
-		if err != nil {
-			return nil, fmt.Errorf("reading the templates of lures' pages: %w", err)
-		}
-		p.pages[name] = one
 	}
 	return p, nil
 }
@@ -119,7 +91,7 @@ func (p *LureDoor) Handler() http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { p.nowhere(p.visit(w, r)) })
 	guard := http.NewCrossOriginProtection()
 	static := http.NewServeMux()
-	static.HandleFunc("GET /static/{name}", p.static)
+	static.HandleFunc("GET /static/{name}", doorFiles("desk.css", "mark.svg", "lure.js"))
 	static.Handle("/", p.limits.admit(guard.Handler(mux), p.busy))
 	const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 	return headed(static, map[string]string{"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow"})
@@ -136,18 +108,6 @@ func (p *LureDoor) Server() *http.Server {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // it names addresses
 	}
-}
-
-func (p *LureDoor) static(w http.ResponseWriter, r *http.Request) {
-	kind := map[string]string{"desk.css": "text/css; charset=utf-8", "mark.svg": "image/svg+xml", "lure.js": "text/javascript; charset=utf-8"}[r.PathValue("name")]
-	raw, err := assets.ReadFile("static/" + r.PathValue("name"))
-	if kind == "" || err != nil {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", kind)
-	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	w.Write(raw)
 }
 
 func (p *LureDoor) visit(w http.ResponseWriter, r *http.Request) *lureVisit {

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -247,7 +246,7 @@ func (d *StaffDoor) Handler() http.Handler {
 		d.fails(d.visit(w, r), http.StatusForbidden, "desk.fail.cross")
 	}))
 	static := http.NewServeMux()
-	static.HandleFunc("GET /static/{name}", d.static)
+	static.HandleFunc("GET /static/{name}", doorFiles("desk.css", "staff.css", "mark.svg"))
 	static.Handle("/", d.limits.admit(guard.Handler(mux), d.busy))
 	return deskSecured(static)
 }
@@ -263,18 +262,6 @@ func (d *StaffDoor) Server() *http.Server {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // it names addresses
 	}
-}
-
-func (d *StaffDoor) static(w http.ResponseWriter, r *http.Request) {
-	kind := map[string]string{"desk.css": "text/css; charset=utf-8", "staff.css": "text/css; charset=utf-8", "mark.svg": "image/svg+xml"}[r.PathValue("name")]
-	raw, err := assets.ReadFile("static/" + r.PathValue("name"))
-	if kind == "" || err != nil {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", kind)
-	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	w.Write(raw)
 }
 
 // visit finds who it is, and the language: what the page says, else what was
@@ -350,17 +337,7 @@ func (d *StaffDoor) print(v *staffVisit, status int, name, title string, page an
 	if v.who != nil {
 		f.Who = d.nameOf(v.who.staff)
 	}
-	var b bytes.Buffer
-	if err := v.press.pages[name].ExecuteTemplate(&b, "layout", f); err != nil {
-		return fmt.Errorf("writing the page %s: %w", name, err)
-	}
-	h := v.w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Language", v.Lang)
-	h.Add("Vary", "Accept-Language, Cookie")
-	v.w.WriteHeader(status)
-	v.w.Write(b.Bytes())
-	return nil
+	return v.press.send(v.w, status, name, "Accept-Language, Cookie", f)
 }
 
 // nameOf is what somebody is called: the directory's name, else the user name.
@@ -380,13 +357,7 @@ func (d *StaffDoor) fails(v *staffVisit, status int, key string) error {
 // busy is what those get who come while too many are there.
 func (d *StaffDoor) busy(w http.ResponseWriter, r *http.Request, status int, wait time.Duration) {
 	v := d.visit(w, r)
-	w.Header().Set("Retry-After", fmt.Sprint(max(1, int(wait.Round(time.Second).Seconds()))))
-	w.Header().Set("Connection", "close") // what was not read yet is not
-	key := "desk.fail.busy"
-	if status == http.StatusTooManyRequests {
-		key = "desk.fail.often"
-	}
-	d.fails(v, status, key)
+	d.fails(v, status, comeAgain(w, status, wait))
 }
 
 // A myPage is everything that a person owes and has done.

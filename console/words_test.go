@@ -202,7 +202,7 @@ func TestNoBareWordsInTemplates(t *testing.T) {
 	tags := regexp.MustCompile(`(?s)<[^>]*>`)
 	read := regexp.MustCompile(`\b(?:title|alt|placeholder|aria-label|data-label)="([^"]*)"`)
 	seen := 0
-	desk, err := newDeskPress(tongueOf(t, "en"))
+	desk, err := newDoorPress(tongueOf(t, "en"), "desk")
 	must(t, err)
 	for name, page := range desk.pages {
 		press.pages["desk/"+name] = page

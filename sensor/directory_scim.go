@@ -58,18 +58,10 @@ func ServeSCIM(ctx context.Context, l net.Listener, opt SCIMOptions) error {
 		Handler: door, ConnState: door.porter.State, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
-	stop := context.AfterFunc(ctx, func() { s.Close() })
-	defer stop()
-	var err error
-	if opt.Cert != "" {
-		err = s.ServeTLS(l, opt.Cert, opt.Key)
-	} else {
-		err = s.Serve(l)
+	if err := serve(ctx, s, l, opt.Cert, opt.Key); err != nil {
+		return fmt.Errorf("serving SCIM: %w", err)
 	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("serving SCIM: %w", err)
+	return nil
 }
 
 // scim is the door.

@@ -63,18 +63,25 @@ func ReceiveEvents(ctx context.Context, l net.Listener, opt EventsOptions) error
 		Handler: door, ConnState: door.porter.State, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
+	if err := serve(ctx, s, l, opt.Cert, opt.Key); err != nil {
+		return fmt.Errorf("receiving events: %w", err)
+	}
+	return nil
+}
+
+// serve serves until ctx ends, with TLS if there is a certificate.
+func serve(ctx context.Context, s *http.Server, l net.Listener, cert, key string) (err error) {
 	stop := context.AfterFunc(ctx, func() { s.Close() })
 	defer stop()
-	var err error
-	if opt.Cert != "" {
-		err = s.ServeTLS(l, opt.Cert, opt.Key)
+	if cert != "" {
+		err = s.ServeTLS(l, cert, key)
 	} else {
 		err = s.Serve(l)
 	}
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
-	return fmt.Errorf("receiving events: %w", err)
+	return err
 }
 
 // intake is the door.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -39,16 +38,14 @@ with the approved version once a day.`,
 }
 
 // documentAsk runs f with the running house and prints its answer.
-func documentAsk[T any](cmd *cobra.Command, path, data string, asJSON bool, f func(ctx context.Context, c *house.Caller) (T, error), text func(w io.Writer, day func(sekisho.Time) string, t T)) error {
+func documentAsk[T any](cmd *cobra.Command, path, data string, machine bool, f func(ctx context.Context, c *house.Caller) (T, error), text func(w io.Writer, day func(sekisho.Time) string, t T)) error {
 	return atHouse(cmd, path, data, func(ctx context.Context, c *house.Caller) error {
 		t, err := f(ctx, c)
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			e := json.NewEncoder(cmd.OutOrStdout())
-			e.SetIndent("", "  ")
-			return e.Encode(t)
+		if machine {
+			return asJSON(cmd.OutOrStdout(), t)
 		}
 		text(cmd.OutOrStdout(), func(at sekisho.Time) string { return at.Go().In(c.Zone).Format(time.DateOnly) }, t)
 		return nil

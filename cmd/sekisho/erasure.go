@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -127,16 +126,14 @@ func erasureAnswer(verb, action, short string) *cobra.Command {
 	return cmd
 }
 
-func oneErasure(cmd *cobra.Command, path, data string, asJSON bool, ask func(context.Context, *house.Caller) (console.ErasurePage, error)) error {
+func oneErasure(cmd *cobra.Command, path, data string, machine bool, ask func(context.Context, *house.Caller) (console.ErasurePage, error)) error {
 	return atHouse(cmd, path, data, func(ctx context.Context, c *house.Caller) error {
 		p, err := ask(ctx, c)
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			e := json.NewEncoder(cmd.OutOrStdout())
-			e.SetIndent("", "  ")
-			return e.Encode(p)
+		if machine {
+			return asJSON(cmd.OutOrStdout(), p)
 		}
 		printErasure(cmd.OutOrStdout(), &p)
 		return nil

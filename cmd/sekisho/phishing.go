@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -38,16 +37,14 @@ who gets which lure when; another approves it. What counts is who reports.`,
 
 // phishingAsk runs f with the running house, and prints its answer as JSON if
 // that is wanted, else by text.
-func phishingAsk[T any](cmd *cobra.Command, path, data string, asJSON bool, f func(ctx context.Context, c *house.Caller) (T, error), text func(w io.Writer, zone *time.Location, t T)) error {
+func phishingAsk[T any](cmd *cobra.Command, path, data string, machine bool, f func(ctx context.Context, c *house.Caller) (T, error), text func(w io.Writer, zone *time.Location, t T)) error {
 	return atHouse(cmd, path, data, func(ctx context.Context, c *house.Caller) error {
 		t, err := f(ctx, c)
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			e := json.NewEncoder(cmd.OutOrStdout())
-			e.SetIndent("", "  ")
-			return e.Encode(t)
+		if machine {
+			return asJSON(cmd.OutOrStdout(), t)
 		}
 		text(cmd.OutOrStdout(), c.Zone, t)
 		return nil
