@@ -22,6 +22,7 @@ type MailingLine struct {
 	Incident uint64            `json:"incident"`
 	Time     sekisho.Time      `json:"time"`
 	List     string            `json:"list"`
+	Space    string            `json:"space"`
 	Revision uint64            `json:"revision"` // entry
 	State    tell.MailingState `json:"state"`
 	By       string            `json:"by"`
@@ -47,7 +48,9 @@ type MailingPage struct {
 	Why     map[string]uint64 `json:"why,omitempty"`
 	Bounces map[string]uint64 `json:"bounces,omitempty"`
 	Unclear uint64            `json:"unclear"`
-	ByPost  uint64            `json:"by_post"` // whom mail did not reach
+	ByPost  uint64            `json:"by_post"`          // whom mail did not reach
+	Others  []MailingLine     `json:"others,omitempty"` // asked for with it
+	All     uint64            `json:"people_with"`      // in it and in those asked for with it
 	Own     bool              `json:"own"`
 	Decide  bool              `json:"can_decide"`
 }
@@ -84,7 +87,7 @@ type MailingAct struct {
 
 func (c *Console) mailingLine(s *tell.Status) MailingLine {
 	a := s.Asked
-	l := MailingLine{Number: s.Number, Incident: a.Incident, Time: s.At, List: a.List, Revision: a.Revision, State: s.State, By: c.named("staff", a.By), Listed: a.Listed, People: a.People, Last: s.Last}
+	l := MailingLine{Number: s.Number, Incident: a.Incident, Time: s.At, List: a.List, Space: a.Space, Revision: a.Revision, State: s.State, By: c.named("staff", a.By), Listed: a.Listed, People: a.People, Last: s.Last}
 	for _, f := range tell.Fates() {
 		l.Fates = append(l.Fates, FateLine{f.String(), s.Counts[f]})
 		if f != tell.Waiting && f != tell.UnderWay && f != tell.Later {
@@ -109,6 +112,18 @@ func (c *Console) mailingPage(v *visit, number uint64) (*MailingPage, error) {
 	}
 	p := &MailingPage{MailingLine: c.mailingLine(&s), Reason: c.named("said", s.Asked.Reason), Texts: s.Asked.Texts, Says: c.saidLines(s.Says), Why: s.Why, Bounces: s.Bounces,
 		Unclear: s.Counts[tell.Unclear], ByPost: s.Counts[tell.Unsent] + s.Counts[tell.Denied] + s.Counts[tell.Bounced]}
+	p.All = p.People
+	for _, n := range s.With {
+		if n == s.Number {
+			continue
+		}
+		other, err := o.Mailing(n)
+		if err != nil {
+			return nil, toldError(err)
+		}
+		p.Others = append(p.Others, c.mailingLine(&other))
+		p.All += other.Asked.People
+	}
 	p.Own = c.onePerson(s.Asked.By, v.who.staff)
 	p.Decide = s.State == tell.Asked && !p.Own && c.mayDecideIn(v.who, one)
 	return p, nil

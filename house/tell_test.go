@@ -19,6 +19,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"sekisho"
+	"sekisho/catalog"
 	"sekisho/disk"
 	"sekisho/ledger"
 	"sekisho/tell"
@@ -273,5 +274,79 @@ func (s *site) bounces(to string, number uint64) {
 		if m.Counts[tell.Bounced] != one.bounced || m.Bounces["5.1.1"] != one.bounced {
 			s.t.Errorf("after %q: %v, %v", one.text[:20], m.Counts, m.Bounces)
 		}
+	}
+}
+
+// A company whose members and guests are two subjects: one act asks for both, one
+// approval sends both, each subject's people have the addresses of their own
+// roster, and somebody who is in both is two customers.
+func TestTellingPeopleOfTwoSubjects(t *testing.T) {
+	s := newSite(t)
+	s.owner(`alter table crm.member add email text; update crm.member set email = 'member'||member_no||'@example.jp';
+		create table crm.guest (guest_no int primary key, name text, mail text);
+		insert into crm.guest select n, 'guest '||n, 'guest'||n||'@example.jp' from generate_series(1, 12) n;
+		grant select on crm.guest to staff, reader; grant select on crm.member to reader`)
+	post := &postOffice{}
+	s.close()
+	c := &s.config.Catalog
+	c.Tables[0].Columns["email"] = "contact"
+	c.Subjects = append(c.Subjects, catalog.Subject{Name: "guest", Table: "crm.guest", Key: "guest_no"})
+	c.Tables = append(c.Tables, catalog.Table{Name: "crm.guest", Subject: "guest", Key: "guest_no", Columns: map[string]string{"name": "identity", "mail": "contact"}})
+	s.config.Tell = tell.Config{
+		Company:   tell.Company{Name: "日の丸航空", Contact: "0120-000-000"},
+		Mail:      tell.Mail{Relay: tell.Relay{Server: post.open(t), TLS: "none"}, From: "notice@example.jp", Pace: tell.Pace{PerSecond: 1000}},
+		Addresses: map[string]tell.Addresses{"member": {Email: "email"}, "guest": {Email: "mail"}},
+	}
+	s.open()
+	h, ctx := s.house, t.Context()
+	s.ask(s.through(), "select name from crm.member where member_no <= 20")
+	s.ask(s.through(), "select name from crm.guest where guest_no <= 10")
+	must(t, h.Settle(ctx))
+	var ends []string
+	h.Views.Read(func() { ends = h.Trace.Terminals() })
+	opened, err := h.Ledger.Append(ctx, &sekisho.IncidentOpened{By: 1, Endpoints: ends})
+	must(t, err)
+	must(t, h.Revise(ctx))
+	must(t, h.Settle(ctx))
+
+	o, same := h.Office, func(a, b uint32) bool { return a == b }
+	text, err := o.Propose(ctx, tell.Key{Incident: opened.Seq, Form: "person", Language: "ja"}, 0, 1)
+	must(t, err)
+	must(t, o.Decide(ctx, text, "approved", "", 2, same))
+	number, err := o.AskMailing(ctx, opened.Seq, "worst-case", false, "", 1)
+	must(t, err)
+	m, err := o.Mailing(number)
+	must(t, err)
+	if len(m.With) != 2 {
+		t.Fatalf("one act asked for %v", m.With)
+	}
+	must(t, o.DecideMailing(ctx, number, "approved", "", 2, same))
+	sending, stop := context.WithCancel(ctx)
+	sent := make(chan error, 1)
+	go func() { sent <- h.SendNotices(sending) }()
+	for _, n := range m.With {
+		settled(t, h, n, tell.Done)
+	}
+	stop()
+	must(t, <-sent)
+	to := map[string]int{}
+	for _, l := range post.came {
+		to[l.to]++
+	}
+	for n := 1; n <= 20; n++ {
+		if to[fmt.Sprintf("member%d@example.jp", n)] != 1 || n <= 10 && to[fmt.Sprintf("guest%d@example.jp", n)] != 1 {
+			t.Fatalf("letters by address: %v", to)
+		}
+	}
+	if len(post.came) != 30 {
+		t.Errorf("%d letters came: %v", len(post.came), to)
+	}
+	// The law's thresholds are about people, of whichever subject.
+	one, err := o.Incident(opened.Seq)
+	must(t, err)
+	people, err := h.concerned(ctx, one)
+	must(t, err)
+	if facts := one.LegalFacts(h.Rules, h.company, people); facts.Subjects.Upper == nil || *facts.Subjects.Upper != 30 {
+		t.Errorf("the duties are about %v people", facts.Subjects.Upper)
 	}
 }

@@ -12,7 +12,6 @@ import (
 
 	"sekisho"
 	"sekisho/trace"
-	"sekisho/vault"
 )
 
 // Lists are the lists that a mailing can be for.
@@ -24,7 +23,6 @@ type Plan struct {
 	Revision  uint64            `json:"revision"` // entry; 0: the numbers have moved, and it will be recorded first
 	List      string            `json:"list"`
 	Again     bool              `json:"again"`
-	Space     string            `json:"space"`
 	Listed    uint64            `json:"listed"`
 	Decoys    uint64            `json:"decoys"`       // on the list who are nobody
 	Told      uint64            `json:"already_told"` // or waiting, in another mailing
@@ -33,9 +31,23 @@ type Plan struct {
 	Texts     map[string]uint64 `json:"texts"` // by language: the approved version; 0: none is
 	Unlisted  uint64            `json:"not_listed"`
 	Seconds   float64           `json:"seconds"` // that sending takes at the config's pace
+	Spaces    []*PlanSpace      `json:"spaces"`  // the same by whose people they are, the incident's own first
 
-	people []uint32
-	answer *trace.Answer
+	answer *trace.Answer // of the incident's own
+}
+
+// A PlanSpace is what a mailing would be to the people of one subject. Somebody
+// who is in two subjects is two customers: nothing says that they are one.
+type PlanSpace struct {
+	Space    string `json:"space"`
+	Listed   uint64 `json:"listed"`
+	Decoys   uint64 `json:"decoys"`
+	Told     uint64 `json:"already_told"`
+	People   uint64 `json:"people"`
+	Unlisted uint64 `json:"not_listed"`
+
+	people    []uint32
+	languages map[string]uint64
 }
 
 // Plan says to how many a mailing would go. Nothing is recorded.
@@ -49,67 +61,101 @@ func (o *Office) Plan(ctx context.Context, number uint64, list string, again boo
 	}
 	q := o.Question(i)
 	q.Lists = true
-	a, err := o.Ask(ctx, q)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, err
+	p := &Plan{Incident: number, List: list, Again: again, Texts: map[string]uint64{}}
+	for _, space := range o.spaces(q.Space) {
+		q.Space = space
+		a, err := o.Ask(ctx, q)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			return nil, wrong("no_numbers")
 		}
-		return nil, wrong("no_numbers")
+		if p.answer == nil {
+			p.answer = a
+		}
+		s := &PlanSpace{Space: a.Space, people: map[string][]uint32{"suspected": a.Lists.Suspected, "confirmed": a.Lists.Confirmed, "worst-case": a.Lists.WorstCase}[list]}
+		s.Listed = uint64(len(s.people))
+		if list == "worst-case" {
+			s.Unlisted = a.WorstCase - min(a.WorstCase, s.Listed) // whom only an any-row access may have reached
+		}
+		p.Spaces = append(p.Spaces, s)
 	}
-	p := &Plan{Incident: number, List: list, Again: again, Space: a.Space, Languages: map[string]uint64{}, Texts: map[string]uint64{}, answer: a}
-	if n := len(i.Revisions); n > 0 && i.Revise(a, 0) == nil {
+	if n := len(i.Revisions); n > 0 && i.Revise(p.answer, 0) == nil {
 		p.Revision = i.Revisions[n-1].Seq
-	}
-	p.people = map[string][]uint32{"suspected": a.Lists.Suspected, "confirmed": a.Lists.Confirmed, "worst-case": a.Lists.WorstCase}[list]
-	p.Listed = uint64(len(p.people))
-	if list == "worst-case" {
-		p.Unlisted = a.WorstCase - min(a.WorstCase, p.Listed) // whom only an any-row access may have reached
-	}
-	if p.Revision != 0 {
 		o.reduce(p)
 	}
-	roster, err := o.Vault.Roster(p.Space)
-	if err != nil {
+	if err := o.sum(p); err != nil {
 		return nil, err
 	}
-	o.languages(p, roster)
 	o.Views.Read(func() {
 		for lang := range p.Languages {
 			t, _ := o.Book.Approved(Key{number, "person", "", lang})
 			p.Texts[lang] = t.Number
 		}
 	})
-	p.People = uint64(len(p.people))
-	p.Seconds = float64(p.People) / o.Config.Mail.PerSecond
 	return p, nil
+}
+
+// spaces are whose people an incident can concern: the subject that its numbers are
+// of, and every other one.
+func (o *Office) spaces(own string) []string {
+	list := []string{own}
+	if o.Spaces != nil {
+		for _, s := range o.Spaces() {
+			if s != own {
+				list = append(list, s)
+			}
+		}
+	}
+	return list
 }
 
 // reduce takes out who is nobody, and who is told already.
 func (o *Office) reduce(p *Plan) {
 	o.Views.Read(func() {
-		if o.Decoys != nil {
-			p.people = slices.DeleteFunc(p.people, func(s uint32) bool { return o.Decoys.Has(p.Space, s) })
+		for _, s := range p.Spaces {
+			if o.Decoys != nil {
+				s.people = slices.DeleteFunc(s.people, func(ord uint32) bool { return o.Decoys.Has(s.Space, ord) })
+			}
+			s.Decoys = s.Listed - uint64(len(s.people))
+			before := len(s.people)
+			s.people = o.Book.ToTell(p.Incident, p.Revision, s.Space, p.Again, s.people)
+			s.Told = uint64(before - len(s.people))
 		}
-		p.Decoys = p.Listed - uint64(len(p.people))
-		before := len(p.people)
-		p.people = o.Book.ToTell(p.Incident, p.Revision, p.Space, p.Again, p.people)
-		p.Told = uint64(before - len(p.people))
 	})
 }
 
-func (o *Office) languages(p *Plan, roster *vault.Roster) {
-	of := o.languageOf(roster)
-	for _, s := range p.people {
-		p.Languages[of(s)]++
+// sum counts a plan, of all its spaces together.
+func (o *Office) sum(p *Plan) error {
+	p.Listed, p.Decoys, p.Told, p.People, p.Unlisted, p.Languages = 0, 0, 0, 0, 0, map[string]uint64{}
+	for _, s := range p.Spaces {
+		roster, err := o.Vault.Roster(s.Space)
+		if err != nil {
+			return err
+		}
+		of := o.languageOf(roster)
+		s.People, s.languages = uint64(len(s.people)), map[string]uint64{}
+		for _, ord := range s.people {
+			s.languages[of(ord)]++
+		}
+		p.Listed, p.Decoys, p.Told, p.People, p.Unlisted = p.Listed+s.Listed, p.Decoys+s.Decoys, p.Told+s.Told, p.People+s.People, p.Unlisted+s.Unlisted
+		for lang, n := range s.languages {
+			p.Languages[lang] += n
+		}
 	}
+	p.Seconds = float64(p.People) / o.Config.Mail.PerSecond
+	return nil
 }
 
 // listedAtOnce is how many people stand in one entry: their ordinals take at most
 // 5 bytes each.
 const listedAtOnce = 250_000
 
-// AskMailing freezes a list and puts it before a second person. The list is
-// durable on return; after a crash before that there is no mailing.
+// AskMailing freezes a list for each subject that has people to be told, and puts
+// them before a second person, who decides on all of them at once. It gives the
+// number of the first. The lists are durable on return; after a crash before that
+// there is no mailing.
 func (o *Office) AskMailing(ctx context.Context, number uint64, list string, again bool, reason string, by uint32) (uint64, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -124,9 +170,6 @@ func (o *Office) AskMailing(ctx context.Context, number uint64, list string, aga
 	if err != nil {
 		return 0, err
 	}
-	if _, ok := o.Config.Addresses[p.Space]; !ok {
-		return 0, wrong("no_addresses", p.Space)
-	}
 	if p.Revision == 0 {
 		if err := o.revise(ctx, p); err != nil {
 			return 0, err
@@ -135,29 +178,39 @@ func (o *Office) AskMailing(ctx context.Context, number uint64, list string, aga
 	if p.People == 0 {
 		return 0, wrong("nobody")
 	}
-	asked := &sekisho.MailingAsked{Incident: number, Revision: p.Revision, List: list, Again: again, Space: p.Space, Listed: p.Listed, People: p.People, Reason: said, By: by}
-	for _, lang := range Languages {
-		if p.Languages[lang] == 0 {
-			continue
+	told := slices.DeleteFunc(slices.Clone(p.Spaces), func(s *PlanSpace) bool { return s.People == 0 })
+	var bodies []sekisho.Body
+	for _, s := range told {
+		if _, ok := o.Config.Addresses[s.Space]; !ok {
+			return 0, wrong("no_addresses", s.Space)
 		}
-		if p.Texts[lang] == 0 {
-			return 0, wrong("no_text", lang)
+		asked := &sekisho.MailingAsked{Incident: number, Revision: p.Revision, List: list, Again: again, Space: s.Space, Listed: s.Listed, People: s.People, Reason: said, By: by}
+		for _, lang := range Languages {
+			if s.languages[lang] == 0 {
+				continue
+			}
+			if p.Texts[lang] == 0 {
+				return 0, wrong("no_text", lang)
+			}
+			asked.Texts = append(asked.Texts, p.Texts[lang])
 		}
-		asked.Texts = append(asked.Texts, p.Texts[lang])
+		bodies = append(bodies, asked)
 	}
-	id, err := o.Append(ctx, asked)
+	first, err := o.Append(ctx, bodies...) // side by side, by which the fold knows that they are one act
 	if err != nil {
 		return 0, &NotRecorded{err}
 	}
-	mailing := id.Seq
-	for rest := p.people; len(rest) > 0; {
-		n := min(len(rest), listedAtOnce)
-		if id, err = o.Append(ctx, &sekisho.MailingListed{Mailing: mailing, More: n < len(rest), Subjects: rest[:n]}); err != nil {
-			return 0, &NotRecorded{err}
+	last := first
+	for n, s := range told {
+		for rest := s.people; len(rest) > 0; {
+			most := min(len(rest), listedAtOnce)
+			if last, err = o.Append(ctx, &sekisho.MailingListed{Mailing: first.Seq + uint64(n), More: most < len(rest), Subjects: rest[:most]}); err != nil {
+				return 0, &NotRecorded{err}
+			}
+			rest = rest[most:]
 		}
-		rest = rest[n:]
 	}
-	return mailing, o.Views.WaitFor(ctx, id.Seq)
+	return first.Seq, o.Views.WaitFor(ctx, last.Seq)
 }
 
 // revise records the numbers that a plan was made of, where they have moved.
@@ -174,18 +227,12 @@ func (o *Office) revise(ctx context.Context, p *Plan) error {
 		p.Revision = i.Revisions[len(i.Revisions)-1].Seq
 	}
 	o.reduce(p)
-	clear(p.Languages)
-	roster, err := o.Vault.Roster(p.Space)
-	if err != nil {
-		return err
-	}
-	o.languages(p, roster)
-	p.People = uint64(len(p.people))
-	return nil
+	return o.sum(p)
 }
 
-// DecideMailing records what somebody says to a mailing. same says whether two
-// members of staff are one person.
+// DecideMailing records what somebody says to a mailing; to approve, reject or
+// withdraw it is said to every list that was asked for with it. same says whether
+// two members of staff are one person.
 func (o *Office) DecideMailing(ctx context.Context, number uint64, action, reason string, by uint32, same func(a, b uint32) bool) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -205,7 +252,7 @@ func (o *Office) DecideMailing(ctx context.Context, number uint64, action, reaso
 		// words.
 		moved := uint64(0)
 		o.Views.Read(func() {
-			for _, n := range s.Asked.Texts {
+			for _, n := range o.Book.TextsWith(number) {
 				t, ok := o.Book.Text(n)
 				if !ok {
 					moved = n

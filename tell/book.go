@@ -104,7 +104,12 @@ func (b *Book) Apply(e *sekisho.Entry) {
 			t.Says = append(t.Says, Said{e.ID.Seq, e.Time, body.Action, body.Reason, body.By})
 		}
 	case *sekisho.MailingAsked:
-		b.mailings = append(b.mailings, newMailing(e, body))
+		m := newMailing(e, body)
+		if n := len(b.mailings); n > 0 && m.joins(b.mailings[n-1]) {
+			m.act = b.mailings[n-1].act
+			m.act.lists = append(m.act.lists, m)
+		}
+		b.mailings = append(b.mailings, m)
 	case *sekisho.MailingListed:
 		if m := b.find(body.Mailing); m != nil {
 			m.listed(e, body)
@@ -123,7 +128,7 @@ func (b *Book) Apply(e *sekisho.Entry) {
 		}
 	case *sekisho.MailingDecided:
 		if m := b.find(body.Mailing); m != nil && m.lures == nil {
-			m.says = append(m.says, Said{e.ID.Seq, e.Time, body.Action, body.Reason, body.By})
+			m.decided(Said{e.ID.Seq, e.Time, body.Action, body.Reason, body.By})
 		}
 	case *sekisho.MailStarted:
 		if m := b.find(body.Mailing); m != nil {
@@ -220,6 +225,16 @@ func (b *Book) Campaign(number uint64) (Status, bool) {
 		return Status{}, false
 	}
 	return m.status(), true
+}
+
+// TextsWith gives the texts of a mailing, and of those asked for with it.
+func (b *Book) TextsWith(number uint64) (list []uint64) {
+	if m := b.find(number); m != nil {
+		for _, o := range m.act.lists {
+			list = append(list, o.Body.Texts...)
+		}
+	}
+	return list
 }
 
 // Mailings lists the mailings of an incident (0: of all), the latest first.

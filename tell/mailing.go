@@ -51,6 +51,7 @@ type Mailing struct {
 	At     sekisho.Time
 	Body   *sekisho.MailingAsked // of a campaign of lures: what it has in common with one
 	lures  *turns                // nil: notices
+	act    *act
 
 	ready   bool // the list is whole
 	readyAt sekisho.Time
@@ -76,6 +77,35 @@ type turns struct {
 	at    []uint32 // by ordinal: seconds after the campaign's start
 	order []uint32 // ordinals, the first to be written to first
 	next  int      // in order: nobody before it waits
+}
+
+// An act is what one person asked for at once: a list for each subject. They are
+// approved, rejected or withdrawn together; each is sent, paused and ended by
+// itself.
+type act struct{ lists []*Mailing }
+
+// joins: this MailingAsked was written beside the one before it, for people of
+// another subject.
+func (m *Mailing) joins(before *Mailing) bool {
+	a, b := m.Body, before.Body
+	return before.lures == nil && before.Number+1 == m.Number && a.Incident == b.Incident && a.Revision == b.Revision && a.List == b.List && a.Again == b.Again && a.By == b.By &&
+		!slices.ContainsFunc(before.act.lists, func(o *Mailing) bool { return o.Body.Space == a.Space })
+}
+
+// whole: its list can be read, and those asked for with it.
+func (m *Mailing) whole() bool {
+	return !slices.ContainsFunc(m.act.lists, func(o *Mailing) bool { return !o.ready })
+}
+
+// decided takes in what somebody says to it, and to those asked for with it.
+func (m *Mailing) decided(s Said) {
+	if s.Action != "approved" && s.Action != "rejected" && s.Action != "withdrawn" {
+		m.says = append(m.says, s)
+		return
+	}
+	for _, o := range m.act.lists {
+		o.says = append(o.says, s)
+	}
 }
 
 type window struct {
@@ -111,11 +141,14 @@ type Status struct {
 	Bounces  map[string]uint64     `json:"bounces,omitempty"` // by status, of those bounced
 	Unclear  uint64                `json:"unclear"`
 	ListedAt sekisho.Time          `json:"listed_at"`
-	Last     sekisho.Time          `json:"last"` // when something last happened to it
+	Last     sekisho.Time          `json:"last"`           // when something last happened to it
+	With     []uint64              `json:"with,omitempty"` // the lists asked for in one act, itself among them; nil: it alone
 }
 
 func newMailing(e *sekisho.Entry, body *sekisho.MailingAsked) *Mailing {
-	return &Mailing{Number: e.ID.Seq, At: e.Time, Body: body, last: e.Time, why: map[string]uint64{}, bounces: map[string]uint64{}}
+	m := &Mailing{Number: e.ID.Seq, At: e.Time, Body: body, last: e.Time, why: map[string]uint64{}, bounces: map[string]uint64{}}
+	m.act = &act{[]*Mailing{m}}
+	return m
 }
 
 func (m *Mailing) fate(ord uint32) Fate {
@@ -266,7 +299,7 @@ func (m *Mailing) settled(e *sekisho.Entry, body *sekisho.MailSettled) {
 // state is what the decisions make of it: as with a text, the asker's word and
 // that of another person.
 func (m *Mailing) state() MailingState {
-	if !m.ready {
+	if !m.whole() {
 		return Unlisted
 	}
 	s := Asked
@@ -314,6 +347,11 @@ func (m *Mailing) status() Status {
 		Why: maps.Clone(m.why), Bounces: maps.Clone(m.bounces), Unclear: m.counts[Unclear], ListedAt: m.readyAt, Last: m.last}
 	if m.lures != nil {
 		s.Lures = m.lures.asked
+	}
+	if len(m.act.lists) > 1 {
+		for _, o := range m.act.lists {
+			s.With = append(s.With, o.Number)
+		}
 	}
 	for f := Waiting; f < fates; f++ {
 		s.Counts[f] = m.counts[f]

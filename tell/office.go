@@ -138,10 +138,13 @@ type Office struct {
 	// incident asks.
 	Ask      func(ctx context.Context, q trace.Question) (*trace.Answer, error)
 	Question func(i *incident.Incident) trace.Question
+	// Spaces are the subjects whose people were ever read. nil: that of Question
+	// alone.
+	Spaces func() []string
 	// Read gives the addresses of some people, by key, from the database.
 	Read func(ctx context.Context, space string, keys []string) (map[string]string, error)
 	// More are facts that other parts of the house know of an incident. May be nil.
-	More func(i *incident.Incident, g *Ground)
+	More func(ctx context.Context, i *incident.Incident, g *Ground)
 
 	Key   [32]byte // for return addresses and Message-IDs
 	Now   func() time.Time
@@ -224,7 +227,7 @@ func (o *Office) Ground(ctx context.Context, i *incident.Incident, about string)
 		}
 	})
 	if o.More != nil {
-		o.More(i, g)
+		o.More(ctx, i, g)
 	}
 	return g, nil
 }

@@ -253,6 +253,9 @@ func tellSend() *cobra.Command {
 					return err
 				}
 				return inForm(out, asJSON, p, func() {
+					for _, other := range p.Others {
+						fmt.Fprintf(out, "%s people of %s wait in mailing %d, asked for with it\n", thousands(other.People), other.Space, other.Number)
+					}
 					fmt.Fprintf(out, "%s people wait in mailing %d; nothing goes out before somebody else approves:\n  sekisho tell approve --mailing %d\n", thousands(p.People), p.Number, p.Number)
 				})
 			})
@@ -272,6 +275,11 @@ func tellSend() *cobra.Command {
 func showPlan(out io.Writer, p *console.PlanPage) {
 	fmt.Fprintf(out, "%s people would be written to: %s are on the list %q, %s of them are nobody (decoys), %s are told already or wait\n",
 		thousands(p.People), thousands(p.Listed), p.List, thousands(p.Decoys), thousands(p.Told))
+	if len(p.Spaces) > 1 {
+		for _, s := range p.Spaces {
+			fmt.Fprintf(out, "  %s: %s people of %s on the list\n", s.Space, thousands(s.People), thousands(s.Listed))
+		}
+	}
 	if p.Unlisted > 0 {
 		fmt.Fprintf(out, "%s more may have been reached by accesses that name nobody: they are in no list\n", thousands(p.Unlisted))
 	}
@@ -315,7 +323,7 @@ func tellStatus() *cobra.Command {
 					}
 					return inForm(out, asJSON, list, func() {
 						for _, m := range list {
-							fmt.Fprintf(out, "%-8d incident %d  %-10s %-9s %s of %s settled\n", m.Number, m.Incident, m.List, m.State, thousands(m.Over), thousands(m.People))
+							fmt.Fprintf(out, "%-8d incident %d  %-10s %-10s %-9s %s of %s settled\n", m.Number, m.Incident, m.List, m.Space, m.State, thousands(m.Over), thousands(m.People))
 						}
 						if len(list) == 0 {
 							fmt.Fprintln(out, "there are no mailings")
