@@ -13,6 +13,7 @@ import (
 	"strings"
 	"text/template"
 	"time"
+	"unicode/utf8"
 
 	"sekisho"
 	"sekisho/sheet"
@@ -422,7 +423,8 @@ func ParseDocument(b []byte) (*Document, error) {
 	return &d, nil
 }
 
-// Text is a field as it is read, its sentences in a row.
+// Text is a field as it is read, its sentences in a row. Short answers such as a
+// day have no full stop of their own; another sentence after one would run into it.
 func (f *Field) Text(lang string) string {
 	var list []string
 	for _, s := range f.Sentences {
@@ -431,9 +433,20 @@ func (f *Field) Text(lang string) string {
 		}
 	}
 	if lang == "ja" {
+		for i := range len(list) - 1 {
+			if !strings.ContainsAny(list[i][lastRune(list[i]):], "。！？!?：:、\n") && !strings.HasPrefix(list[i+1], "（") {
+				list[i] += "。"
+			}
+		}
 		return strings.Join(list, "")
 	}
 	return strings.Join(list, " ")
+}
+
+// lastRune is where the last letter of a text begins.
+func lastRune(s string) int {
+	_, size := utf8.DecodeLastRuneInString(s)
+	return len(s) - size
 }
 
 // Text is the whole document without its headings, as it is published or mailed:

@@ -233,3 +233,26 @@ func TestNextRevision(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// In Japanese, sentences stand side by side: one that is a bare answer gets the
+// full stop that keeps it from running into the next.
+func TestShortAnswersEndBeforeTheNextSentence(t *testing.T) {
+	for want, list := range map[string][]string{
+		"漏えいのおそれ。うち確認したものがあります。": {"漏えいのおそれ", "うち確認したものがあります。"},
+		"900人（最大 915人）。外部に406人。": {"900人", "（最大 915人）", "外部に406人。"},
+		"第3号": {"第3号", ""},
+		"":    {},
+	} {
+		f := Field{}
+		for _, s := range list {
+			f.Sentences = append(f.Sentences, Sentence{Text: s})
+		}
+		if got := f.Text("ja"); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	f := Field{Sentences: []Sentence{{Text: "900 people"}, {Text: "of them 8 known."}}}
+	if got := f.Text("en"); got != "900 people of them 8 known." {
+		t.Errorf("%q", got)
+	}
+}
