@@ -235,7 +235,6 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	views = append(views, h.Enquiries)
 	h.LuresSeen = tell.NewLureBook()
 	views = append(views, h.Told, h.LuresSeen)
-	views = append(views, h.Told)
 	views = append(views, h.Directory)
 	if err := h.openDuties(); err != nil {
 		return err

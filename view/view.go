@@ -90,8 +90,23 @@ type answer struct {
 	body sekisho.Body
 }
 
-// New makes a set. Its views must be empty: they are fed from entry 1.
+// New makes a set. Its views must be empty: they are fed from entry 1. It panics if
+// two of its folds have one name: a fold that is in it twice would count everything
+// twice.
 func New(cfg Config) *Set {
+	names := map[string]bool{}
+	once := func(name string) {
+		if names[name] {
+			panic("view: the fold " + name + " is in the set twice")
+		}
+		names[name] = true
+	}
+	for _, v := range cfg.Views {
+		once(v.Name())
+	}
+	for _, r := range cfg.Reactions {
+		once(r.Name)
+	}
 	if cfg.Retry == 0 {
 		cfg.Retry = time.Second
 	}

@@ -80,9 +80,12 @@ func (b *book) Follow(ctx context.Context, from uint64) iter.Seq2[sekisho.Entry,
 }
 
 // sum counts entries: a view that shows at which one it stands.
-type sum struct{ n, last uint64 }
+type sum struct {
+	name    string
+	n, last uint64
+}
 
-func (*sum) Name() string             { return "sum" }
+func (v *sum) Name() string           { return v.name }
 func (v *sum) Apply(e *sekisho.Entry) { v.n++; v.last = e.ID.Seq }
 
 // alarm answers every access with an alert that names it.
@@ -116,7 +119,7 @@ func start(t *testing.T, b *book, cfg view.Config) (set *view.Set, stop func() e
 }
 
 func TestReadersSeeOneSequenceNumber(t *testing.T) {
-	b, a, c := newBook(), &sum{}, &sum{}
+	b, a, c := newBook(), &sum{name: "sum"}, &sum{name: "again"}
 	set, stop := start(t, b, view.Config{Views: []view.View{a, c}})
 	for range 200 {
 		id, err := b.Append(t.Context(), &sekisho.Access{})
@@ -127,7 +130,7 @@ func TestReadersSeeOneSequenceNumber(t *testing.T) {
 			t.Fatal(err)
 		}
 		set.Read(func() {
-			if *a != *c || a.n != id.Seq || a.last != id.Seq {
+			if a.n != c.n || a.last != c.last || a.n != id.Seq || a.last != id.Seq {
 				t.Errorf("after entry %d the views stand at %v and %v", id.Seq, *a, *c)
 			}
 		})
@@ -227,6 +230,24 @@ func TestAFullDiskDelaysAnswersAndSaysSo(t *testing.T) {
 	b.mu.Unlock()
 	if err := set.WaitFor(t.Context(), 2); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A fold that is in the set twice would count every entry twice.
+func TestAFoldIsInASetOnce(t *testing.T) {
+	one := &sum{name: "sum"}
+	for _, twice := range []view.Config{
+		{Views: []view.View{one, one}},
+		{Views: []view.View{&sum{name: "alarm"}}, Reactions: []view.Reaction{alarm()}},
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("a set was made of a fold twice")
+				}
+			}()
+			view.New(twice)
+		}()
 	}
 }
 
