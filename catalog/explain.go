@@ -18,6 +18,14 @@ func (c *Catalog) explained(s *stmt.Statement, j *Judgement) string {
 	of := s.Inner
 	switch of.Kind {
 	case stmt.Select, stmt.Insert, stmt.Update, stmt.Delete, stmt.Merge:
+	case stmt.Declare: // with ANALYZE its query runs, and no cursor is made
+		if of.Inner == nil || of.Inner.Kind != stmt.Select {
+			return string(s.Kind)
+		}
+	case stmt.CreateTableAs:
+		if s.Analyze { // it would make the table
+			return string(s.Kind)
+		}
 	default:
 		return string(s.Kind)
 	}
@@ -51,7 +59,7 @@ func (c *Catalog) explained(s *stmt.Statement, j *Judgement) string {
 				j.Verb = verb(of.Changes[0].Of)
 			}
 		}
-		j.Kind, j.Write = Plain, &Write{AnyRow: true, Explains: true, Columns: c.destroyed(j)}
+		j.Kind, j.Write = Plain, &Write{AnyRow: true, Blind: true, Columns: c.destroyed(j)}
 		return ""
 	}
 	for _, space := range j.Spaces {
@@ -62,4 +70,21 @@ func (c *Catalog) explained(s *stmt.Statement, j *Judgement) string {
 	}
 	j.Kind = Told
 	return ""
+}
+
+// HowItRuns is the judgement of an EXPLAIN of what a name stands for, of which
+// this is the judgement.
+func (j Judgement) HowItRuns() Judgement {
+	how := Judgement{Kind: Told, Verb: sekisho.Read, Spaces: j.Spaces, Tables: j.Tables, Categories: j.Categories, catalog: j.catalog, login: j.login, masked: j.masked}
+	how.columns = j.AskedColumns()
+	how.Tested = how.columns
+	for _, space := range j.Spaces {
+		how.Whole = append(how.Whole, Named{Space: space})
+	}
+	for _, name := range j.Tables {
+		if r := j.catalog.named(name); r != nil {
+			how.mentions = append(how.mentions, mention{r.name, "", r})
+		}
+	}
+	return how
 }

@@ -23,9 +23,10 @@ type Write struct {
 	// foreign key carries on from a table about nobody.
 	AnyRow bool
 
-	// Explains: it runs under EXPLAIN ANALYZE, which counts the rows that it
-	// meets. AnyRow too, and what it reads may be anybody's as well.
-	Explains bool
+	// Blind: nothing of its rows comes, not even their keys: it runs under EXPLAIN
+	// ANALYZE, or is a MERGE of a server that has no RETURNING for it. AnyRow too,
+	// and what it reads may be anybody's as well.
+	Blind bool
 
 	// Passes: rows may be passed over because somebody's is there already, and
 	// that tells of more than of the key that the client has given. Rows is how
@@ -83,8 +84,8 @@ func (c *Catalog) write(s *stmt.Statement, j *Judgement) string {
 		}
 		j.Write = &Write{AnyRow: true, Columns: c.destroyed(j)}
 		return ""
-	case s.Kind == stmt.Merge && (c.server < 17_00_00 || s.Write == nil):
-		return "merge" // before 17 it has no RETURNING
+	case s.Kind == stmt.Merge && s.Write == nil:
+		return "merge"
 	case s.Kind == stmt.Copy:
 		return c.copyIn(s, target, j)
 	case s.Write == nil || s.Obstacle != "":
@@ -128,6 +129,9 @@ func (c *Catalog) write(s *stmt.Statement, j *Judgement) string {
 	}
 	if w.Own = target.of != nil; w.Own {
 		j.Verb = sekisho.Read
+	}
+	if w.Merges && c.server < firstToReturn {
+		return c.merged(s, target, w, j)
 	}
 	w.Rekeys = rekeys(s, target)
 	if w.Rekeys && s.Kind != stmt.Update {
@@ -186,6 +190,41 @@ func (c *Catalog) write(s *stmt.Statement, j *Judgement) string {
 	j.concerns(c, touched)
 	w.Columns, w.Carried = set(w.Columns), set(w.Carried)
 	w.Passes = s.Write.Passes && !slices.Equal(s.Write.Arbiter, []string{target.key.name})
+	j.Write = w
+	return ""
+}
+
+// firstToReturn is the first version of the server in which MERGE has RETURNING.
+const firstToReturn = 17_00_00
+
+// merged is how a MERGE is accounted that has no RETURNING: it may have written,
+// and read, anybody's row.
+func (c *Catalog) merged(s *stmt.Statement, target *relation, w *Write, j *Judgement) string {
+	if w.Own { // which columns it puts there is not known
+		return "merge"
+	}
+	var seen []*relation
+	for _, r := range s.Relations {
+		found := c.find(r)
+		switch {
+		case len(found) > 1 && slices.ContainsFunc(found, (*relation).concerning):
+			return "ambiguous_name"
+		case slices.ContainsFunc(found, func(rel *relation) bool { return rel.policy }):
+			return "policy"
+		}
+		seen = append(seen, found...)
+	}
+	j.columns = c.mentioned(s, seen)
+	j.Tested = j.columns
+	for _, col := range target.columns {
+		if col.protected && (len(s.Write.Columns) == 0 || slices.Contains(s.Write.Columns, col.name)) {
+			w.Columns = append(w.Columns, target.columnsOf(&col)...)
+		}
+	}
+	for t := range target.cascades {
+		w.Columns = append(w.Columns, t.shown(0)...)
+	}
+	w.AnyRow, w.Blind, w.Columns = true, true, set(w.Columns)
 	j.Write = w
 	return ""
 }

@@ -518,7 +518,7 @@ func (q *requests) recordAnyRow(stmts []*stmtPlan, number uint64, by []*said) *r
 		var err error
 		said := by[min(i, len(by)-1)]
 		q.t.wait(func() {
-			if err = q.s.g.recordAnyRow(q.s, sp, number+uint64(i), said, true); err == nil && sp.explains {
+			if err = q.s.g.recordAnyRow(q.s, sp, number+uint64(i), said, true); err == nil && sp.unseen {
 				err = q.s.g.recordAnyRow(q.s, sp.answers, q.s.number.Add(1), said, true)
 			}
 		})

@@ -31,6 +31,11 @@ func TestExplainIsOfEverybody(t *testing.T) {
 		{"explain (analyze 1) insert into crm.member (member_no) select 20000 + member_no from crm.passport where member_no = 1003", []string{"insert any-row crm.member,crm.passport: ", "read any-row crm.member,crm.passport: "}},
 		{"explain (analyze) with d as (delete from crm.passport where member_no = 1006 returning *) select count(*) from d", []string{"delete any-row crm.passport: ", "read any-row crm.passport: "}},
 		{"explain (analyze, costs off) select 1 from crm.airport", nil},
+		{"explain declare c cursor for select name from crm.member", []string{"read contributed crm.member: "}},
+		{"explain (analyze, timing off) declare c no scroll cursor for select name from crm.member where member_no = 1001", []string{"read contributed crm.member: "}},
+		{"explain create table crm.taken as select * from crm.member", []string{"read contributed crm.member: "}},
+		{"explain select email into crm.taken from crm.member", []string{"read contributed crm.member: "}},
+		{"explain create materialized view crm.taken as select * from crm.passport", []string{"read contributed crm.passport: "}},
 	} {
 		for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec} {
 			if strings.Contains(c.sql, "insert") && mode != pgx.QueryExecModeSimpleProtocol {
@@ -65,7 +70,11 @@ func TestWhatOfExplainIsRefused(t *testing.T) {
 	r, n := h.raw("sato"), 0
 	for _, c := range [][2]string{
 		{"explain analyze create temp table x as select * from crm.member", "explain"},
-		{"explain declare c cursor for select * from crm.member", "explain"},
+		{"explain analyze create table crm.taken as select * from crm.member", "explain"},
+		{"explain analyze select * into crm.taken from crm.member", "explain"},
+		{"explain analyze create materialized view crm.taken as select * from crm.member", "explain"},
+		{"explain execute nobody", "execute"},
+		{"explain create temp table x as execute nobody", "execute"},
 		{"explain analyze insert into crm.airport select email, name from crm.member", "write_reads"},
 		{"explain analyze with m as (insert into crm.airport select email from crm.member returning 1) select * from m", "write_reads"},
 		{"explain analyze select name from crm.member where random() < 0.5", "function"},
@@ -112,5 +121,51 @@ func TestExplainOfMasks(t *testing.T) {
 	got := h.psql("sato", "explain (costs off) select name from crm.member where email = 'm5@example.jp'")
 	if !strings.Contains(got, "repeat(") || strings.Contains(got, "ERROR") {
 		t.Errorf("the plan of the masked statement: %s", got)
+	}
+}
+
+// What PREPARE gave a name to is explained by that name, as long as it can mean
+// one statement only: what comes does not show which one it was.
+func TestExplainOfAName(t *testing.T) {
+	h := newWritingHouse(t, "")
+	r := h.raw("sato")
+	told := func(script string) (string, []string) {
+		before := len(h.wrote())
+		got := r.run(script)
+		return got, slices.Clone(h.wrote()[before:])
+	}
+	r.run("Q prepare m as select name from crm.member where member_no = $1; prepare n as select count(distinct city) from crm.member; prepare f as select 1 from crm.airport")
+	for _, c := range []struct {
+		script string
+		tells  []string
+	}{
+		{"Q explain execute m(1001)", []string{"read contributed crm.member: "}},
+		{"Q explain (analyze, verbose) execute m(1001)", []string{"read contributed crm.member: "}},
+		{"P \"\" explain (analyze, timing off) execute n\nB \"\" \"\" - -\nD P \"\"\nE \"\" 0\nS", []string{"read contributed crm.member: "}},
+		{"Q execute m(1002)", []string{"read crm.member: 1002"}},
+		{"Q explain analyze execute f", nil},
+	} {
+		got, tells := told(c.script)
+		if strings.Contains(got, "C0A000") || !slices.Equal(tells, c.tells) {
+			t.Errorf("%s tells\n  %s\nand not\n  %s\n%s", c.script, strings.Join(tells, "\n  "), strings.Join(c.tells, "\n  "), got)
+		}
+	}
+	for _, script := range []string{
+		// The name means something else by the time of the EXPLAIN.
+		"Q deallocate f; prepare f as select * from crm.passport; explain analyze execute f",
+		"Q deallocate m; prepare m as select * from crm.passport; explain execute m",
+		// Here the server has kept the first, or has not.
+		"Q prepare p as select 1 from crm.member\nQ prepare p as select 1 from crm.passport\nQ explain execute p",
+		"Q deallocate p\nQ prepare p as select 1 from crm.passport\nQ explain execute p",
+		// A name of the protocol's may stand for a write.
+		"P w update crm.member set city = 'Nara'\nS\nQ explain analyze execute w",
+	} {
+		got, _ := told(script)
+		if last := got[strings.LastIndex(strings.TrimSuffix(got, "\n"), "\nE")+1:]; !strings.Contains(last, "C0A000") || strings.Contains(got, "QUERY PLAN") {
+			t.Errorf("%s: want a refusal\n%s", script, got)
+		}
+	}
+	if got := h.direct("select count(*) from crm.member where city = 'Nara'"); strings.TrimSpace(got) != "0" {
+		t.Errorf("it has written: %s", got)
 	}
 }

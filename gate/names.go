@@ -10,6 +10,15 @@ type byName struct {
 	text string // all that was sent with it
 	cat  *catalog.Catalog
 	plan *stmtPlan
+	// several: it may mean another protected statement than plan, to a server
+	// that did not take the one or the other.
+	several bool
+}
+
+// meantMore: what had the name before, or nil, may still be what the server
+// runs by it, and is not the same as sp.
+func (b *byName) meantMore(text string, sp *stmtPlan) bool {
+	return b != nil && (b.several || b.plan.kind != planFree && (b.text != text || b.plan.sent != sp.sent))
 }
 
 // nameRefusal is of a name that may mean another than it says: the server cuts
@@ -112,7 +121,7 @@ func (s *session) judgeNamesAgain(t *strand) {
 			fresh = h.plan // it once was, and stays so
 		}
 		s.names.Lock()
-		s.hidden[kindAndName] = &byName{h.text, cat, fresh}
+		s.hidden[kindAndName] = &byName{text: h.text, cat: cat, plan: fresh, several: h.several}
 		s.names.Unlock()
 	}
 }

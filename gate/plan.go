@@ -84,13 +84,14 @@ type stmtPlan struct {
 	written   *written           // of a write whose customers are named
 	sets      []string           // of a write recorded before it runs, which tells nothing of its rows: the protected columns that it sets or destroys
 	locks     bool               // LOCK TABLE: recorded before it runs, as an access to nobody
-	explains  bool               // EXPLAIN ANALYZE of a write: answers is recorded before it runs, too
+	unseen    bool               // a write of which no key comes: answers is recorded before it runs, too
 	answers   *stmtPlan          // of a write: what its errors, and what it says of conflicts, tell; nil: as the statement itself
 
 	head   []catalog.Named // a told statement: the names in its first row
 	whole  []catalog.Named // and of whom all are meant
 	sent   string          // of a PREPARE or DECLARE with a head: its text
 	fetch  string          // of a DECLARE with a head: what reads the head
+	how    *stmtPlan       // of a PREPARE: EXPLAIN of its EXECUTE
 	own    *stmtPlan       // which is this statement
 	tail   *stmtPlan       // and what FETCH gives later
 	catch  *caught         // its rows; then mine
@@ -186,7 +187,7 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 			return p, true
 		case catalog.Opaque:
 			named := p.givenBefore(st)
-			if named == nil {
+			if named == nil && !p.givesAnew(st) {
 				named = s.named(st)
 			}
 			if named != nil {
@@ -386,12 +387,7 @@ func giverOf(kind stmt.Kind) stmt.Kind {
 // DECLARE passed the gate.
 func (s *session) named(st *stmt.Statement) *stmtPlan {
 	if st.Kind == stmt.Explain {
-		if st.Inner != nil && st.Inner.Kind == stmt.Execute {
-			if sp := s.named(st.Inner); sp != nil && sp.kind == planFree {
-				return sp // how it would be run tells nothing of anybody
-			}
-		}
-		return nil
+		return s.namedExplained(st.Inner)
 	}
 	kind := giverOf(st.Kind)
 	if kind == "" {
@@ -450,9 +446,9 @@ func (s *session) applied(p *plan) {
 		before := s.hiddenPlan(sp.names)
 		switch {
 		case sp.kind != planFree || !taken && (before == nil || before.kind == planFree):
-			s.hidden[sp.names] = &byName{p.original, p.cat, sp}
+			s.hidden[sp.names] = &byName{text: p.original, cat: p.cat, plan: sp, several: s.hidden[sp.names].meantMore(p.original, sp)}
 		case !taken && before != nil && before.sent != "":
-			s.hidden[sp.names] = &byName{p.original, p.cat, before.orFree()}
+			s.hidden[sp.names] = &byName{text: p.original, cat: p.cat, plan: before.orFree(), several: s.hidden[sp.names].several}
 		}
 		s.names.Unlock()
 	}

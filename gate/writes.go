@@ -57,7 +57,7 @@ func (sp *stmtPlan) writes(role *Role, st *stmt.Statement, mode Mode) *refusal {
 	}
 	sp.answers = &stmtPlan{kind: planAnyRow, judgement: catalog.Judgement{Kind: catalog.Opaque, Verb: sekisho.Read, Spaces: j.Spaces, Tables: j.Tables, Categories: j.Categories}, shapes: map[string]uint64{}}
 	if j.Write.AnyRow {
-		sp.kind, sp.sets, sp.explains = planAnyRow, j.Write.Columns, j.Write.Explains
+		sp.kind, sp.sets, sp.unseen = planAnyRow, j.Write.Columns, j.Write.Blind
 		return nil
 	}
 	if st.Copy != nil {
@@ -79,7 +79,7 @@ func (sp *stmtPlan) writes(role *Role, st *stmt.Statement, mode Mode) *refusal {
 // be neither masked nor held up, so it is let through or refused.
 func (s *session) mayTell(policy *act.Policy, sp *stmtPlan, r act.Request) *refusal {
 	of := sp.judgement.Write
-	if sp.written == nil && !sp.explains {
+	if sp.written == nil && !sp.unseen {
 		return nil
 	}
 	for _, verb := range of.Verbs { // of the writes in its WITH
