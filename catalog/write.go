@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"maps"
 	"slices"
 
 	"sekisho"
@@ -221,9 +222,19 @@ func (c *Catalog) merged(s *stmt.Statement, target *relation, w *Write, j *Judge
 			w.Columns = append(w.Columns, target.columnsOf(&col)...)
 		}
 	}
-	for t := range target.cascades {
+	touched := reach{}
+	for _, rel := range seen {
+		maps.Copy(touched, rel.reaches)
+	}
+	same, others := c.carries(target, s.Write.Merges.Deletes, s.Write.Changes)
+	for t := range others {
+		same[t] = true
+	}
+	for t := range same {
+		touched[t] = true
 		w.Columns = append(w.Columns, t.shown(0)...)
 	}
+	j.concerns(c, touched)
 	w.AnyRow, w.Blind, w.Columns = true, true, set(w.Columns)
 	j.Write = w
 	return ""
