@@ -115,6 +115,12 @@ const (
 	KindEventsRead  Kind = 84
 	KindDrillStep   Kind = 85
 
+	KindLeaseGranted  Kind = 90
+	KindLeaseReturned Kind = 91
+	KindLeaseEnded    Kind = 92
+	KindLeaseTaken    Kind = 93
+	KindExportMarked  Kind = 94
+
 	KindInstrumentRead   Kind = 100
 	KindEvidenceStated   Kind = 101
 	KindEvidenceSigned   Kind = 102
@@ -337,6 +343,16 @@ func newBody(k Kind) Body {
 		return new(EventsRead)
 	case KindDrillStep:
 		return new(DrillStep)
+	case KindLeaseGranted:
+		return new(LeaseGranted)
+	case KindLeaseReturned:
+		return new(LeaseReturned)
+	case KindLeaseEnded:
+		return new(LeaseEnded)
+	case KindLeaseTaken:
+		return new(LeaseTaken)
+	case KindExportMarked:
+		return new(ExportMarked)
 	case KindInstrumentRead:
 		return new(InstrumentRead)
 	case KindEvidenceStated:

@@ -114,6 +114,12 @@ var kindNames = map[sekisho.Kind]string{
 	sekisho.KindTrainingBegun: "TrainingBegun", sekisho.KindTrainingTried: "TrainingTried", sekisho.KindTrainingCompleted: "TrainingCompleted", sekisho.KindTrainingJudged: "TrainingJudged",
 	sekisho.KindTrainingWritten: "TrainingWritten", sekisho.KindStaffLink: "StaffLink",
 
+	sekisho.KindLeaseGranted:  "LeaseGranted",
+	sekisho.KindLeaseReturned: "LeaseReturned",
+	sekisho.KindLeaseEnded:    "LeaseEnded",
+	sekisho.KindLeaseTaken:    "LeaseTaken",
+	sekisho.KindExportMarked:  "ExportMarked",
+
 	sekisho.KindInstrumentRead:   "InstrumentRead",
 	sekisho.KindEvidenceStated:   "EvidenceStated",
 	sekisho.KindEvidenceSigned:   "EvidenceSigned",
@@ -253,6 +259,13 @@ func (c *Console) entryField(body sekisho.Body, name string, value any) entryFie
 		}
 	case []string:
 		f.List, f.Value = x, ""
+	case sekisho.LeaseHolder:
+		f.Value = ""
+		for _, one := range []string{x.Budget, x.Space, c.named("staff", x.Principal), x.Role, x.Endpoint, c.named("purpose", x.Purpose)} {
+			if one != "" {
+				f.List = append(f.List, one)
+			}
+		}
 	case []sekisho.PersonPosting:
 		f.Value = ""
 		for _, one := range x {
