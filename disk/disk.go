@@ -41,6 +41,10 @@ type File interface {
 	// that later writes within it cannot fail for want of room. ENOSPC leaves
 	// the file usable at its old size.
 	Allocate(size int64) error
+	// Start has the n bytes at off begin their way to the disk, and waits for
+	// nothing. It promises nothing: it only makes the Sync that follows quicker,
+	// and what goes wrong shows there.
+	Start(off, n int64)
 	// Sync is fdatasync.
 	Sync() error
 }

@@ -201,6 +201,7 @@ func (l *loop) run() {
 	for !l.ends {
 		busy = l.round(l.patience(busy))
 		if !l.owed {
+			l.sendHeld() // from before a relief
 			continue
 		}
 		// Those who are about to send, here or on the other side of a socket, may
@@ -211,19 +212,30 @@ func (l *loop) run() {
 				break
 			}
 		}
-		l.owed = false
-		l.sendHeld()
-		relief.Reset(hangs)
-		l.ledger.Commit()
-		if !relief.Stop() {
+		if !l.commit(relief) {
 			return // the loop is another's, and nothing of it may be touched
 		}
 	}
 	close(l.stopped)
 }
 
+// commit has the ledger commit what is owed. False: the disk has not answered
+// for so long that relief has given the loop to another.
+func (l *loop) commit(relief *time.Timer) bool {
+	mine := true
+	l.owed = false
+	relief.Reset(hangs)
+	l.ledger.Commit(func() {
+		if mine = relief.Stop(); mine {
+			l.sendHeld()
+			relief.Reset(hangs)
+		}
+	})
+	return mine && relief.Stop()
+}
+
 // sendHeld lets go upstream what was held back until now, when its accesses are
-// about to be committed: so the servers work while the disk does, all of them
+// on their way to the disk: so the servers work while the disk does, all of them
 // at once, and not while the loop is still collecting.
 func (l *loop) sendHeld() {
 	held := l.held
@@ -246,7 +258,7 @@ const (
 // loop's own waiting for it.
 func (l *loop) patience(busy bool) int {
 	switch {
-	case len(l.turns) > 0 || len(l.held) > 0:
+	case len(l.turns) > 0 || len(l.held) > 0 || l.owed:
 		return 0
 	case busy && l.jobs == 0 && runtime.GOMAXPROCS(0) > 1:
 		return brief

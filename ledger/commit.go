@@ -31,6 +31,9 @@ type tail struct {
 	buf     []byte         // the segment header's room, then the group
 	group   []*Request     // the other of two queues, of which one is being answered
 
+	meanwhile func()        // what Commit was given, until it is called
+	away      time.Duration // how long it took
+
 	spare     chan prepared // the next segment on its way; nil if none was asked for
 	prepareAt int64         // the offset at which to ask for one
 }
@@ -108,13 +111,26 @@ func (l *Ledger) answer(group []*Request) {
 		return
 	}
 	begin := time.Now()
+	l.away = 0
 	l.commit(group, l.cfg.Before)
 	pace := l.pace.Load()
-	l.pace.Store(pace + (int64(time.Since(begin))-pace)/8)
+	l.pace.Store(pace + (int64(time.Since(begin)-l.away)-pace)/8)
 	for i, r := range group {
 		group[i] = nil // before Done: r is its owner's again in there
 		r.finish(r.first, r.err)
 	}
+}
+
+// leave calls meanwhile, if there is one and it has not been called.
+func (t *tail) leave() {
+	f := t.meanwhile
+	if f == nil {
+		return
+	}
+	t.meanwhile = nil
+	begin := time.Now()
+	f()
+	t.away = time.Since(begin)
 }
 
 // roomy: the next group will not have to wait for a segment to be filled with
@@ -202,6 +218,12 @@ func (l *Ledger) write(group []*Request, before func() ([]sekisho.Body, error)) 
 	// a new segment begun or not: recovery decides by the bytes.
 	if _, err := l.file.WriteAt(out, l.off); err != nil {
 		return 0, l.fail(fmt.Errorf("writing %s: %w", segmentName(l.segment), err))
+	}
+	if l.meanwhile != nil {
+		// To write and to flush are two journeys to the disk, one after the other:
+		// the first is under way while meanwhile runs.
+		l.file.Start(l.off, int64(len(out)))
+		l.leave()
 	}
 	if err := l.file.Sync(); err != nil {
 		return 0, l.fail(fmt.Errorf("syncing %s: %w", segmentName(l.segment), err))

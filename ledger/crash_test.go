@@ -67,7 +67,7 @@ func oneWayOrTheOther(l *ledger.Ledger, who uint64, bodies ...sekisho.Body) (id 
 		id, err = first, failed
 		close(done)
 	}})
-	l.Commit()
+	l.Commit(func() {})
 	<-done
 	return id, err
 }

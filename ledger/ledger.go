@@ -207,21 +207,27 @@ func (l *Ledger) Queue(r *Request) { _ = l.submit(context.Background(), r, false
 
 // Commit commits what is queued. While the disk is quick, and nobody else
 // commits, it does so on the caller's goroutine, which then also makes the calls
-// of Done; else it leaves that to the committer and returns.
-func (l *Ledger) Commit() {
+// of Done; else it leaves that to the committer and returns. Either way it calls
+// meanwhile once, if it can while the bytes are on their way to the disk.
+// meanwhile may queue for the next commit, and must not wait for one.
+func (l *Ledger) Commit(meanwhile func()) {
 	if l.pace.Load() > patience || !l.committing.TryLock() {
 		l.call()
+		meanwhile()
 		return
 	}
 	defer l.committing.Unlock()
 	if !l.roomy() || l.cfg.BeforeWaits != nil && l.cfg.BeforeWaits() {
 		l.call()
+		meanwhile()
 		return
 	}
 	l.mu.Lock()
 	group := l.take()
 	l.mu.Unlock()
+	l.meanwhile = meanwhile
 	l.answer(group)
+	l.leave() // nothing was written
 }
 
 // patience is how long a commit may keep a caller of Commit, in nanoseconds.

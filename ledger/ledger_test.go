@@ -344,12 +344,12 @@ func TestQueueAndCommit(t *testing.T) {
 		for i := range uint64(10) {
 			add(l.Queue, round*20+i)
 		}
-		l.Commit()
+		l.Commit(func() {})
 		add(l.Queue, round*20+10)
 		add(l.Submit, round*20+11) // takes along what was queued and not committed
 		done.Wait()
 	}
-	l.Commit() // nothing to do
+	l.Commit(func() {}) // nothing to do
 	mustClose(t, l)
 	for i, seq := range order {
 		if seq != uint64(i)+2 {
