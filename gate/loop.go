@@ -176,7 +176,7 @@ func (l *loop) resume(t *strand) {
 }
 
 // rounds is how often the loop looks for more before it commits.
-const rounds = 4
+const rounds = 2
 
 // Processors gives Go two processors more than the machine has. The loop holds
 // one while it waits a millisecond for the kernel, and another while it waits
