@@ -157,6 +157,8 @@ const (
 	KindLureSummed      Kind = 140
 	KindLureForgotten   Kind = 141
 	KindSuspectReported Kind = 142
+	KindLureSorted      Kind = 143
+	KindLureLinked      Kind = 144
 
 	KindDocumentWritten      Kind = 150
 	KindDocumentDecided      Kind = 151
@@ -397,6 +399,10 @@ func newBody(k Kind) Body {
 		return new(LureSummed)
 	case KindLureForgotten:
 		return new(LureForgotten)
+	case KindLureSorted:
+		return new(LureSorted)
+	case KindLureLinked:
+		return new(LureLinked)
 	case KindSuspectReported:
 		return new(SuspectReported)
 	case KindCourseRead:

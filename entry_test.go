@@ -158,6 +158,8 @@ func specimens() []Entry {
 		&LureSummed{Campaign: 434, Unit: 2, Level: "very_difficult", Figures: []string{"mailed", "reported"}, Counts: []uint64{900, 212}},
 		&LureForgotten{Campaign: 434},
 		&SuspectReported{Staff: 900, How: "mail", Document: 5, SHA256: hash(12)},
+		&LureSorted{Campaign: 434, Teaches: []string{"virus", "bec"}},
+		&LureLinked{Staff: []uint32{900, 901}, Links: []uint32{7, 8}},
 		&DocumentWritten{Document: 4, Sort: "handbook", Before: 448, English: 70, EnglishSHA: hash(13), Japanese: 71, JapaneseSHA: hash(14), Public: true, Acknowledge: true, ReviewDays: 366, Owner: 5, Said: 72, By: 1},
 		&DocumentDecided{Version: 449, Action: "approved", Role: "ciso", Said: 73, By: 2},
 		&DocumentPublished{Version: 449, Action: "published", From: 1_411_084_800_000_000, Said: 74, By: 2},

@@ -45,6 +45,33 @@ func (b *LureAsked) code(c *coder) {
 	c.uint32(&b.By)
 }
 
+// LureSorted says what each lure of a campaign teaches to see through. It stands
+// before the campaign's list.
+type LureSorted struct {
+	Campaign uint64   // sequence number of the LureAsked
+	Teaches  []string // one for each of its Lures: "virus", "bec"
+}
+
+func (*LureSorted) Kind() Kind { return KindLureSorted }
+func (b *LureSorted) code(c *coder) {
+	c.uint(&b.Campaign)
+	c.strings(&b.Teaches)
+}
+
+// LureLinked names, for people who get a lure for the first time, the secret in
+// the vault without which none of their pseudonyms can be made again: destroying
+// it takes a person out of every drill.
+type LureLinked struct {
+	Staff []uint32 // ordinals in "staff", ascending
+	Links []uint32 // for each: ordinal in "lure_link"
+}
+
+func (*LureLinked) Kind() Kind { return KindLureLinked }
+func (b *LureLinked) code(c *coder) {
+	c.ordinals(&b.Staff)
+	c.ordinals(&b.Links)
+}
+
 // LureListed is a part of a campaign's list. With the part that has More unset
 // the campaign waits for a second person.
 type LureListed struct {

@@ -192,7 +192,7 @@ func (c Config) Check() error {
 }
 
 // reserved are the vault's spaces that are not subjects.
-var reserved = map[string]bool{"staff": true, "application": true, "statement": true, "purpose": true, "export": true, "reason": true, "mailbox": true, "said": true, "document": true, "object": true, "domain": true, "unit": true, "thing": true, "staff_record": true}
+var reserved = map[string]bool{"staff": true, "application": true, "statement": true, "purpose": true, "export": true, "reason": true, "mailbox": true, "said": true, "document": true, "object": true, "domain": true, "unit": true, "thing": true, "staff_record": true, "lure_key": true, "lure_link": true}
 
 // category reads the word of a column: 0 for public.
 func category(word string) (sekisho.Categories, error) {

@@ -139,6 +139,8 @@ var kindNames = map[sekisho.Kind]string{
 	sekisho.KindLureSummed:      "LureSummed",
 	sekisho.KindLureForgotten:   "LureForgotten",
 	sekisho.KindSuspectReported: "SuspectReported",
+	sekisho.KindLureSorted:      "LureSorted",
+	sekisho.KindLureLinked:      "LureLinked",
 
 	sekisho.KindDocumentWritten: "DocumentWritten", sekisho.KindDocumentDecided: "DocumentDecided", sekisho.KindDocumentPublished: "DocumentPublished",
 	sekisho.KindDocumentReviewed: "DocumentReviewed", sekisho.KindPublicationChecked: "PublicationChecked", sekisho.KindDocumentAcknowledged: "DocumentAcknowledged",

@@ -164,6 +164,12 @@ func (c *Console) erasureRecords(ask *ErasureAsk) (records []sekisho.VaultRecord
 		if records = c.cfg.Directory.RecordsOf(staff); records == nil {
 			return nil, 0, fail(http.StatusNotFound, "erasure_user")
 		}
+		if c.cfg.Lures != nil {
+			// What joins them to their pseudonyms in drills by mail goes with them.
+			if link := c.cfg.Lures.LinkOf(staff); link != 0 {
+				records = append(records, sekisho.VaultRecords{Space: "lure_link", Ordinals: []uint32{link}})
+			}
+		}
 		return records, staff, c.mayBeErased(records)
 	}
 	if !slices.Contains(erasable, ask.Space) && !slices.Contains(c.spaces(), ask.Space) {

@@ -14,6 +14,7 @@ type Member struct {
 	Company    uint32   // ordinal in "unit" of the main post; 0: the group's
 	Also       []uint32 // companies of concurrent posts: counted in each, and once in the whole
 	Department uint32
+	Owner      uint32 // ordinal in "staff": who answers for it; 0: nobody is named
 	Executive  bool
 	Kind       string // of people: "employee", "executive", "secondee", "agency"
 	From       int64  // joined, or began to be; 0: before anybody wrote it down

@@ -133,6 +133,9 @@ type Cadence struct {
 	Origin string `yaml:"origin" json:"origin"`
 	Part   Words  `yaml:"part" json:"part"`
 	Say    Words  `yaml:"say" json:"say"`
+	// Among are items, such as "bec*", of each of which one must be among what
+	// counts, by whoever owes at least so many.
+	Among []string `yaml:"among" json:"among,omitempty"`
 	// Distinct: two of one item count once.
 	Distinct bool `yaml:"distinct" json:"distinct,omitempty"`
 	// GapDays must lie between two that count.
@@ -369,6 +372,8 @@ func (d *Duty) check() error {
 		return errors.New("a programme needs milestones")
 	case c.Least < 0 || c.Least > 1000 || c.GapDays < 0 || c.LateDays < 0 || c.JoinDays < 0 || c.MaxGapDays < 0 || c.Minutes < 0:
 		return errors.New("a number of its cadence is out of range")
+	case len(c.Among) > 0 && (d.Kind != PerPerson && d.Kind != PerEntity || len(c.Among) > c.Times || d.Need == "all"):
+		return errors.New("cadence.among is for what each unit owes several times: at most so many items, and without need: all")
 	case d.Need != "" && d.Need != "any" && d.Need != "all":
 		return fmt.Errorf("need is any or all, not %q", d.Need)
 	case c.LateDays > shortest[c.Window]:

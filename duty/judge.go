@@ -211,13 +211,7 @@ func (b *Book) judgeTimes(d *Duty, list []*Judged, now int64) {
 		j.take(pops[n])
 	}
 	units, at := placesIn(pops)
-	parts := [][]Spec{d.heads()}
-	if d.Need == "all" {
-		parts = parts[:0]
-		for _, s := range d.heads() {
-			parts = append(parts, []Spec{s})
-		}
-	}
+	parts := d.parts()
 	exceptions := b.about(d)
 	silent := make([]bool, len(list))
 	for n, j := range list {
@@ -226,24 +220,27 @@ func (b *Book) judgeTimes(d *Duty, list []*Judged, now int64) {
 	var good, open []fact
 	var p picker
 	status, done := make([]Status, len(list)), make([]int64, len(list))
+	owed, steps, lack := make([]int, len(list)), make([]int, len(list)), make([]int, len(list))
 	for row, u := range units {
 		places := at[row*len(list) : (row+1)*len(list)]
-		for n, specs := range parts {
-			good, open = b.gather(specs, u, now, good, open)
-			p.begin(&d.Cadence, good, open)
+		for n := range parts {
+			part := &parts[n]
+			good, open = b.gather(part.specs, u, now, good, open)
+			p.begin(part.cadence, good, open)
 			for k, j := range list {
-				var s Status
-				var when int64
-				if places[k] > 0 {
-					need := d.Cadence.owed(pops[k].present[places[k]-1], j.Window)
-					s, when = p.window(j.Window, need, now)
-					if !j.Closed {
-						j.owed += int64(need)
-						j.steps += int64(p.partly(s, need))
-					}
-				} else {
+				if places[k] == 0 {
 					p.used = p.used[:0]
 					continue
+				}
+				need := part.owed(d, pops[k].present[places[k]-1], j.Window)
+				s, when := p.window(j.Window, need, now)
+				if !j.Closed {
+					switch did := p.partly(s, need); {
+					case part.among == 0:
+						owed[k], steps[k] = owed[k]+need, steps[k]+did
+					case did < need:
+						lack[k]++
+					}
 				}
 				if n == 0 {
 					status[k], done[k] = s, when
@@ -256,6 +253,9 @@ func (b *Book) judgeTimes(d *Duty, list []*Judged, now int64) {
 			if places[k] == 0 {
 				continue
 			}
+			// Where an item is lacking, one step at least is.
+			j.owed, j.steps = j.owed+int64(owed[k]), j.steps+int64(min(steps[k], owed[k]-lack[k]))
+			owed[k], steps[k], lack[k] = 0, 0, 0
 			s := status[k]
 			if s == Missed && silent[k] {
 				s = Unknown
@@ -272,6 +272,45 @@ func (b *Book) judgeTimes(d *Duty, list []*Judged, now int64) {
 			j.count(n, one)
 		}
 	}
+}
+
+// A part is what is judged by itself of what a unit owes so many times: all of
+// it, or each kind of evidence where a duty needs them all, or an item that must
+// be among what counts.
+type part struct {
+	specs   []Spec
+	cadence *Cadence
+	among   int // of how many items that must be among it this is one; 0: it is none
+}
+
+func (d *Duty) parts() (list []part) {
+	if d.Need == "all" {
+		for _, s := range d.heads() {
+			list = append(list, part{[]Spec{s}, &d.Cadence, 0})
+		}
+		return list
+	}
+	list = []part{{d.heads(), &d.Cadence, 0}}
+	for _, item := range d.Cadence.Among {
+		one := part{d.heads(), &Cadence{Times: 1, Window: d.Cadence.Window, LateDays: d.Cadence.LateDays}, len(d.Cadence.Among)}
+		for n := range one.specs {
+			one.specs[n].Item = item
+		}
+		list = append(list, one)
+	}
+	return list
+}
+
+// owed is how often a unit owes the part that was there for some days of a window.
+func (p *part) owed(d *Duty, present int64, w Window) int {
+	need := d.Cadence.owed(present, w)
+	switch {
+	case p.among == 0:
+		return need
+	case need < p.among:
+		return 0 // a joiner who owes fewer than there are items
+	}
+	return 1
 }
 
 // placesIn gives every unit of some populations once, and for each a row of its

@@ -3,6 +3,7 @@ package duty
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // A Scope narrows figures to a company or a department; zero is the whole group.
@@ -223,12 +224,25 @@ func (b *Book) obligation(j *Judged, n int) Obligation {
 
 // Obligation is one unit's; false if it owes nothing in that window.
 func (b *Book) Obligation(j *Judged, u Unit) (Obligation, bool) {
-	for n := range j.members {
-		if j.members[n].Unit == u {
-			return b.obligation(j, n), true
-		}
+	if n := j.place(u); n >= 0 {
+		return b.obligation(j, n), true
 	}
 	return Obligation{}, false
+}
+
+// place is where a unit stands; -1: nowhere. Populations are in the order of
+// their units; events and milestones are in their own.
+func (j *Judged) place(u Unit) int {
+	if j.Duty.Kind != PerPerson && j.Duty.Kind != PerEntity && j.Duty.Kind != State {
+		return slices.IndexFunc(j.members, func(m Member) bool { return m.Unit == u })
+	}
+	n, ok := slices.BinarySearchFunc(j.members, u, func(m Member, u Unit) int {
+		return cmp.Or(strings.Compare(m.Unit.Space, u.Space), cmp.Compare(m.Unit.Ordinal, u.Ordinal))
+	})
+	if !ok {
+		return -1
+	}
+	return n
 }
 
 // A Proof is a credit with what it is worth to a duty.
@@ -276,48 +290,6 @@ func (b *Book) Wrong(d *Duty) []uint64 {
 	}
 	list := slices.Clone(c.wrong)
 	slices.Reverse(list)
-	return list
-}
-
-// Mine is what one person owes now, and what they owed when the last window
-// ended, by duty.
-type Mine struct {
-	Duty   *Duty
-	Now    *Obligation // nil: nothing
-	Window Window
-	Before *Obligation
-	Last   Window
-	Done   []Proof
-}
-
-// Mine are the duties that count a person.
-func (b *Book) Mine(staff uint32, now int64) (list []Mine) {
-	u := Unit{"staff", staff}
-	for _, d := range b.setup.Register.Duties() {
-		if d.Kind != PerPerson {
-			continue
-		}
-		judged := b.Judge(d, now)
-		if len(judged) == 0 {
-			continue
-		}
-		j := judged[len(judged)-1]
-		m := Mine{Duty: d, Window: j.Window}
-		if o, ok := b.Obligation(j, u); ok {
-			m.Now = &o
-		}
-		if len(judged) > 1 {
-			last := judged[len(judged)-2]
-			if o, ok := b.Obligation(last, u); ok {
-				m.Before, m.Last = &o, last.Window
-			}
-		}
-		if m.Now == nil && m.Before == nil {
-			continue
-		}
-		m.Done = b.Behind(d, u, j.Window)
-		list = append(list, m)
-	}
 	return list
 }
 

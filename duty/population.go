@@ -41,7 +41,7 @@ func (b *Book) unitListed(x *sekisho.UnitListed) {
 	u := Unit{x.Space, x.Unit}
 	switch x.Action {
 	case "listed":
-		b.enlist(x.Population, Member{Unit: u, Company: x.Company, From: int64(x.From)})
+		b.enlist(x.Population, Member{Unit: u, Company: x.Company, Owner: x.Owner, From: int64(x.From)})
 	case "struck":
 		b.strike(x.Population, u, int64(x.From))
 	}

@@ -175,7 +175,7 @@ func (b *Checks) enlistThing(t *Thing) {
 	if from == 0 {
 		from = t.First
 	}
-	b.enlist(population, Member{Unit: u, Company: t.Body.Unit, From: int64(from), Until: int64(t.Body.Until)})
+	b.enlist(population, Member{Unit: u, Company: t.Body.Unit, Owner: t.Body.Owner, From: int64(from), Until: int64(t.Body.Until)})
 }
 
 // enlistMembers: the members of a council in which executives oversee the risks

@@ -2,6 +2,8 @@ package duty
 
 import (
 	"cmp"
+	"maps"
+	"slices"
 
 	"sekisho"
 )
@@ -14,13 +16,14 @@ type Reminder struct {
 }
 
 type remindKey struct {
-	duty string
-	from int64
-	rung uint32
+	duty    string
+	from    int64
+	rung    uint32
+	company uint32
 }
 
 func (b *Book) dutyReminded(e *sekisho.Entry, x *sekisho.DutyReminded) {
-	b.reminded[remindKey{x.Duty, int64(x.From), x.Rung}] = true
+	b.reminded[remindKey{x.Duty, int64(x.From), x.Rung, x.Company}] = true
 	b.reminders = append(b.reminders, Reminder{e.ID.Seq, int64(e.Time), x})
 }
 
@@ -43,8 +46,8 @@ func (b *Book) Rungs() []Rung {
 	return ladder
 }
 
-// A Call is a reminder that has fallen due and stands in no entry: the entry,
-// but for the person, whom the config of the moment names.
+// A Call is a reminder that has fallen due and stands in no entry: the entry. Of a
+// whole duty the config of the moment may name another person.
 type Call struct {
 	Body *sekisho.DutyReminded
 	Duty *Duty
@@ -72,7 +75,10 @@ func (b *Book) Due(now int64) (due []Call, next int64) {
 					}
 					continue
 				}
-				if !b.climbed(d, j, uint32(n)) {
+				if rungs[n].To == "owner" {
+					due = append(due, b.companiesDue(d, j, uint32(n), at, now)...)
+				}
+				if !b.climbed(d, j, uint32(n), 0) {
 					role := d.Owner
 					switch rungs[n].To {
 					case "approver":
@@ -81,7 +87,7 @@ func (b *Book) Due(now int64) (due []Call, next int64) {
 						role = "council"
 					}
 					due = append(due, Call{&sekisho.DutyReminded{Duty: d.Name(), From: sekisho.Time(j.Window.From), Until: sekisho.Time(j.Window.Until),
-						Rung: uint32(n), Role: role, Due: sekisho.Time(at), Open: uint64(owing), Through: b.seq}, d})
+						Rung: uint32(n), Role: role, Person: b.stands(d, rungs[n].To, now), Due: sekisho.Time(at), Open: uint64(owing), Through: b.seq}, d})
 				}
 				break
 			}
@@ -90,10 +96,38 @@ func (b *Book) Due(now int64) (due []Call, next int64) {
 	return due, next
 }
 
-// climbed: this rung of a window was written, or one behind it.
-func (b *Book) climbed(d *Duty, j *Judged, rung uint32) bool {
+// stands is who stands in the table of responsibilities for a duty, where its
+// owner is to be told.
+func (b *Book) stands(d *Duty, to string, now int64) uint32 {
+	if to != "owner" {
+		return 0
+	}
+	return b.Answers(d, 0, now)
+}
+
+// companiesDue are the reminders of one rung to whoever administers the companies
+// that owe a duty still. A company that nobody administers has none: that is what
+// P2a is about.
+func (b *Book) companiesDue(d *Duty, j *Judged, rung uint32, at, now int64) (due []Call) {
+	for _, company := range slices.Sorted(maps.Keys(j.Companies)) {
+		t := j.Companies[company]
+		owing := t.Open + t.Missed + t.Unknown
+		if owing == 0 || b.climbed(d, j, rung, company) {
+			continue
+		}
+		if person := b.Answers(d, company, now); person != 0 {
+			due = append(due, Call{&sekisho.DutyReminded{Duty: d.Name(), From: sekisho.Time(j.Window.From), Until: sekisho.Time(j.Window.Until), Company: company,
+				Rung: rung, Role: "administrator", Person: person, Due: sekisho.Time(at), Open: uint64(owing), Through: b.seq}, d})
+		}
+	}
+	return due
+}
+
+// climbed: this rung of a window was written, of the whole duty or of a company,
+// or one behind it.
+func (b *Book) climbed(d *Duty, j *Judged, rung, company uint32) bool {
 	for n := rung; n < uint32(len(b.Rungs())); n++ {
-		if b.reminded[remindKey{d.Name(), j.Window.From, n}] {
+		if b.reminded[remindKey{d.Name(), j.Window.From, n, company}] {
 			return true
 		}
 	}

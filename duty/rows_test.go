@@ -60,7 +60,11 @@ func byUnits(h *hand, d *Duty, w Window, good bool) {
 	for _, m := range h.b.live(d.Population, w, w.Until-1).members {
 		for _, s := range d.heads() {
 			for n := range d.Cadence.Times {
-				h.prove(s.Kind, s, m.Unit, w.From+int64(d.Cadence.LateDays+n*(d.Cadence.GapDays+1))*microsADay, 0, s.item(n), "", 0)
+				item := s.item(n)
+				if n < len(d.Cadence.Among) {
+					item = Spec{Item: d.Cadence.Among[n]}.item(n)
+				}
+				h.prove(s.Kind, s, m.Unit, w.From+int64(d.Cadence.LateDays+n*(d.Cadence.GapDays+1))*microsADay, 0, item, "", 0)
 			}
 			if d.Need != "all" {
 				break

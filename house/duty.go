@@ -3,6 +3,7 @@ package house
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"sekisho"
@@ -118,7 +119,7 @@ func (h *House) TendDuties(ctx context.Context) (next sekisho.Time, err error) {
 	})
 	var bodies []sekisho.Body
 	for _, c := range calls {
-		if names := h.Config.Duties.Owners[c.Body.Role]; len(names) > 0 {
+		if names := h.Config.Duties.Owners[c.Body.Role]; c.Body.Company == 0 && len(names) > 0 {
 			c.Body.Person = h.Vault.Space("staff").OfText([]byte(names[0]))
 		}
 		bodies = append(bodies, c.Body)
@@ -154,9 +155,13 @@ func (h *House) remind(ctx context.Context, calls []duty.Call) {
 			texts[c.Body.Person] = b
 			order = append(order, c.Body.Person)
 		}
+		company := strings.TrimPrefix(h.nameOf("unit", c.Body.Company), "company/")
+		if company != "" {
+			company = " (" + company + ")"
+		}
 		end := c.Body.Until.Go().Add(-time.Microsecond).In(h.Zone).Format("2006-01-02")
-		b.en += fmt.Sprintf("- %s %s: %d still owe it, until %s\n", c.Duty.ID, c.Duty.Title.En, c.Body.Open, end)
-		b.ja += fmt.Sprintf("・%s %s:残り%d、期限 %s\n", c.Duty.ID, c.Duty.Title.Ja, c.Body.Open, end)
+		b.en += fmt.Sprintf("- %s %s%s: %d still owe it, until %s\n", c.Duty.ID, c.Duty.Title.En, company, c.Body.Open, end)
+		b.ja += fmt.Sprintf("・%s %s%s:残り%d、期限 %s\n", c.Duty.ID, c.Duty.Title.Ja, company, c.Body.Open, end)
 	}
 	var letters []tell.Letter
 	for _, person := range order {
@@ -202,7 +207,7 @@ func (h *House) mailOf(staff uint32) (to string) {
 	if record == 0 {
 		return ""
 	}
-	a, err := directory.ReadAttributes(h.nameOf("person", record))
+	a, err := directory.ReadAttributes(h.nameOf("staff_record", record))
 	if err != nil || a.Staff != staff {
 		return ""
 	}

@@ -31,6 +31,9 @@ func (h *House) erase(ctx context.Context) error {
 			}
 			n += now
 		}
+		if n > 0 && h.Lures != nil {
+			h.Lures.Unjoin()
+		}
 		if e.State == "destroyed" {
 			if n > 0 {
 				h.Log.Warn("records were back that had been destroyed, as after an older copy of the vault: destroyed again", "erasure", e.Number, "records", n)

@@ -60,7 +60,7 @@ func (h *House) openLures(key [32]byte) error {
 		return err
 	}
 	l := &tell.Lures{Config: h.Config.Lures, Append: h.append, Last: h.Ledger.Last, Views: h.Views, Book: h.Told, Seen: h.LuresSeen, Vault: h.Vault,
-		Lures: list, Now: h.now, Zone: h.Zone, Readers: h.readersOfMail, Contact: h.contactOf, Within: h.unitsWithin, Sent: h.senderOf, Log: h.Log.With("door", "lures")}
+		Lures: list, Now: h.now, Zone: h.Zone, Readers: h.readersOfMail, Destroy: h.destroyed, Contact: h.contactOf, Within: h.unitsWithin, Sent: h.senderOf, Log: h.Log.With("door", "lures")}
 	if h.Config.Tell.Mail.Returns != "" {
 		l.Returns = h.Office.ReturnAddress
 	}
@@ -108,7 +108,7 @@ func (h *House) contactOf(staff uint32) (c tell.Contact, ok bool) {
 			record = p.Record
 		}
 	})
-	key, found := h.Vault.Space("person").Key(record)
+	key, found := h.Vault.Space("staff_record").Key(record)
 	if record == 0 || !found {
 		return c, false
 	}
@@ -122,6 +122,12 @@ func (h *House) contactOf(staff uint32) (c tell.Contact, ok bool) {
 func (h *House) unitsWithin(unit uint32, at sekisho.Time) (in map[uint32]bool) {
 	h.Views.Read(func() { in = h.Directory.Within(unit, at) })
 	return in
+}
+
+// destroyed takes one record out of the vault for ever.
+func (h *House) destroyed(space string, ordinal uint32) error {
+	_, err := h.Vault.Erase(space, []uint32{ordinal})
+	return err
 }
 
 // SendLures sends the campaigns that were approved until ctx ends, and forgets
@@ -204,7 +210,7 @@ func (h *House) senderOf(address string) (staff uint32) {
 		}
 	})
 	for _, p := range people {
-		if key, ok := h.Vault.Space("person").Key(p.record); ok {
+		if key, ok := h.Vault.Space("staff_record").Key(p.record); ok {
 			if a, err := directory.ReadAttributes(key); err == nil && a.Staff == p.staff && strings.EqualFold(a.Mail, address) {
 				return p.staff
 			}

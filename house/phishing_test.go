@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"sekisho"
+	"sekisho/console"
 	"sekisho/directory"
 	"sekisho/disk"
 	"sekisho/ledger"
@@ -85,7 +86,7 @@ func (s *lureSite) hire(name, address, lang, department string, executive bool) 
 	v := s.house.Vault
 	staff := v.Space("staff").OfText([]byte(name))
 	unit := v.Space("unit").OfText([]byte("department/0001/" + department))
-	record := v.Space("person").OfText([]byte(directory.Attributes{Staff: staff, Name: name + " 様", Mail: address, Language: lang}.Key()))
+	record := v.Space("staff_record").OfText([]byte(directory.Attributes{Staff: staff, Name: name + " 様", Mail: address, Language: lang}.Key()))
 	_, err := s.house.Ledger.Append(s.t.Context(), &sekisho.UnitChanged{Unit: unit, Action: "opened", Is: "department", Effective: 1},
 		&sekisho.PersonChanged{Staff: staff, Action: "joined", Effective: 1, Employed: "employee", Executive: executive, Record: record, Postings: []sekisho.PersonPosting{{Unit: unit, As: "main"}}})
 	must(s.t, err)
@@ -455,6 +456,11 @@ func TestNamesAreOpenedByTwo(t *testing.T) {
 	if !after.Forgotten || after.Whole.Mailed != whole.Whole.Mailed || fmt.Sprint(after.Whole.Did["clicked"]) != fmt.Sprint(whole.Whole.Did["clicked"]) || len(after.Levels) != 1 {
 		t.Errorf("what stays: %+v of %+v", after, whole)
 	}
+	for o := range uint32(s.house.Vault.Space("lure_key").Len()) {
+		if !s.house.Vault.Space("lure_key").Erased(o + 1) {
+			t.Errorf("key %d is still in the vault", o+1)
+		}
+	}
 	if own := l.Own(s.staff["sato"]); len(own) != 0 {
 		t.Errorf("somebody is still joined to a pseudonym: %+v", own)
 	}
@@ -523,5 +529,70 @@ func TestLuresKeepTheirHours(t *testing.T) {
 	must(t, err)
 	if c.Counts[tell.Taken] != uint64(due) || c.Why["over"] != uint64(40-due) || len(s.post.letters()) != due {
 		t.Errorf("%v %v, %d due", c.Counts, c.Why, due)
+	}
+}
+
+// Somebody who left and is erased is taken out of every drill: what was done with
+// their lure can be joined to nobody any more, also after a restart of what
+// joins, and the others keep theirs. The people come from a file, as the
+// directory's do.
+func TestErasureTakesSomebodyOutOfDrills(t *testing.T) {
+	s := newLureSite(t)
+	h, ctx := s.house, t.Context()
+	read := func(lines string) {
+		t.Helper()
+		_, err := h.ImportDirectory(ctx, strings.NewReader("user,name,mail\n"+lines), console.DirectoryImport{Source: "hr"}, 0)
+		must(t, err)
+	}
+	rest := "suzuki,Suzuki,suzuki@example.jp\ntanaka,Tanaka,tanaka@example.jp\n"
+	read("sato,Sato,sato@example.jp\n" + rest)
+	n := s.campaign("parcel")
+	s.now.Add(int64(4*time.Hour/time.Microsecond) - 1)
+	s.until("everybody was written to", func() bool { return s.done(n) })
+	s.now.Add(60_000_000)
+	for _, l := range s.post.letters() {
+		s.browse("GET", parseLure(t, l.text).link, nil)
+	}
+	own := func(name string) string {
+		staff, _ := h.Vault.Space("staff").Find(name)
+		var did []string
+		for _, p := range h.Lures.Own(staff) {
+			for what := range p.Did {
+				did = append(did, what)
+			}
+		}
+		return strings.Join(did, " ")
+	}
+	sato, _ := h.Vault.Space("staff").Find("sato")
+	if own("sato") != "clicked" || own("suzuki") != "clicked" {
+		t.Fatalf("before: %q, %q", own("sato"), own("suzuki"))
+	}
+	read(rest)
+	s.now.Add(int64(24 * time.Hour / time.Microsecond))
+	var number uint64
+	must(t, h.WithControl(ctx, func() error {
+		caller, err := Call(ctx, h.Config.Data)
+		must(t, err)
+		defer caller.Close()
+		p, err := caller.AskErasure(ctx, console.ErasureAsk{User: "sato", Reason: "retention is over"})
+		must(t, err)
+		number = p.Number
+		return nil
+	}))
+	_, err := h.Ledger.Append(ctx, &sekisho.ErasureDecided{Erasure: number, Action: "approved", By: h.Vault.Space("staff").OfText([]byte("director"))})
+	must(t, err)
+	must(t, h.erase(ctx))
+	for _, when := range []string{"at once", "anew"} {
+		deeds := 0
+		for _, p := range h.Lures.Own(sato) {
+			deeds += len(p.Did)
+		}
+		if deeds != 0 || own("suzuki") != "clicked" {
+			t.Errorf("%s: %d deeds are still joined, and of somebody else's there are %q", when, deeds, own("suzuki"))
+		}
+		h.Lures.Unjoin()
+	}
+	if r, err := h.Lures.Result(n); err != nil || r.Whole.Mailed != 3 {
+		t.Errorf("the campaign's figures: %+v, %v", r.Whole, err)
 	}
 }

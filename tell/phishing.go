@@ -491,8 +491,18 @@ func (l *Lures) Ask(ctx context.Context, ask LureAsk, by uint32) (uint64, error)
 	if b.Title == 0 || b.Reason == 0 || b.Key == 0 || slices.Contains(b.Documents, 0) {
 		return 0, errors.New("proposing a drill by mail: the vault takes no more")
 	}
+	if err := l.link(ctx, p.Turns); err != nil {
+		return 0, err
+	}
 	id, err := l.Append(ctx, b)
 	if err != nil {
+		return 0, &NotRecorded{err}
+	}
+	sorted := &sekisho.LureSorted{Campaign: id.Seq}
+	for _, v := range p.Lures {
+		sorted.Teaches = append(sorted.Teaches, v.Lure.Teaches)
+	}
+	if _, err := l.Append(ctx, sorted); err != nil {
 		return 0, &NotRecorded{err}
 	}
 	for rest := p.Turns; len(rest) > 0; {

@@ -14,6 +14,7 @@ type LureBook struct {
 	campaigns []*campaign         // in the order in which they were asked for
 	open      map[uint64]*outgone // MailStarted without its MailEnded
 	suspects  []Suspect
+	links     map[uint32]uint32 // by staff: ordinal in "lure_link"
 }
 
 // A campaign as the ledger has it.
@@ -24,6 +25,7 @@ type campaign struct {
 	ready   bool
 	staff   []uint32 // ascending
 	lure    []uint8
+	link    []uint32       // by place: of the secret in "lure_link"; 0: of none
 	mailed  []sekisho.Time // by place in staff; 0: not taken
 	done    map[uint64][]Deed
 	deeds   int
@@ -80,7 +82,9 @@ type Suspect struct {
 }
 
 // NewLureBook is an empty book.
-func NewLureBook() *LureBook { return &LureBook{open: map[uint64]*outgone{}} }
+func NewLureBook() *LureBook {
+	return &LureBook{open: map[uint64]*outgone{}, links: map[uint32]uint32{}}
+}
 
 // Name is the view's.
 func (b *LureBook) Name() string { return "lures" }
@@ -90,9 +94,18 @@ func (b *LureBook) Apply(e *sekisho.Entry) {
 	switch body := e.Body.(type) {
 	case *sekisho.LureAsked:
 		b.campaigns = append(b.campaigns, &campaign{number: e.ID.Seq, at: e.Time, asked: body, done: map[uint64][]Deed{}, last: e.Time, unclear: map[uint32]bool{}})
+	case *sekisho.LureLinked:
+		for i, o := range body.Staff {
+			if b.links[o] == 0 && i < len(body.Links) { // the first counts: pseudonyms were made by it
+				b.links[o] = body.Links[i]
+			}
+		}
 	case *sekisho.LureListed:
 		if c := b.find(body.Campaign); c != nil && !c.ready && len(body.Staff) == len(body.Lures) {
 			c.staff = append(c.staff, body.Staff...)
+			for _, o := range body.Staff {
+				c.link = append(c.link, b.links[o])
+			}
 			for _, l := range body.Lures {
 				c.lure = append(c.lure, uint8(l))
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
@@ -90,7 +91,7 @@ type joins struct {
 }
 
 type join struct {
-	who   []uint64       // by place
+	who   []uint64       // by place; 0: the person's secret is destroyed
 	place map[uint64]int // by pseudonym
 }
 
@@ -112,7 +113,13 @@ func (l *Lures) join(c *campaign) *join {
 	}
 	j := &join{make([]uint64, len(c.staff)), make(map[uint64]int, len(c.staff))}
 	for i, o := range c.staff {
-		j.who[i] = pseudonym(key, o)
+		link := ""
+		if n := c.link[i]; n != 0 {
+			if link, ok = l.Vault.Space("lure_link").Key(n); !ok {
+				continue // destroyed: whose their deeds were cannot be told
+			}
+		}
+		j.who[i] = pseudonym(key+link, o)
 		j.place[j.who[i]] = i
 	}
 	if len(l.joins.kept) >= mostJoins || l.joins.kept == nil {
@@ -120,6 +127,53 @@ func (l *Lures) join(c *campaign) *join {
 	}
 	l.joins.kept[c.number] = j
 	return j
+}
+
+// Unjoin forgets what was made of secrets in the vault, after some were
+// destroyed.
+func (l *Lures) Unjoin() {
+	l.joins.mu.Lock()
+	l.joins.kept = nil
+	l.joins.mu.Unlock()
+	l.added.mu.Lock()
+	l.added.by = nil
+	l.added.mu.Unlock()
+}
+
+// LinkOf is the ordinal in "lure_link" of the secret by which somebody's
+// pseudonyms are made; 0: there is none.
+func (l *Lures) LinkOf(staff uint32) (link uint32) {
+	l.Views.Read(func() { link = l.Seen.links[staff] })
+	return link
+}
+
+// link makes the secrets of those who have none. They are durable on return.
+func (l *Lures) link(ctx context.Context, turns []LureTurn) error {
+	var fresh []uint32
+	l.Views.Read(func() {
+		for _, t := range turns {
+			if l.Seen.links[t.Staff] == 0 {
+				fresh = append(fresh, t.Staff)
+			}
+		}
+	})
+	for len(fresh) > 0 {
+		b := &sekisho.LureLinked{Staff: fresh[:min(len(fresh), listedAtOnce)]}
+		for range b.Staff {
+			var secret [16]byte
+			rand.Read(secret[:])
+			n := l.Vault.Space("lure_link").OfText(secret[:])
+			if n == 0 {
+				return errors.New("proposing a drill by mail: the vault takes no more")
+			}
+			b.Links = append(b.Links, n)
+		}
+		fresh = fresh[len(b.Staff):]
+		if _, err := l.append(ctx, b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // template is a campaign's lure as it was approved: the text in the vault, not
