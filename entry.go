@@ -186,6 +186,10 @@ const (
 	KindCaseDecided          Kind = 177
 	KindLooked               Kind = 178
 	KindEvaluationConfirmed  Kind = 179
+
+	KindPackMade        Kind = 180
+	KindAuditorAdmitted Kind = 181
+	KindAuditorLooked   Kind = 182
 )
 
 // Body is what an entry says. The set of kinds is closed: only this package
@@ -477,6 +481,12 @@ func newBody(k Kind) Body {
 		return new(Looked)
 	case KindEvaluationConfirmed:
 		return new(EvaluationConfirmed)
+	case KindPackMade:
+		return new(PackMade)
+	case KindAuditorAdmitted:
+		return new(AuditorAdmitted)
+	case KindAuditorLooked:
+		return new(AuditorLooked)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ var floors = map[string]int{
 	"view": 2, "act": 2, "law": 2,
 	"trace": 3, "watch": 3, "permit": 3, "intel": 3, "budget": 3, "directory": 3,
 	"incident": 4, "duty": 4,
-	"gate": 5, "sensor": 5, "contain": 5, "tell": 5, "demo": 5, "survey": 5, "lease": 5,
+	"gate": 5, "sensor": 5, "contain": 5, "tell": 5, "demo": 5, "survey": 5, "lease": 5, "pack": 5,
 	"console":     6,
 	"house":       7,
 	"drill":       8,

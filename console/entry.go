@@ -167,6 +167,8 @@ var kindNames = map[sekisho.Kind]string{
 	sekisho.KindCaseDecided:         "CaseDecided",
 	sekisho.KindLooked:              "Looked",
 	sekisho.KindEvaluationConfirmed: "EvaluationConfirmed",
+
+	sekisho.KindPackMade: "PackMade", sekisho.KindAuditorAdmitted: "AuditorAdmitted", sekisho.KindAuditorLooked: "AuditorLooked",
 }
 
 func (c *Console) entry(v *visit) (page, error) {

@@ -52,7 +52,12 @@ type Instrument struct {
 	Duties    []*Duty  `yaml:"duties" json:"duties,omitempty"`
 	// SHA256 is that of the text.
 	SHA256 [32]byte `yaml:"-" json:"-"`
+	text   []byte
 }
+
+// Text is the instrument as it was read, which others can read again: see
+// ReadTexts. It must not be changed.
+func (i *Instrument) Text() []byte { return i.text }
 
 // A Clause is a paragraph, requirement or control of an instrument.
 type Clause struct {
@@ -278,6 +283,18 @@ func Read(files []string) (*Register, error) {
 	return r, r.finish()
 }
 
+// ReadTexts reads instruments from their texts alone: nothing that is shipped
+// stands beside them.
+func ReadTexts(texts [][]byte) (*Register, error) {
+	r := &Register{duties: map[string]*Duty{}, called: map[Unit]Words{}}
+	for n, text := range texts {
+		if err := r.add(fmt.Sprintf("instrument %d", n+1), text); err != nil {
+			return nil, err
+		}
+	}
+	return r, r.finish()
+}
+
 // add reads one text, which replaces an instrument of the same name.
 func (r *Register) add(file string, text []byte) error {
 	one := new(Instrument)
@@ -287,7 +304,7 @@ func (r *Register) add(file string, text []byte) error {
 	if err := one.check(); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	one.SHA256 = sha256.Sum256(text)
+	one.SHA256, one.text = sha256.Sum256(text), text
 	at := slices.IndexFunc(r.Instruments, func(i *Instrument) bool { return i.ID == one.ID })
 	if at >= 0 {
 		r.Instruments[at] = one

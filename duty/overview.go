@@ -75,16 +75,21 @@ type Standing struct {
 
 // Clauses are an instrument's, with the duties that stand in each or are mapped
 // to it.
-func (b *Book) Clauses(i *Instrument, s Scope, now int64) (list []Standing) {
+func (b *Book) Clauses(i *Instrument, s Scope, now int64) []Standing {
 	lines := map[*Duty]Line{}
 	for _, d := range b.setup.Register.Duties() {
 		if l, ok := b.Line(d, s, now); ok {
 			lines[d] = l
 		}
 	}
+	return b.setup.Register.Stand(i, lines)
+}
+
+// Stand is how an instrument's clauses stand, by a line for each duty that has one.
+func (r *Register) Stand(i *Instrument, lines map[*Duty]Line) (list []Standing) {
 	for _, c := range i.Clauses {
 		st := Standing{Clause: c}
-		for _, d := range b.setup.Register.Under(i, c.Ref) {
+		for _, d := range r.Under(i, c.Ref) {
 			if l, ok := lines[d]; ok {
 				st.Lines = append(st.Lines, l)
 			}

@@ -10,9 +10,8 @@ import (
 	"sekisho/directory"
 	"sekisho/disk"
 	"sekisho/duty"
-	"sekisho/incident"
-	"sekisho/law"
 	"sekisho/ledger"
+	"sekisho/pack"
 	"sekisho/tell"
 )
 
@@ -25,50 +24,8 @@ func (h *House) openDuties() error {
 	if err != nil {
 		return fmt.Errorf("config: duties: %w", err)
 	}
-	h.Duty = duty.New(duty.Setup{Register: register, Directory: duty.From(h.Directory), Zone: h.Zone, Config: h.Config.Duties, Events: h.dutyEvents})
+	h.Duty = duty.New(duty.Setup{Register: register, Directory: duty.From(h.Directory), Zone: h.Zone, Config: h.Config.Duties, Events: pack.Events(h.Incidents, h.Rules, h.company, h.drill != "")})
 	return nil
-}
-
-// dutyEvents are the clocks of incidents, as evidence: when each was contained,
-// and when its notices were due and went out. Both are functions of the ledger
-// and the rules. Where people live is not asked here, so a duty that hangs on it
-// counts as one that holds.
-func (h *House) dutyEvents(kind string, now int64) (list []duty.Credit) {
-	if kind != "incident_timeline" && kind != "notice_sent" {
-		return nil
-	}
-	for _, i := range h.Incidents.List() {
-		if i.Number == 0 {
-			continue
-		}
-		if kind == "incident_timeline" {
-			c := duty.Credit{Seq: i.Number, Kind: kind, Unit: duty.Group, From: int64(i.Opened), Recorded: int64(i.Opened), Item: fmt.Sprintf("contain/%d", i.Number)}
-			if m, ok := i.Marks()["contained_verified"]; ok {
-				c.Until, c.Seq = max(int64(m.At), c.From), m.Seq
-			} else if end, closed := i.Closed(); closed {
-				// Closed without anything to contain.
-				c.Until, c.Seq = int64(end.At), end.Seq
-			}
-			list = append(list, c)
-			continue
-		}
-		for _, f := range i.Clocks(h.Rules, h.company, incident.Concerned{}, time.UnixMicro(now), h.drill != "") {
-			if f.Verdict == law.NotReached || f.Verdict == law.NotInForce {
-				continue
-			}
-			for _, k := range f.Clocks {
-				if k.Due.IsZero() || k.Start.IsZero() {
-					continue
-				}
-				c := duty.Credit{Seq: i.Number, Kind: kind, Unit: duty.Group, From: k.Start.UnixMicro(), Value: k.Due.UnixMicro(), Recorded: int64(i.Opened), Item: f.Regime + "/" + k.Step}
-				if !k.Sent.IsZero() {
-					c.Until = max(k.Sent.UnixMicro(), c.From)
-				}
-				list = append(list, c)
-			}
-		}
-	}
-	return list
 }
 
 // RecordEditions writes which instruments decide from here on, if others did.
