@@ -122,6 +122,7 @@ func (q *requests) readHead(sp *stmtPlan, said []*said) {
 	const name = "sekisho_head"
 	ps := &prepared{name: name, stmt: sp.own, plan: &plan{cat: q.s.g.plans.catalog(), stmts: []*stmtPlan{sp.own}, protected: true}}
 	po := &portal{ps: ps}
+	q.unknown('S', name) // an error may have kept the one before from being closed
 	q.send(&want{typ: 'P', own: true, name: name, ps: ps}, appendMessage(nil, 'P', name+"\x00"+sp.fetch+"\x00\x00\x00"))
 	q.send(&want{typ: 'h', ps: ps}, appendMessage(nil, 'D', "S"+name+"\x00"))
 	q.send(&want{typ: 'B', own: true, name: name, from: name, ps: ps, portal: po}, appendMessage(nil, 'B', name+"\x00"+name+"\x00\x00\x00\x00\x00\x00\x00"))

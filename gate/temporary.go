@@ -153,6 +153,7 @@ func (q *requests) own(name, text string, sp *stmtPlan) {
 	sp.shapes = map[string]uint64{}
 	ps := &prepared{name: name, stmt: sp, plan: &plan{cat: q.s.g.plans.catalog(), stmts: []*stmtPlan{sp}}}
 	po := &portal{ps: ps}
+	q.unknown('S', name) // an error may have kept the one before from being closed
 	q.send(&want{typ: 'P', own: true, name: name, ps: ps}, appendMessage(nil, 'P', name+"\x00"+text+"\x00\x00\x00"))
 	q.send(&want{typ: 'B', own: true, name: name, from: name, ps: ps, portal: po}, appendMessage(nil, 'B', name+"\x00"+name+"\x00\x00\x00\x00\x00\x00\x00"))
 	q.send(&want{typ: 'E', name: name, ps: ps, portal: po}, appendMessage(nil, 'E', name+"\x00\x00\x00\x00\x00"))
@@ -396,6 +397,7 @@ func (q *requests) executeMaking(w *want, msg []byte, po *portal) error {
 	if n := len(po.ps.types); n > 0 {
 		types = string(be.AppendUint16(nil, uint16(n/4))) + string(po.ps.types)
 	}
+	q.unknown('S', name)
 	q.send(&want{typ: 'P', name: name, ps: ps, own: true}, appendMessage(nil, 'P', name+"\x00"+fill.text+"\x00"+types))
 	q.send(&want{typ: 'B', name: name, from: name, ps: ps, portal: own, own: true}, appendMessage(nil, 'B', name+"\x00"+name+"\x00"+string(po.bound)+"\x00\x00"))
 	q.send(&want{typ: 'h', ps: ps, portal: own}, appendMessage(nil, 'D', "P"+name+"\x00"))

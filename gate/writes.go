@@ -92,13 +92,17 @@ func (s *session) mayTell(policy *act.Policy, sp *stmtPlan, r act.Request) *refu
 			return s.ruled("policy_second", act.Ask, sp, &r, d)
 		}
 	}
-	if of.Quiet && len(of.Reads) == 0 {
-		if len(of.Sources) == 0 {
-			return nil
-		}
-		r.Categories = 0 // not those of what is written
+	tells := slices.Concat(of.Reads, of.Sources) // not what is written: whoever writes it knows it
+	if of.Blind {
+		tells = append(tells, sp.judgement.Tested...)
 	}
-	r.Categories |= sp.judgement.CategoriesOf(of.Sources)
+	if !of.Quiet {
+		shown, _ := sp.judgement.Static()
+		tells = append(tells, shown...)
+	} else if len(tells) == 0 {
+		return nil
+	}
+	r.Categories = sp.judgement.CategoriesOf(tells)
 	r.Verb = sekisho.Read
 	d := sp.memo.Decide(policy, &r)
 	switch {
