@@ -142,19 +142,20 @@ func TestLimitsOfTemporaryTables(t *testing.T) {
 func TestCopiesAfterOneThatFailed(t *testing.T) {
 	h := newHouse(t)
 	h.direct("grant temporary on database " + h.dbname + " to staff")
-	conn := h.connect("sato")
-	ctx := context.Background()
+	conn := h.connect("sato").PgConn()
+	fill := func(of string) error { // by the extended protocol
+		return conn.ExecParams(context.Background(), "create temp table x as "+of, nil, nil, nil, nil).Read().Err
+	}
 	for range 2 {
-		_, err := conn.Exec(ctx, "create temp table x as select member_no, 1/(member_no - 1001) as nothing from crm.member", pgx.QueryExecModeExec)
-		if sqlstate(err) != "22012" {
+		if err := fill("select member_no, 1/(member_no - 1001) as nothing from crm.member"); sqlstate(err) != "22012" {
 			t.Errorf("the division by zero: %v", err)
 		}
-		if _, err := conn.Exec(ctx, "begin; declare c cursor for select count(*), 1/(sum(member_no) - sum(member_no)) from crm.member where member_no > 1001; rollback"); err == nil {
-			t.Log("the cursor is read when it is fetched")
-		}
 	}
-	got := h.tells(t, conn, pgx.QueryExecModeExec, "create temp table x as select member_no, name from crm.member where member_no = 1001", "SELECT 1")
-	if want := []string{"read crm.member: 1001", "read crm.member: 1001"}; !slices.Equal(got, want) {
+	before := len(h.wrote())
+	if err := fill("select member_no, name from crm.member where member_no = 1001"); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := h.wrote()[before:], []string{"read crm.member: 1001", "read crm.member: 1001"}; !slices.Equal(got, want) {
 		t.Errorf("it tells %q", got)
 	}
 }
