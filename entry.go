@@ -166,6 +166,10 @@ const (
 	KindDocumentReviewed     Kind = 153
 	KindPublicationChecked   Kind = 154
 	KindDocumentAcknowledged Kind = 155
+	KindHandlingRead         Kind = 156
+	KindLabelled             Kind = 157
+	KindAssetSeen            Kind = 158
+	KindAssetEnded           Kind = 159
 	KindRegistered           Kind = 160
 	KindPostChanged          Kind = 161
 	KindCheckPlanned         Kind = 162
@@ -441,6 +445,14 @@ func newBody(k Kind) Body {
 		return new(PublicationChecked)
 	case KindDocumentAcknowledged:
 		return new(DocumentAcknowledged)
+	case KindHandlingRead:
+		return new(HandlingRead)
+	case KindLabelled:
+		return new(Labelled)
+	case KindAssetSeen:
+		return new(AssetSeen)
+	case KindAssetEnded:
+		return new(AssetEnded)
 	case KindRegistered:
 		return new(Registered)
 	case KindPostChanged:

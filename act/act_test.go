@@ -85,7 +85,7 @@ func TestWords(t *testing.T) {
 	}
 	words := p.uses
 	words.rowCuts = nil
-	if all := (uses{true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, nil, false}); !reflect.DeepEqual(words, all) {
+	if all := (uses{true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, nil, false}); !reflect.DeepEqual(words, all) {
 		t.Errorf("words.cedar does not use every word: %+v", words)
 	}
 	for _, c := range cases {

@@ -17,6 +17,7 @@ import (
 type uses struct {
 	principal, role, company, post               bool
 	endpoint, verified, posture, place, address  bool
+	ready, permits                               bool
 	purpose, tables, rows, hour, minute, weekday bool
 	rowCuts                                      []int64 // sorted; between two of them the number of rows does not matter
 	rowsExact                                    bool    // it may always matter
@@ -126,6 +127,7 @@ func (c *checker) attribute(of ast.IsNode, name string) (goOn bool) {
 	}
 	known := map[string]*bool{
 		"endpoint": &c.uses.endpoint, "verified": &c.uses.verified, "posture": &c.uses.posture, "place": &c.uses.place,
+		"offsite_ready": &c.uses.ready, "offsite_permits": &c.uses.permits,
 		"address": &c.uses.address, "purpose": &c.uses.purpose, "tables": &c.uses.tables, "rows": &c.uses.rows,
 		"hour": &c.uses.hour, "minute": &c.uses.minute, "weekday": &c.uses.weekday,
 	}

@@ -46,6 +46,11 @@ type Request struct {
 	Posture   Posture
 	Address   netip.Addr
 	Place     Place
+	// OffSiteReady: the register lets this terminal be used outside the office.
+	OffSiteReady bool
+	// Permits are the categories for which the principal has leave to work outside
+	// the office at this terminal now.
+	Permits sekisho.Categories
 
 	// Of the statement. Categories are those of all columns whose values go out
 	// or are tested or written; none stands for columns that are not personal.
@@ -69,7 +74,8 @@ type Key struct {
 	categories                                        sekisho.Categories
 	rows                                              uint64
 	verb                                              sekisho.Verb
-	verified                                          bool
+	verified, ready                                   bool
+	permits                                           sekisho.Categories
 	posture                                           Posture
 	place                                             Place
 	hour, minute, weekday                             int8
@@ -101,6 +107,10 @@ func (p *Policy) Key(r *Request) Key {
 		k.address = r.Address
 	}
 	k.verified = u.verified && r.Verified
+	k.ready = u.ready && r.OffSiteReady
+	if u.permits {
+		k.permits = r.Permits
+	}
 	if u.posture {
 		k.posture = r.Posture
 	}
@@ -182,6 +192,16 @@ func (p *Policy) world(r *Request) *world {
 	entity(u.purpose, "purpose", "Purpose", r.Purpose)
 	if u.verified {
 		context["verified"] = cedar.Boolean(r.Verified)
+	}
+	if u.ready {
+		context["offsite_ready"] = cedar.Boolean(r.OffSiteReady)
+	}
+	if u.permits {
+		var permits []cedar.Value
+		for _, name := range r.Permits.Names() {
+			permits = append(permits, cedar.EntityUID{Type: "Category", ID: cedar.String(name)})
+		}
+		context["offsite_permits"] = cedar.NewSet(permits...)
 	}
 	if u.address && r.Address.IsValid() {
 		a := r.Address.Unmap().WithZone("")

@@ -13,13 +13,23 @@ import (
 // tests.
 type Set struct {
 	Policies, Tables []File
+	// Narrow is what is made of something else than the directory's files, such as
+	// the handling rules: forbids alone. It decides like the others, and the tables
+	// are not about it: what they expect holds without it.
+	Narrow []File
 }
+
+// all are the files that decide.
+func (s Set) all() []File { return append(slices.Clone(s.Policies), s.Narrow...) }
+
+// Load reads what decides, without running the tests.
+func (s Set) Load(conf Config) (*Policy, error) { return Load(conf, s.all()...) }
 
 // Sum is the SHA-256 by which the ledger names a set of policies: for each file,
 // in the order of their names, the name without its directory, the byte 0, the
 // length in bytes in decimal, a line feed, and the text. Tests do not count.
 func (s Set) Sum() (sum [32]byte) {
-	files := slices.Clone(s.Policies)
+	files := s.all()
 	for i := range files {
 		files[i].Name = base(files[i].Name)
 	}
@@ -68,14 +78,24 @@ func (s Set) Check(conf Config) (*Report, error) {
 	if zone == nil {
 		zone = time.UTC
 	}
-	var err error
-	if r.Policy, err = Load(conf, s.Policies...); err != nil {
-		mistakes, ok := err.(Mistakes)
-		if !ok {
-			return nil, err
+	own, err := Load(conf, s.Policies...)
+	if err == nil {
+		r.Policy = own
+		if len(s.Narrow) > 0 {
+			r.Policy, err = s.Load(conf)
 		}
-		r.Mistakes = mistakes
+	}
+	if mistakes, ok := err.(Mistakes); ok {
+		r.Policy, r.Mistakes = nil, mistakes
 		return r, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, rule := range r.Policy.rules[len(own.rules):] {
+		if rule.permit {
+			r.Mistakes = append(r.Mistakes, Mistake{rule.file, rule.line, "a permit in what may only narrow", "write a forbid"})
+		}
 	}
 	for _, table := range s.Tables {
 		cases, err := ReadTable(table, zone)
@@ -91,7 +111,7 @@ func (s Set) Check(conf Config) (*Report, error) {
 			for _, id := range c.By {
 				r.Tested[id] = true
 			}
-			if got := c.Check(r.Policy); got != "" {
+			if got := c.Check(own); got != "" {
 				r.Failed = append(r.Failed, Failure{c, got})
 			}
 		}

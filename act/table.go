@@ -127,6 +127,9 @@ func (r *Request) Set(word string, zone *time.Location) error {
 		case "unverified":
 			r.Verified = false
 			return nil
+		case "offsite_ready":
+			r.OffSiteReady = true
+			return nil
 		case "public":
 			return nil
 		}
@@ -168,6 +171,15 @@ func (r *Request) Set(word string, zone *time.Location) error {
 			r.Place = PlaceUnknown
 		default:
 			return fmt.Errorf("place=%s: use office, remote or unknown", value)
+		}
+	case "permits":
+		r.Permits = 0
+		for _, name := range strings.Split(value, ",") {
+			c, err := sekisho.ParseCategory(name)
+			if err != nil {
+				return fmt.Errorf("permits=%s: %w", value, err)
+			}
+			r.Permits |= c
 		}
 	case "posture":
 		switch value {

@@ -52,6 +52,12 @@ type Policy struct {
 	// time_zone.
 	Zone *time.Location `yaml:"-" json:"-"`
 
+	// Narrow gives the forbids that are made of something else than the files in
+	// Dir, and OffSite who may work outside the office: both are asked at every
+	// look at the files. nil: none, and nobody.
+	Narrow  func() []act.File `yaml:"-" json:"-"`
+	OffSite func() *OffSite   `yaml:"-" json:"-"`
+
 	office, remote []netip.Prefix
 }
 
@@ -162,6 +168,7 @@ func readAtMost(name string, most int64) ([]byte, error) {
 type rules struct {
 	policy   atomic.Pointer[act.Policy] // nil: none
 	postures atomic.Pointer[map[string]act.Posture]
+	offSite  atomic.Pointer[OffSite]
 	names    act.Config
 	sum      [32]byte // of what was read last, whether or not it is in force
 	told     told     // what observe mode has recorded lately
@@ -178,7 +185,7 @@ func (g *Gate) openRules() error {
 		tables[i] = t.Name
 	}
 	g.rules.names = g.conf.PolicyConfig(tables)
-	set, err := ReadPolicy(g.conf.Policy.Dir)
+	set, err := g.policySet()
 	if err != nil {
 		return err
 	}
@@ -192,7 +199,16 @@ func (g *Gate) openRules() error {
 	if err := g.take(set.Sum(), report); err != nil {
 		return err
 	}
+	g.readOffSite()
 	return g.readPostures()
+}
+
+// policySet is what decides: the directory's files, and what narrows them.
+func (g *Gate) policySet() (set act.Set, err error) {
+	if set, err = ReadPolicy(g.conf.Policy.Dir); err == nil && g.conf.Policy.Narrow != nil {
+		set.Narrow = g.conf.Policy.Narrow()
+	}
+	return set, err
 }
 
 // complaint says what a check found, or nil.
@@ -239,7 +255,8 @@ func (g *Gate) keepPolicy(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if policy.settled(signature(filepath.Join(dir, "*"+act.PolicyExt), filepath.Join(dir, "*"+act.TableExt))) {
+		g.readOffSite()
+		if policy.settled(signature(filepath.Join(dir, "*"+act.PolicyExt), filepath.Join(dir, "*"+act.TableExt)) + g.narrowness()) {
 			switch changed, err := g.readPolicyAgain(); {
 			case err != nil:
 				g.log.Error("the policy was changed and is not taken: the one before stays in force", "error", err)
@@ -258,7 +275,7 @@ func (g *Gate) keepPolicy(ctx context.Context) {
 // readPolicyAgain brings another policy into force, if there is one and it is
 // right.
 func (g *Gate) readPolicyAgain() (changed bool, err error) {
-	set, err := ReadPolicy(g.conf.Policy.Dir)
+	set, err := g.policySet()
 	if err != nil {
 		return false, err
 	}

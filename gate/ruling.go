@@ -46,6 +46,10 @@ func (s *session) asks(r *act.Request, sp *stmtPlan) {
 	if by := s.g.rules.postures.Load(); by != nil && r.Verified {
 		r.Posture = (*by)[r.Endpoint]
 	}
+	if by := s.g.rules.offSite.Load(); by != nil && r.Verified {
+		r.OffSiteReady = by.Ready[r.Endpoint]
+		r.Permits = by.Permits[Permitted{r.Principal, r.Endpoint}]
+	}
 }
 
 // rule asks the policy about the statements of a text that is over protected

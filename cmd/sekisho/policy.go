@@ -114,7 +114,7 @@ func (p *policyFlags) load(paths []string) (*act.Policy, *time.Location, error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	policy, err := act.Load(conf, set.Policies...)
+	policy, err := set.Load(conf)
 	return policy, conf.Zone, err
 }
 

@@ -1,0 +1,160 @@
+package gate
+
+import (
+	"context"
+	"crypto/x509"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"sekisho"
+	"sekisho/act"
+	"sekisho/catalog"
+)
+
+// handled is a house whose gate has the handling rules before it. Everybody comes
+// from 127.0.0.1, which is the office if office says so.
+type handled struct {
+	*house
+	approved atomic.Bool
+	offSite  atomic.Pointer[OffSite]
+	cert     []string
+}
+
+func handledHouse(t *testing.T, office ...string) *handled {
+	t.Helper()
+	rules, err := catalog.ReadHandling(catalog.ShippedHandling())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &handled{}
+	h.offSite.Store(&OffSite{})
+	h.approved.Store(true)
+	_, policy := withPolicy(t, `@id("all") permit (principal, action, resource);`)
+	h.house = newHouse(t, policy, func(o *options) {
+		o.gate.Policy.Office = office
+		o.gate.Policy.Narrow = func() []act.File { return []act.File{act.OffSite(rules, h.approved.Load())} }
+		o.gate.Policy.OffSite = func() *OffSite { return h.offSite.Load() }
+	})
+	cert, key := h.ca.issue(t, h.dir, "pc-0417", x509.ExtKeyUsageClientAuth)
+	h.cert = []string{"sslmode=verify-ca", "sslrootcert=" + h.ca.file, "sslcert=" + cert, "sslkey=" + key}
+	return h
+}
+
+// ready lets pc-0417 be used outside the office, for what sato has a permit.
+func (h *handled) ready(permits sekisho.Categories) {
+	h.offSite.Store(&OffSite{Ready: map[string]bool{"pc-0417": true}, Permits: map[Permitted]sekisho.Categories{{"sato", "pc-0417"}: permits}})
+}
+
+const (
+	passports = "select passport_no from crm.passport where member_no = 1003"
+	names     = "select name from crm.member where member_no = 1003"
+	addresses = "select email from crm.member where member_no = 1003"
+)
+
+// Outside the office a passport does not go out, whoever asks and by whatever
+// protocol; what the handling rules allow there does.
+func TestHandlingRulesHoldOutsideTheOffice(t *testing.T) {
+	for _, place := range []struct {
+		name   string
+		office []string
+	}{{"remote", []string{"192.0.2.0/24"}}, {"unknown", nil}} {
+		t.Run(place.name, func(t *testing.T) {
+			h := handledHouse(t, place.office...)
+			conn := h.connect("sato", h.cert...)
+			ask := func(sql string, mode pgx.QueryExecMode) (got string, err error) {
+				return got, conn.QueryRow(context.Background(), sql, mode).Scan(&got)
+			}
+			for _, mode := range bothWays {
+				_, err := ask(names, mode)
+				if err == nil {
+					t.Fatal("a terminal of which nothing is known was served outside")
+				}
+				if pe := pgError(t, err); pe.Code != "42501" || !strings.Contains(pe.Message, "only at a terminal") || !strings.Contains(pe.Hint, "sekisho register terminals") {
+					t.Errorf("%+v", pe)
+				}
+			}
+			h.ready(0)
+			eventually(t, "the register's word counts", func() bool {
+				_, err := ask(names, bothWays[0])
+				return err != nil && strings.Contains(err.Error(), "a permit")
+			})
+			h.ready(sekisho.Identity | sekisho.Contact | sekisho.TravelDoc)
+			eventually(t, "the permit counts", func() bool { _, err := ask(names, bothWays[0]); return err == nil })
+			for _, mode := range bothWays {
+				if got, err := ask(names, mode); err != nil || got == "" {
+					t.Errorf("%q, %v", got, err)
+				}
+				if got, err := ask(addresses, mode); err != nil || !strings.Contains(got, "*") {
+					t.Errorf("an address outside the office: %q, %v", got, err)
+				}
+				_, err := ask(passports, mode)
+				if err == nil {
+					t.Fatal("a passport went out")
+				}
+				if pe := pgError(t, err); pe.Code != "42501" || !strings.Contains(pe.Message, "handling rules (edition 2026-11) forbid passports") || !strings.Contains(pe.Hint, "in the office") || !strings.Contains(pe.Hint, "crm.passport.passport_no: travel_document") {
+					t.Errorf("%+v", pe)
+				}
+			}
+			if plain := h.connect("sato"); plain.QueryRow(context.Background(), names).Scan(new(string)) == nil {
+				t.Error("a terminal that no certificate proves is taken for the one of the register")
+			}
+			if last := h.rulingsIn(); !slices.ContainsFunc(last, func(r *sekisho.Ruled) bool {
+				return slices.Equal(r.Rules, []string{"handling-travel_document-off_site"}) && r.Enforced
+			}) {
+				t.Errorf("the ledger names no handling rule: %+v", last)
+			}
+			h.offSite.Store(&OffSite{})
+			eventually(t, "a permit that ended", func() bool { _, err := ask(names, bothWays[0]); return err != nil })
+		})
+	}
+}
+
+// In the office the rules refuse nothing.
+func TestHandlingRulesLeaveTheOfficeAlone(t *testing.T) {
+	h := handledHouse(t, "127.0.0.0/8")
+	for _, sql := range []string{passports, names, addresses} {
+		var got string
+		if err := h.connect("sato").QueryRow(context.Background(), sql).Scan(&got); err != nil || strings.Contains(got, "*") {
+			t.Errorf("%s: %q, %v", sql, got, err)
+		}
+	}
+}
+
+// While nobody has approved rules nothing goes out of the office; once they are
+// approved they hold, without a restart, and the ledger says which policy decides.
+func TestHandlingRulesBeforeAnyApproval(t *testing.T) {
+	h := handledHouse(t, "192.0.2.0/24")
+	h.approved.Store(false)
+	h.ready(sekisho.Identity)
+	conn := h.connect("sato", h.cert...)
+	ask := func() error { return conn.QueryRow(context.Background(), names).Scan(new(string)) }
+	eventually(t, "rules that nobody approved refuse", func() bool { err := ask(); return err != nil && strings.Contains(err.Error(), "nobody has approved") })
+	h.approved.Store(true)
+	eventually(t, "approved rules hold", func() bool { return ask() == nil })
+	sums := map[[32]byte]bool{}
+	for _, e := range h.entries() {
+		if r, ok := e.Body.(*sekisho.PolicyRead); ok {
+			sums[r.SHA256] = true
+		}
+	}
+	if len(sums) != 2 {
+		t.Errorf("%d different policies are in the ledger; want both", len(sums))
+	}
+}
+
+// Where the gate only observes it refuses nothing, and records what it would have.
+func TestHandlingRulesObserved(t *testing.T) {
+	h := handledHouse(t, "192.0.2.0/24")
+	if err := h.connect("watched", h.cert...).QueryRow(context.Background(), passports).Scan(new(string)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "what would have been is recorded", func() bool {
+		return slices.ContainsFunc(h.rulingsIn(), func(r *sekisho.Ruled) bool {
+			return !r.Enforced && r.Decision == "refuse" && slices.Contains(r.Rules, "handling-travel_document-off_site")
+		})
+	})
+}
