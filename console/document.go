@@ -23,7 +23,7 @@ import (
 // DocumentsConfig says who approves texts, and where the world reads them.
 type DocumentsConfig struct {
 	// Approvals are, by the sort of a text (policy, handbook, rule, duty-sheet,
-	// nda), the roles of which each must approve a version, each a person of its
+	// nda, handling), the roles of which each must approve a version, each a person of its
 	// own and none of them its writer. Default: {policy: [ciso, president],
 	// handbook: [privacy], …}: see docs/documents.md.
 	Approvals map[string][]string `yaml:"approvals"`
@@ -50,11 +50,11 @@ type DocumentAddress struct {
 }
 
 // Sorts of texts, and who approves each if the config does not say.
-var documentSorts = []string{"policy", "handbook", "rule", "duty-sheet", "nda"}
+var documentSorts = []string{"policy", "handbook", "rule", "duty-sheet", "nda", "handling"}
 
 // Check fills in defaults and names the first mistake.
 func (c *DocumentsConfig) Check() error {
-	defaults := map[string][]string{"policy": {"ciso", "president"}, "handbook": {"privacy"}, "rule": {"ciso"}, "duty-sheet": {"hr"}, "nda": {"hr"}}
+	defaults := map[string][]string{"policy": {"ciso", "president"}, "handbook": {"privacy"}, "rule": {"ciso"}, "duty-sheet": {"hr"}, "nda": {"hr"}, "handling": {"ciso", "privacy"}}
 	for sort, roles := range c.Approvals {
 		if !slices.Contains(documentSorts, sort) {
 			return fmt.Errorf("config: documents: approvals: %q: use %s", sort, strings.Join(documentSorts, ", "))

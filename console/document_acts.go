@@ -68,6 +68,9 @@ func (c *Console) writeDocument(v *visit, a DocumentAsk) (uint64, error) {
 	case len(a.Said) > maxSaid:
 		return 0, fail(http.StatusBadRequest, "room_text", number(maxSaid))
 	}
+	if err := checkHandlingText(&a); err != nil {
+		return 0, err
+	}
 	c.deciding.Lock()
 	defer c.deciding.Unlock()
 	if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {

@@ -78,6 +78,7 @@ type Book struct {
 	made       made
 	training   trainingCredits
 	documents  documents
+	handling   handling
 	checks     *Checks
 
 	mu   sync.Mutex // guards memo, which no answer depends on
@@ -161,6 +162,9 @@ func (b *Book) Apply(e *sekisho.Entry) {
 	// Each other noun's fold stands here in a line of its own.
 	b.training.apply(b, e)
 	b.documented(e)
+	if x, ok := e.Body.(*sekisho.HandlingRead); ok {
+		b.handled(e, x)
+	}
 	b.checks.Apply(e)
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"sekisho"
 	"sekisho/act"
+	"sekisho/catalog"
 )
 
 // What the handling rules say of work outside the office: forbids beside those
@@ -33,3 +34,6 @@ func (g *Gate) narrowness() string {
 	}
 	return fmt.Sprintf("%x", act.Set{Narrow: g.conf.Policy.Narrow()}.Sum())
 }
+
+// Stores are the protected tables as the database has them now.
+func (g *Gate) Stores() []catalog.Store { return g.plans.cat.Load().Stores() }

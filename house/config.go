@@ -96,6 +96,9 @@ type Config struct {
 	// Documents are the texts that the company gives itself.
 	Documents console.DocumentsConfig `yaml:"documents"`
 
+	// Handling says how information of each category may be handled.
+	Handling Handling `yaml:"handling"`
+
 	// Duties is the register of what the company's policy promises.
 	Duties duty.Config `yaml:"duties"`
 	// Directory says where people, companies and departments come from.
@@ -247,6 +250,9 @@ func (c *Config) check(base string) error {
 		*p = Against(base, *p)
 	}
 	if err := c.Documents.Check(); err != nil {
+		return err
+	}
+	if err := c.checkHandling(base); err != nil {
 		return err
 	}
 	if err := c.checkLures(base); err != nil {

@@ -81,7 +81,8 @@ type House struct {
 	erasing   sync.Mutex
 	climbing  sync.Mutex // one look at the ladders at a time
 	tending   sync.Mutex // one look at the duties at a time
-	staffKey  [32]byte   // from which the secret of sign-in links is made: the vault's
+	handling  handlingInForce
+	staffKey  [32]byte // from which the secret of sign-in links is made: the vault's
 
 	importToken string // of another learning system
 	stop        context.CancelFunc
@@ -135,6 +136,9 @@ func Open(ctx context.Context, c Config, base string, o Options) (h *House, err 
 		return nil, fmt.Errorf("config: %w", err)
 	}
 	if h.Rules, h.company, err = h.Config.Law.read(); err != nil {
+		return nil, err
+	}
+	if h.handling.proposed, err = h.Config.Handling.Read(); err != nil {
 		return nil, err
 	}
 	opened := h
@@ -278,6 +282,9 @@ func (h *House) append(ctx context.Context, b ...sekisho.Body) (sekisho.ID, erro
 func (h *House) OpenGate(ctx context.Context) (err error) {
 	conf := h.Config.Gate
 	conf.Now, conf.Permit, conf.Policy.Zone = h.now, h.permit, h.Zone
+	if h.Config.Handling.OffSite {
+		conf.Policy.Narrow, conf.Policy.OffSite = h.narrow, h.offSite
+	}
 	if h.Gate, err = gate.New(ctx, conf, h.Config.Catalog, h.Ledger, h.Vault, h.Log.With("door", "gate")); err != nil {
 		return err
 	}

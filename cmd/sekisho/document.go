@@ -194,7 +194,7 @@ func documentWrite() *cobra.Command {
 	}
 	where(cmd, &path, &data)
 	f := cmd.Flags()
-	f.StringVar(&a.Sort, "sort", "policy", "policy, handbook, rule, duty-sheet or nda")
+	f.StringVar(&a.Sort, "sort", "policy", "policy, handbook, rule, duty-sheet or nda; handling: sekisho handling propose writes it")
 	f.StringVar(&en, "en", "", "the file with the English text, in Markdown")
 	f.StringVar(&ja, "ja", "", "the file with the Japanese text, in Markdown")
 	f.BoolVar(&a.Public, "public", false, "the world may read it")

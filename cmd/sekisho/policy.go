@@ -91,6 +91,14 @@ func (p *policyFlags) read(paths []string) (set act.Set, conf act.Config, err er
 			tables = append(tables, t.Name)
 		}
 		conf = c.Gate.PolicyConfig(tables)
+		if c.Handling.OffSite {
+			c.Handling.File = house.Against(base, c.Handling.File)
+			rules, err := c.Handling.Read()
+			if err != nil {
+				return act.Set{}, conf, fmt.Errorf("config: handling: %w", err)
+			}
+			set.Narrow = []act.File{act.OffSite(rules, true)}
+		}
 		if len(paths) == 0 && c.Gate.Policy.Dir != "" {
 			paths = []string{house.Against(base, c.Gate.Policy.Dir)}
 		}

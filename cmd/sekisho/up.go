@@ -124,6 +124,7 @@ func stand(ctx context.Context, c house.Config, base string, level slog.Level, w
 	d.running.Go(func() { h.KeepContained(d.ctx) })
 	d.running.Go(func() { h.KeepEscalated(d.ctx) })
 	d.running.Go(func() { h.KeepDuties(d.ctx) })
+	d.running.Go(func() { h.KeepHandling(d.ctx) })
 	d.running.Go(func() { h.KeepPages(d.ctx) })
 	d.serve("notices", func() error { return h.SendNotices(d.ctx) })
 	d.running.Go(func() { h.KeepOutside(d.ctx) })
