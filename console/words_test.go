@@ -188,6 +188,7 @@ func oneOfEach() []sekisho.Body {
 		&sekisho.CourseRead{}, &sekisho.TrainingPlanned{}, &sekisho.TrainingAssigned{}, &sekisho.TrainingChanged{}, &sekisho.TrainingBegun{}, &sekisho.TrainingTried{}, &sekisho.TrainingCompleted{}, &sekisho.TrainingJudged{}, &sekisho.TrainingWritten{}, &sekisho.StaffLink{},
 		&sekisho.InstrumentRead{}, &sekisho.EvidenceStated{}, &sekisho.EvidenceSigned{}, &sekisho.UnitListed{}, &sekisho.ExceptionAsked{}, &sekisho.ExceptionDecided{}, &sekisho.ControlStated{}, &sekisho.PopulationFrozen{}, &sekisho.DutyReminded{}, &sekisho.LedgerVerified{},
 		&sekisho.LureAsked{}, &sekisho.LureListed{}, &sekisho.LureDecided{}, &sekisho.LureSeen{}, &sekisho.LureNamed{}, &sekisho.LureSummed{}, &sekisho.LureForgotten{}, &sekisho.LureSorted{}, &sekisho.LureLinked{}, &sekisho.SuspectReported{},
+		&sekisho.HandlingRead{}, &sekisho.Labelled{}, &sekisho.AssetSeen{}, &sekisho.AssetEnded{},
 		&sekisho.DocumentWritten{}, &sekisho.DocumentDecided{}, &sekisho.DocumentPublished{}, &sekisho.DocumentReviewed{}, &sekisho.PublicationChecked{}, &sekisho.DocumentAcknowledged{},
 		&sekisho.DirectoryRead{}, &sekisho.PersonChanged{}, &sekisho.UnitChanged{}, &sekisho.ErasureAsked{}, &sekisho.ErasureDecided{},
 		&sekisho.LeaseGranted{}, &sekisho.LeaseReturned{}, &sekisho.LeaseEnded{}, &sekisho.LeaseTaken{}, &sekisho.ExportMarked{},
