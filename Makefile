@@ -12,7 +12,7 @@ BUILD_PACKAGES = gcc libc6-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) postgresql nftables iproute2
 # A proxy for the hands of containment to work at, and a directory of people.
 TEST_PACKAGES = $(RUN_PACKAGES) chromium squid slapd
-BENCH_PACKAGES = $(RUN_PACKAGES) pgbouncer
+BENCH_PACKAGES = $(RUN_PACKAGES) pgbouncer openssl
 REGRESS_PACKAGES = $(RUN_PACKAGES) perl make bzip2
 APPLICATION_PACKAGES = $(RUN_PACKAGES) tryton-server tryton-modules-party tryton-modules-party-relationship tryton-modules-account-invoice tryton-modules-sale mailman3 python3-flufl.testing python3-psycopg2
 

@@ -4,7 +4,8 @@
 # hundred rows by key, lookups at a fixed rate, and one million rows by SELECT
 # and by COPY, as they are and masked (there the others read a view that masks
 # the same way). Every record that leaves the gate is in a durable ledger first, so one
-# durable write of this disk is measured, too. All share one machine, whose speed
+# durable write of this disk is measured, too. Lookups also with TLS on both sides
+# of the gate and of PgBouncer. All share one machine, whose speed
 # drifts: only ratios within a round mean something, and PgBouncer runs before
 # and after the gate. Like the gate it makes new connections to the server for
 # each run; from 256 clients on, where it would make them while the clock runs,
@@ -31,6 +32,19 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM
 
+# A certificate for whoever is asked for one; the server wants a key of its own.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -keyout "$work/server.key" -out "$work/server.pem" 2>/dev/null
+cp "$work/server.key" "$work/bouncer.key"
+chmod 600 "$work/server.key" "$work/bouncer.key"
+[ "$(id -u)" != 0 ] || chown postgres "$work/server.key" "$work/bouncer.key"
+cat >"$work/hba" <<-END
+	local all cluster_owner peer map=owner
+	local all all scram-sha-256
+	hostssl all all 127.0.0.0/8 scram-sha-256
+END
+chmod 644 "$work/hba" "$work/server.pem"
+export SEKISHO_BENCH_TLS="$work"
+
 echo "making a table of $rows rows" >&2
 go test -c -o "$work/gate.test" ./gate
 mkfifo "$work/until"
@@ -50,10 +64,10 @@ echo '"staff" "upstream"' >"$work/users"
 chmod 644 "$work/users"
 as=''
 [ "$(id -u)" != 0 ] || as='-u postgres'
-pgbouncer() { # port lifetime
+pgbouncer() { # port lifetime where-the-server-is [settings]
 	cat >"$work/pgbouncer.$1" <<-INI
 		[databases]
-		$database = host=$server_dir port=$server_port
+		$database = host=$3 port=$server_port
 		[pgbouncer]
 		listen_addr = 127.0.0.1
 		listen_port = $1
@@ -65,13 +79,18 @@ pgbouncer() { # port lifetime
 		default_pool_size = 300
 		max_client_conn = 600
 		ignore_startup_parameters = extra_float_digits
+		${4:-}
 	INI
 	chmod 644 "$work/pgbouncer.$1"
 	"$pgbouncer" -q $as "$work/pgbouncer.$1" 9>&- 2>>"$work/bouncer.log" &
 	bouncers="$bouncers $!"
 }
-pgbouncer "$port" 0
-pgbouncer "$((port + 1))" 3600
+pgbouncer "$port" 0 "$server_dir"
+pgbouncer "$((port + 1))" 3600 "$server_dir"
+pgbouncer "$((port + 2))" 0 "$server_address" "client_tls_sslmode = require
+client_tls_key_file = $work/bouncer.key
+client_tls_cert_file = $work/server.pem
+server_tls_sslmode = require"
 
 direct="host=$server_dir port=$server_port user=staff password=upstream dbname=$database"
 bounced="host=127.0.0.1 port=$port user=staff password=upstream dbname=$database"
@@ -80,6 +99,11 @@ audited="host=$server_dir port=$server_port user=audited password=upstream dbnam
 gate="host=$gate_host port=$gate_port user=sato password='open sesame' dbname=$database sslmode=disable"
 
 veiled="host=$gate_host port=$gate_port user=veiled password='open sesame' dbname=$database sslmode=disable" # for whom the gate masks
+
+safe_direct="host=$server_address port=$server_port user=staff password=upstream dbname=$database sslmode=require"
+safe_audited="host=$server_address port=$server_port user=audited password=upstream dbname=$database sslmode=require"
+safe_bounced="host=127.0.0.1 port=$((port + 2)) user=staff password=upstream dbname=$database sslmode=require"
+safe_gate="host=127.0.0.1 port=$tls_port user=sato password='open sesame' dbname=$database sslmode=require"
 
 cat >"$work/lookup.sql" <<SQL
 \set i random(1, $rows)
@@ -121,7 +145,7 @@ twice() { # conninfo script
 	"$pgbench" -n -c 1 -t 2 -f "$work/$2.sql" "$1" 2>"$work/err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p' | grep . || { cat "$work/err" >&2; exit 1; }
 }
 
-for there in "$bounced" "$kept"; do
+for there in "$bounced" "$kept" "$safe_bounced"; do
 	while ! psql -Xqd "$there" -c 'select 1' >/dev/null 2>&1; do
 		kill -0 $bouncers || { cat "$work/bouncer.log" >&2; exit 1; }
 		sleep 0.1
@@ -134,12 +158,13 @@ dd if=/dev/zero of="$work/dsync" bs=512 count=2000 oflag=dsync conv=notrunc 2>&1
 echo "one durable write of 512 bytes on this disk: $(cat "$work/flush") us"
 
 : >"$work/figures"
-round() { # name command…: one line, with what each gave
+plain=$direct watched=$audited asked=$gate
+round() { # name command…: one line, with what each of $plain, $watched, $pooled and $asked gave
 	name=$1
 	shift
-	d=$("$@" "$direct") a=0
-	[ -z "${SEKISHO_BENCH_PGAUDIT:-}" ] || a=$("$@" "$audited")
-	p=$("$@" "$pooled") g=$("$@" "$gate") q=$("$@" "$pooled")
+	d=$("$@" "$plain") a=0
+	[ -z "${SEKISHO_BENCH_PGAUDIT:-}" ] || a=$("$@" "$watched")
+	p=$("$@" "$pooled") g=$("$@" "$asked") q=$("$@" "$pooled")
 	echo "$name $d $p $q $a $g" >>"$work/figures"
 }
 lookups() { tps "$3" "$1" "$2" lookup; }
@@ -156,7 +181,11 @@ for round in $(seq "$rounds"); do
 			round "$mode/$n" lookups $mode "$n"
 		done
 	done
-	pooled=$bounced
+	plain=$safe_direct watched=$safe_audited pooled=$safe_bounced asked=$safe_gate
+	for mode in prepared simple; do
+		round "tls-$mode/16" lookups $mode 16
+	done
+	plain=$direct watched=$audited pooled=$bounced asked=$gate
 	round ranges ranges
 	round select passes select
 	round copy passes copy
@@ -181,12 +210,12 @@ awk '
 		if ($5) add($1 " ga", $6 / $5)
 	}
 	END {
-		printf "%-12s %10s %10s %10s %10s %16s %14s %13s\n", "", "direct", "pgbouncer", "pgaudit", "gate", "gate/pgbouncer", "gate/pgaudit", "gate/direct"
+		printf "%-16s %10s %10s %10s %10s %16s %14s %13s\n", "", "direct", "pgbouncer", "pgaudit", "gate", "gate/pgbouncer", "gate/pgaudit", "gate/direct"
 		for (i = 1; i <= count; i++) {
 			w = names[i]
-			printf "%-12s %10.2f %10.2f %10.2f %10.2f %16s %14s %13s\n", w, median(w " d"), median(w " p"), median(w " a"), median(w " g"), ratio(w " gp"), ratio(w " ga"), ratio(w " gd")
+			printf "%-16s %10.2f %10.2f %10.2f %10.2f %16s %14s %13s\n", w, median(w " d"), median(w " p"), median(w " a"), median(w " g"), ratio(w " gp"), ratio(w " ga"), ratio(w " gd")
 		}
-		print "(prepared, simple: lookups a second, by so many clients; ranges: of 100 rows a second, 16 clients; select, copy, masked: passes of the whole table a second)"
+		print "(prepared, simple: lookups a second, by so many clients, tls: with TLS on both sides; ranges: of 100 rows a second, 16 clients; select, copy, masked: passes of the whole table a second)"
 	}' "$work/figures"
 awk -v flush="$(cat "$work/flush")" -v rate="$rate" '
 	{ d[NR] = ($2 - ($1 + $3) / 2) / flush; p[NR] = ($1 + $3) / 2; g[NR] = $2 }

@@ -29,16 +29,19 @@ func TestBenchServer(t *testing.T) {
 	_, policy := withPolicy(t, benchPolicy)
 	hour, month := budget.Span(time.Hour), budget.Span(30*24*time.Hour)
 	// So many that they never end: what is measured is the counting.
-	h := newHouse(t, policy, withBudgets(budget.Budget{Name: "hour", Customers: 1 << 30, Within: hour}, budget.Budget{Name: "month", Customers: 1 << 30, Within: month}), func(o *options) {
+	common := func(o *options) {
 		veiled := o.gate.Principals[0]
 		veiled.Name, veiled.Role = "veiled", "veiled"
 		o.gate.Principals, o.gate.Roles["veiled"] = append(o.gate.Principals, veiled), o.gate.Roles["staff"]
 		o.ledger.SegmentBytes = 0
-		o.log, o.gate.TLS = logToNobody{}, TLS{}
+		o.log = logToNobody{}
 		o.catalog.Subjects = append(o.catalog.Subjects, catalog.Subject{Name: "bench", Table: "crm.bench", Key: "member_no", Roster: catalog.Roster{Labels: map[string]string{"phone": "phone"}}})
 		o.catalog.Tables = append(o.catalog.Tables, catalog.Table{Name: "crm.bench", Subject: "bench", Key: "member_no", Columns: map[string]string{"member_no": "identity", "name": "identity", "email": "contact"},
 			Masks: map[string]string{"email": "email"}})
-	}, func(o *options) {
+	}
+	budgets := withBudgets(budget.Budget{Name: "hour", Customers: 1 << 30, Within: hour}, budget.Budget{Name: "month", Customers: 1 << 30, Within: month})
+	h := newHouse(t, policy, budgets, common, func(o *options) {
+		o.gate.TLS = TLS{}
 		_, err := cluster.SQL(context.Background(), o.gate.Upstream.Database, `
 create table crm.bench (member_no bigint primary key, name text, email text, address text, phone text);
 insert into crm.bench select i, 'name of '||i, 'mail'||i||'@example.jp', 'an address of some length, in a street of a town '||i, '0312345678' from generate_series(1,`+rows+`) i;
@@ -57,6 +60,17 @@ vacuum analyze crm.bench;`+audited())
 	}
 	host, port, _ := net.SplitHostPort(h.addr)
 	settings := fmt.Sprintf("gate_host=%s\ngate_port=%s\nserver_dir=%s\nserver_port=%d\ndatabase=%s\n", host, port, cluster.SocketDir(), cluster.Port(), h.dbname)
+	if os.Getenv("SEKISHO_BENCH_TLS") != "" {
+		// Another gate before the same database, with TLS on both sides.
+		safe := newHouse(t, policy, budgets, common, func(o *options) {
+			o.gate.Upstream.Host, o.gate.Upstream.SSLMode, o.gate.Upstream.Database = tlsAddress, "require", h.dbname
+		})
+		if _, err := safe.gate.ReadRoster(context.Background(), "bench", nil); err != nil {
+			t.Fatal(err)
+		}
+		_, port, _ := net.SplitHostPort(safe.addr)
+		settings += fmt.Sprintf("tls_port=%s\nserver_address=%s\n", port, tlsAddress)
+	}
 	if err := os.WriteFile(filepath.Join(dir, "settings"), []byte(settings), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -89,8 +103,17 @@ func clusterSettings() map[string]string {
 	if os.Getenv("SEKISHO_BENCH_PGAUDIT") != "" {
 		settings["shared_preload_libraries"] = "pgaudit"
 	}
+	if dir := os.Getenv("SEKISHO_BENCH_TLS"); dir != "" {
+		for name, value := range map[string]string{"listen_addresses": tlsAddress, "ssl": "on", "ssl_cert_file": dir + "/server.pem", "ssl_key_file": dir + "/server.key", "hba_file": dir + "/hba"} {
+			settings[name] = value
+		}
+	}
 	return settings
 }
+
+// tlsAddress is where bench/gate.sh has the cluster listen with TLS: of this
+// machine alone, and nobody else's.
+const tlsAddress = "127.0.64.1"
 
 // audited makes the login whose reads pgaudit logs: what people use who want to
 // know, and do without a gate.
