@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,6 +98,11 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 	}
 	for view, on := range depends {
 		view.under = on
+	}
+	if c.keyed(); slices.ContainsFunc(slices.Collect(maps.Keys(c.all)), func(r *relation) bool { return r.kind == 'm' && r.of != nil }) {
+		if err := c.loadTypeNames(ctx, query); err != nil {
+			return err
+		}
 	}
 	guarded := map[*relation]bool{} // by policies that read other relations
 	err = rowsOf(ctx, query, "policies", `

@@ -63,7 +63,7 @@ type relation struct {
 	leavesOut    bool            // a declared view without it, or a view over one
 	settings     bool            // pg_settings, or a view over it: writing it sets a setting
 	sensitive    bool            // of PostgreSQL itself, and holds values of users' tables or statements
-	of           []string        // of a temporary table with protected rows: the tables that they were copied from
+	of           []string        // of a temporary table or materialized view with protected rows: the tables that they were copied from
 }
 
 type column struct {
@@ -76,7 +76,7 @@ type column struct {
 	protected bool
 	typeName  string   // as SQL writes it whatever the search path; "" where no mask can have the type
 	length    int      // of varchar(n) and char(n)
-	from      []string // of a temporary table: the protected columns that it was made of
+	from      []string // of the same: the protected columns that it was made of
 }
 
 // reach is a set of protected tables.

@@ -141,7 +141,7 @@ func (r *relation) columnsOf(col *column) []string {
 // session's own.
 func ownTables(touched reach) bool {
 	for t := range touched {
-		if t.of == nil {
+		if t.of == nil || !t.temporary {
 			return false
 		}
 	}

@@ -59,6 +59,7 @@ var relations = []relation{
 	{"air.contact", []attr{{"name", typText}, {"email", typText}, {"city", typText}}, nil},
 	{"air.turnover", []attr{{"city", typText}, {"bookings", typInt}, {"fare", typNum}}, nil},
 	{"air.city_size", []attr{{"city", typText}, {"members", typInt}, {"latest", typDate}}, nil},
+	{"air.tally", []attr{{"member_no", typInt}, {"city", typText}, {"flights", typInt}, {"dearest", typNum}}, []string{"member_no"}},
 }
 
 const simpleRelations = 8

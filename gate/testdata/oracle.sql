@@ -34,6 +34,7 @@ create view air.card as select member_no, name, tier from air.member where tier 
 create view air.contact as select name, email, city from air.member;
 create view air.turnover as select m.city, count(*) as bookings, sum(b.fare) as fare from air.member m join air.booking b on b.member_no = m.member_no group by m.city;
 create materialized view air.city_size as select city, count(*) as members, max(joined) as latest from air.member group by city;
+create materialized view air.tally as select m.member_no, m.city, count(*) as flights, max(b.fare) as dearest from air.member m join air.booking b on b.member_no = m.member_no group by m.member_no, m.city;
 
 grant usage on schema air to staff, reader;
 grant select, insert, update, delete on all tables in schema air to staff, reader;
@@ -41,13 +42,18 @@ grant select, insert, update, delete on all tables in schema air to staff, reade
 -- The oracle's own tools, which no statement calls. They run as the owner, and
 -- no trigger or foreign key has a say in what they do.
 create schema oracle;
+create function oracle.refresh() returns void language plpgsql security definer set session_replication_role = replica as $$
+begin
+  refresh materialized view air.city_size;
+  refresh materialized view air.tally;
+end $$;
 create function oracle.forget(no bigint, refresh boolean) returns void language plpgsql security definer set session_replication_role = replica as $$
 begin
   delete from air.booking where member_no = no;
   delete from air.mile where member_no = no;
   delete from air.passport where member_no = no;
   delete from air.member where member_no = no;
-  if refresh then refresh materialized view air.city_size; end if;
+  if refresh then perform oracle.refresh(); end if;
 end $$;
 -- Rows in another order on the disk: whose answer changes was never certain.
 create function oracle.shuffle() returns void language plpgsql security definer set session_replication_role = replica as $$
