@@ -13,6 +13,7 @@ type Account struct {
 	book  *Book
 	lines []line
 	ended *line // the one that the last answer of false is about
+	lacks *line // the one whose share the last answer of false is about
 	tells bool  // some line has something to tell
 }
 
@@ -22,6 +23,7 @@ type line struct {
 	tell sekisho.BudgetState // not told yet; 0 for nothing
 
 	ruled bool // a policy asks for it, of this very holder
+	final bool // the issuer grants no more: what there is, is all
 }
 
 // Account gives the account for what somebody reads of a subject's data; nil if
@@ -75,7 +77,9 @@ func (a *Account) open(at sekisho.Time) {
 		}
 		l.h.advance(l.h.rule.at(now))
 		l.h.ruled = l.h.ruled || l.ruled
+		a.book.measure(l.h)
 	}
+	a.lacks = nil
 }
 
 // Spend charges customers, in order, up to the first for whom a budget has no
@@ -96,12 +100,13 @@ func (a *Account) Spend(at sekisho.Time, subjects []uint32, cut bool) (within in
 		}
 		for j := range a.lines {
 			l := &a.lines[j]
-			if h := l.h; h.used() >= h.rule.limit && !h.has(ord) && !a.over(l, cut) {
+			if !l.h.takes(ord) && !a.over(l, cut) {
 				return i, a.tells
 			}
 		}
 		a.spend(ord)
 	}
+	a.calm()
 	return len(subjects), a.tells
 }
 
@@ -113,7 +118,7 @@ func (a *Account) Ahead(at sekisho.Time, ord uint32) (room, tell bool) {
 	defer a.book.mu.Unlock()
 	a.open(at)
 	for j := range a.lines {
-		if h := a.lines[j].h; h.used() >= h.rule.limit && !h.has(ord) {
+		if !a.lines[j].h.takes(ord) {
 			return false, a.tells
 		}
 	}
@@ -126,6 +131,7 @@ func (a *Account) spend(ord uint32) {
 	for j := range a.lines {
 		h := a.lines[j].h
 		h.touch(ord, h.now)
+		h.taken.active = true
 		if !h.told && h.used() >= h.rule.warnAt {
 			h.tell()
 			a.say(&a.lines[j], sekisho.BudgetNear)
@@ -140,19 +146,28 @@ func (a *Account) SpendAny(at sekisho.Time, cut bool) (within, tell bool) {
 	defer a.book.mu.Unlock()
 	a.open(at)
 	for j := range a.lines {
-		if l := &a.lines[j]; l.h.used() >= l.h.rule.limit && !a.over(l, cut) {
+		if l := &a.lines[j]; l.h.used() >= l.h.room && !a.over(l, cut) {
 			return false, a.tells
 		}
 	}
 	for j := range a.lines {
 		h := a.lines[j].h
 		h.touchAny(h.now)
+		h.taken.active = true
 		if !h.told && h.used() >= h.rule.warnAt {
 			h.tell()
 			a.say(&a.lines[j], sekisho.BudgetNear)
 		}
 	}
+	a.calm()
 	return true, a.tells
+}
+
+// calm forgets what the issuer has said: the next time it is asked again.
+func (a *Account) calm() {
+	for i := range a.lines {
+		a.lines[i].final = false
+	}
 }
 
 // RefusesAny says whether a statement must not run of which it is known before
@@ -170,6 +185,13 @@ func (a *Account) RefusesAny() bool {
 // over notes that a line has no room, and says whether the access goes on all
 // the same.
 func (a *Account) over(l *line, cut bool) bool {
+	if a.book.clock != nil && !l.final && (l.h.shut || l.h.used() < l.h.rule.limit) {
+		a.lacks = l
+		return false
+	}
+	if len(l.h.lent) > 0 {
+		l.h.wanted = a.book.now
+	}
 	state := sekisho.BudgetEnded
 	switch {
 	case l.h.rule.AtEnd == Alert:
@@ -184,6 +206,7 @@ func (a *Account) over(l *line, cut bool) bool {
 	}
 	if state == sekisho.BudgetEnded {
 		a.ended = l
+		a.calm()
 	}
 	return state != sekisho.BudgetEnded
 }
@@ -242,18 +265,28 @@ type Ending struct {
 	Budget
 	Limit bool // of a policy's rule
 	Used  uint64
-	Frees sekisho.Time // when there will be room for one customer more
+	Frees sekisho.Time // when there will be room for one customer more; 0: that is for other gates to say
+
+	Lent  uint64 // what other gates hold of it
+	Taken *Taken // the share that this gate has, if another one grants it
 }
 
 // Ending gives the budget that the last refusal was about.
 func (a *Account) Ending() Ending {
 	a.book.mu.Lock()
 	defer a.book.mu.Unlock()
+	if a.ended == nil { // Lacking says of which
+		a.ended = a.lacks
+	}
 	if a.ended.h == nil {
 		return Ending{Budget: a.ended.key.rule.Budget, Limit: a.book.isLimit(a.ended.key.rule)}
 	}
 	h := a.ended.h
-	return Ending{Budget: h.rule.Budget, Limit: a.book.isLimit(h.rule), Used: uint64(h.used()), Frees: sekisho.Time(h.freesIn()) * h.rule.step}
+	e := Ending{Budget: h.rule.Budget, Limit: a.book.isLimit(h.rule), Used: uint64(h.used()), Lent: h.lentOut(), Taken: a.book.takenBy(h)}
+	if !h.shut {
+		e.Frees = sekisho.Time(h.freesIn()) * h.rule.step
+	}
+	return e
 }
 
 func (b *Book) isLimit(r *rule) bool { return !slices.Contains(b.rules, r) }

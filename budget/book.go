@@ -26,6 +26,7 @@ type Book struct {
 	order   []*holder // of holders, to look at one after the other
 	next    int       // of order
 	ahead   bool
+	leases
 
 	// Of the fold.
 	sessions map[uint64]*folded
@@ -180,6 +181,9 @@ func (b *Book) Apply(e *sekisho.Entry) {
 	case *sekisho.LedgerOpened: // sessions and shapes do not outlive their epoch
 		clear(b.sessions)
 		clear(b.shapes)
+		b.mu.Lock()
+		b.epoch = uint64(e.ID.Epoch)
+		b.mu.Unlock()
 	case *sekisho.SessionOpened:
 		if body.Door == sekisho.DoorGate {
 			b.sessions[e.ID.Seq] = &folded{Holder: Holder{Principal: body.Principal, Role: body.Role, Endpoint: body.Endpoint}}
@@ -214,6 +218,8 @@ func (b *Book) Apply(e *sekisho.Entry) {
 		}
 	case *sekisho.BudgetReached:
 		b.reached(e.Time, body)
+	case *sekisho.LeaseGranted, *sekisho.LeaseReturned, *sekisho.LeaseEnded, *sekisho.LeaseTaken:
+		b.applyLease(e)
 	}
 	b.lookAtOne(e.Time)
 }
@@ -322,7 +328,7 @@ func (b *Book) lookAtOne(at sekisho.Time) {
 	}
 	h := b.order[b.next]
 	h.advance(h.rule.at(b.now))
-	if h.used() == 0 && !h.told {
+	if h.used() == 0 && !h.told && len(h.lent) == 0 && h.taken.share == 0 && !h.taken.untold {
 		h.gone = true
 		delete(b.holders, h.key)
 		last := len(b.order) - 1

@@ -1,5 +1,7 @@
 package budget
 
+import "sekisho"
+
 // A holder is what one holder of one budget has used: each customer of the
 // window once, with the step in which it was last seen.
 //
@@ -22,7 +24,17 @@ type holder struct {
 	toldIn uint32 // the step in which that was told
 	ruled  bool   // of a policy's limit: a ruling has asked for it
 	gone   bool   // a later one stands in its place
+
+	// Of several gates (lease.go).
+	room   int  // so many may count at this gate; of measure
+	shut   bool // nobody may be released, those who count included
+	lent   map[uint32]*lent
+	wanted sekisho.Time // when somebody was last refused for what others hold
+	taken  taken
 }
+
+// takes says whether a customer may be released.
+func (h *holder) takes(ord uint32) bool { return h.used() < h.room || !h.shut && h.has(ord) }
 
 // A ring has a count for each step of the window.
 type ring [64]uint32
@@ -134,9 +146,13 @@ func (h *holder) forget() {
 // tell notes that it has been told that the budget is nearly used.
 func (h *holder) tell() { h.told, h.toldIn = true, h.now }
 
-// freesIn is the step in which there is room for one more.
+// freesIn is the step in which there is room for one more; 0 if that is for other
+// gates to say.
 func (h *holder) freesIn() uint32 {
-	over := h.used() - h.rule.limit + 1
+	over := h.used() - h.room + 1
+	if over > h.used() {
+		return 0
+	}
 	for s := h.now - steps; over > 0 && s != h.now+1; s++ {
 		over -= int(*h.seen.at(s))
 		if h.anys != nil {

@@ -17,6 +17,9 @@ type BudgetsPage struct {
 	More    int            `json:"more"` // uses that are not listed
 	Ended   int            `json:"ended"`
 	Near    int            `json:"near"`
+	Channel Channel        `json:"channel"`
+	Shared  bool           `json:"shared"`             // by several gates
+	Fault   uint64         `json:"overshoot_by_fault"` // the largest of the holders': see budget.Use
 	budgets map[string]int // places in Budgets
 }
 
@@ -42,6 +45,31 @@ type BudgetUse struct {
 	Percent uint64 `json:"percent"`
 }
 
+// A Channel is how the gates that share the budgets reach one another. Without
+// any it is empty.
+type Channel struct {
+	Gates  []ChannelGate `json:"gates,omitempty"` // this one grants them shares
+	Lasts  string        `json:"lasts,omitempty"`
+	Margin string        `json:"margin,omitempty"`
+	From   *ChannelFrom  `json:"from,omitempty"` // this one has its shares from there
+}
+
+// A ChannelGate is a gate that may ask for shares.
+type ChannelGate struct {
+	Number uint32       `json:"gate"`
+	Name   string       `json:"name"`
+	Asked  sekisho.Time `json:"asked,omitempty"` // when it last did, since sekisho began
+}
+
+// A ChannelFrom is the gate that grants shares.
+type ChannelFrom struct {
+	Number  uint32       `json:"gate"`
+	Name    string       `json:"name"`
+	Address string       `json:"address"`
+	Reached sekisho.Time `json:"reached,omitempty"`
+	Error   string       `json:"error,omitempty"`
+}
+
 // mostUses is how many lines a page has.
 const mostUses = 500
 
@@ -58,6 +86,10 @@ func (c *Console) budgetsNow() *BudgetsPage {
 	if c.cfg.Budgets == nil {
 		return p
 	}
+	if c.cfg.Leases != nil {
+		p.Channel = c.cfg.Leases()
+		p.Shared = p.Channel.From != nil || len(p.Channel.Gates) > 0
+	}
 	for i, b := range c.cfg.Budgets.Budgets() {
 		p.budgets[b.Name] = i
 		p.Budgets = append(p.Budgets, budgetLine{Name: b.Name, Who: b.Who, Per: b.Per, Subject: b.Subject, Customers: b.Customers, Within: b.Within.String(), AtEnd: b.AtEnd})
@@ -65,6 +97,7 @@ func (c *Console) budgetsNow() *BudgetsPage {
 	for _, u := range c.cfg.Budgets.Uses(now) {
 		of := &p.Budgets[p.budgets[u.Budget]]
 		of.Holders++
+		p.Fault = max(p.Fault, u.Overshoot)
 		switch u.State {
 		case "ended":
 			of.Ended++

@@ -54,6 +54,8 @@ type Config struct {
 	Live    *Live        // in Views
 	Trace   *trace.Trace // in Views
 	Budgets *budget.Book // in Views; nil: there are none
+	// Leases says with which gates the budgets are shared; nil: with none.
+	Leases func() Channel
 	// Incidents is among the reactions of Views.
 	Incidents *incident.Book
 	// Manual is the risk management manual. nil is the shipped one.

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -142,6 +143,10 @@ func (r *replies) charge(w *want, sp *stmtPlan, u *run, entries []sekisho.Body) 
 		if tell {
 			r.s.tellBudgets(a)
 		}
+		var lease error
+		if within < len(fresh) {
+			within, lease = r.spendMore(a, fresh, within, !sp.observe)
+		}
 		if within < len(fresh) && r.spendApproval(w, u) {
 			continue
 		}
@@ -151,7 +156,7 @@ func (r *replies) charge(w *want, sp *stmtPlan, u *run, entries []sekisho.Body) 
 				b.Subjects = b.Subjects[:r.named[j]]
 			}
 			e := a.Ending()
-			why := budgetRefusal(e)
+			why := budgetRefusal(e, lease)
 			if of := u.ruling; e.Limit && of != nil {
 				hint := why.hint
 				why = r.s.ruled("policy_customers", act.Cap, sp, &of.asked, of.Decision)
@@ -161,6 +166,24 @@ func (r *replies) charge(w *want, sp *stmtPlan, u *run, entries []sekisho.Body) 
 		}
 	}
 	return nil
+}
+
+// spendMore asks for a larger share of what has ended, as long as that is what a
+// row lacks.
+func (r *replies) spendMore(a *budget.Account, fresh []uint32, within int, cut bool) (_ int, lease error) {
+	for tries := 0; within < len(fresh); tries++ {
+		ask, ok := a.Lacking()
+		if !ok {
+			break
+		}
+		r.t.wait(func() { lease = r.s.g.lease(a, ask, tries) })
+		r.at = sekisho.At(r.s.g.conf.Now())
+		var tell bool
+		if within, tell = a.Spend(r.at, fresh, cut); tell {
+			r.s.tellBudgets(a)
+		}
+	}
+	return within, lease
 }
 
 // spendApproval spends the approval of w's statement, if there is one.
@@ -219,11 +242,39 @@ func (s *session) chargeAny(sp *stmtPlan, spaces []string, by *said, known bool)
 		if tell {
 			s.tellBudgets(a)
 		}
+		var lease error
+		for tries := 0; !within; tries++ {
+			ask, ok := a.Lacking()
+			if !ok {
+				break
+			}
+			lease = s.g.lease(a, ask, tries)
+			if within, tell = a.SpendAny(sekisho.At(s.g.conf.Now()), !sp.observe); tell {
+				s.tellBudgets(a)
+			}
+		}
 		if !within {
-			return budgetRefusal(a.Ending())
+			return budgetRefusal(a.Ending(), lease)
 		}
 	}
 	return nil
+}
+
+// mostAsks is how often the issuer is asked for one row: each time somebody else
+// may have spent what it gave.
+const mostAsks = 8
+
+// lease asks another gate for more of a budget, and says why there is none. It
+// waits for the answer, and for it to be durable.
+func (g *Gate) lease(a *budget.Account, ask budget.Ask, tries int) error {
+	err := budget.ErrUnreached
+	if g.conf.Lease != nil && tries < mostAsks {
+		err = g.conf.Lease(context.Background(), ask)
+	}
+	if err != nil {
+		a.Refused()
+	}
+	return err
 }
 
 // An overBudget is the error of an access that there is no room for.
@@ -241,13 +292,45 @@ func refusalFor(err error) *refusal {
 	return ledgerRefusal(err)
 }
 
-const reasonBudget = "budget"
+const (
+	reasonBudget = "budget"
+	reasonLease  = "budget_lease"
+)
 
-// budgetRefusal is what a client reads where a budget ends.
-func budgetRefusal(e budget.Ending) *refusal {
+// budgetRefusal is what a client reads where a budget ends. lease says why the
+// gate that grants shares of it did not give more; nil: it was not asked.
+func budgetRefusal(e budget.Ending, lease error) *refusal {
 	r := &refusal{code: "53400", reason: reasonBudget}
-	r.text = fmt.Sprintf("the budget %q has ended: %d different customers within %s", e.Name, e.Customers, e.Within)
-	r.hint = fmt.Sprintf("Customers that were read within that time can be read again. There is room for another one from %s on.", e.Frees.Go().Format("2006-01-02 15:04:05 UTC"))
+	text := fmt.Sprintf("the budget %q has ended: %d different customers within %s", e.Name, e.Customers, e.Within)
+	again := "Customers that were read within that time can be read again."
+	switch {
+	case lease == nil && e.Lent > 0:
+		r.text = fmt.Sprintf("%s, of which %d are leased to other gates", text, e.Lent)
+	case lease == nil:
+		r.text = text
+	case errors.Is(lease, budget.ErrSpent):
+		r.text = text + ", over all gates together"
+	case errors.Is(lease, budget.ErrIdle):
+		r.text = fmt.Sprintf("the budget %q has no more for this gate now: what is left of %d different customers within %s is leased to other gates", e.Name, e.Customers, e.Within)
+		again += " Try another one again in a minute: gates give back what they do not use."
+	case errors.Is(lease, budget.ErrUnreached) && e.Taken != nil && e.Taken.Ended:
+		r.reason = reasonLease
+		r.text = fmt.Sprintf("this gate's share of the budget %q has ended, and the gate that grants shares cannot be reached", e.Name)
+		again = "Nothing that counts for it can be read here until that gate answers."
+	case errors.Is(lease, budget.ErrUnreached):
+		r.reason = reasonLease
+		r.text = fmt.Sprintf("this gate's share of the budget %q is used up, %d different customers, and the gate that grants more cannot be reached", e.Name, e.Used)
+	default:
+		r.reason = reasonLease
+		r.text = fmt.Sprintf("this gate gets no share of the budget %q: %v", e.Name, lease)
+	}
+	r.hint = again
+	if e.Frees != 0 {
+		r.hint += fmt.Sprintf(" There is room for another one from %s on.", e.Frees.Go().Format("2006-01-02 15:04:05 UTC"))
+	}
+	if r.reason == reasonLease {
+		r.hint += " Whoever runs sekisho sees why: sekisho doctor, or the console's page Budgets."
+	}
 	if e.Ask != "" {
 		r.hint += " Ask " + e.Ask + "."
 	}

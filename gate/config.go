@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"sekisho/budget"
 	"sekisho/permit"
 )
 
@@ -47,6 +49,10 @@ type Config struct {
 	// File is the config's own path, for hints that name a command; "" if there
 	// is none.
 	File string `yaml:"-" json:"-"`
+
+	// Lease asks the gate that grants shares of budgets for more of one: nil if there
+	// is more now, durably. It may take seconds. Nil: there is no such gate.
+	Lease func(ctx context.Context, ask budget.Ask) error `yaml:"-" json:"-"`
 
 	// Permit gives what is known of a text that was asked for, by its ordinal in
 	// the vault's space "export": an approval that can be used now, if there is

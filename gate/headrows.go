@@ -312,7 +312,8 @@ func (r *replies) allWithin(w *want, sp *stmtPlan, u *run) *refusal {
 				spaces = append(spaces, s.space)
 			}
 		}
-		if why := r.s.chargeAny(sp, spaces, u.by, true); why != nil {
+		var why *refusal
+		if r.t.wait(func() { why = r.s.chargeAny(sp, spaces, u.by, true) }); why != nil {
 			return why
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"sekisho/duty"
 	"sekisho/gate"
 	"sekisho/incident"
+	"sekisho/lease"
 	"sekisho/sensor"
 	"sekisho/tell"
 	"sekisho/watch"
@@ -59,6 +60,9 @@ type Config struct {
 
 	// Budgets say how many different customers may be read within a time.
 	Budgets budget.Config `yaml:"budgets"`
+
+	// Leases say with which other gates the budgets are shared.
+	Leases lease.Config `yaml:"leases"`
 
 	// Roster is how often the list of everybody is read anew. Default 24h.
 	Roster time.Duration `yaml:"roster"`
@@ -232,6 +236,9 @@ func (c *Config) check(base string) error {
 	}
 	if err := c.Budgets.Check(); err != nil {
 		return err
+	}
+	if err := c.Leases.Check(base, c.Number); err != nil {
+		return fmt.Errorf("config: %w", err)
 	}
 	var subjects []string
 	for _, s := range c.Catalog.Subjects {

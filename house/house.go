@@ -22,6 +22,7 @@ import (
 	"sekisho/gate"
 	"sekisho/incident"
 	"sekisho/law"
+	"sekisho/lease"
 	"sekisho/ledger"
 	"sekisho/permit"
 	"sekisho/sensor"
@@ -65,6 +66,10 @@ type House struct {
 	Desk    *tell.Desk       // nil until NewConsole, and without a contact point
 	School  *duty.School     // training
 	Hands   *contain.Door    // nil until OpenHands
+
+	// Of budgets that several gates share; nil until OpenLeases, and if it is not so.
+	Lender   *lease.Door
+	Borrower *lease.Borrower
 
 	// Cases, if set before NewConsole, are shown on the page about drills.
 	Cases func() []*console.Compared
@@ -227,6 +232,9 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	h.Directory, h.Erasures = directory.New(), directory.NewErasures()
 	h.Training, h.Links = duty.NewTraining(), duty.NewLinks()
 	h.Steps = &console.Steps{}
+	if err := h.borrow(); err != nil {
+		return err
+	}
 	h.limit()
 	hostile, err := sekisho.ParsePrefixes(h.Config.Hostile)
 	if err != nil {
@@ -284,6 +292,12 @@ func (h *House) OpenGate(ctx context.Context) (err error) {
 	conf.Now, conf.Permit, conf.Policy.Zone = h.now, h.permit, h.Zone
 	if h.Config.Handling.OffSite {
 		conf.Policy.Narrow, conf.Policy.OffSite = h.narrow, h.offSite
+	}
+	if err := h.OpenLeases(); err != nil {
+		return err
+	}
+	if h.Borrower != nil {
+		conf.Lease = h.Borrower.Ask
 	}
 	if h.Gate, err = gate.New(ctx, conf, h.Config.Catalog, h.Ledger, h.Vault, h.Log.With("door", "gate")); err != nil {
 		return err

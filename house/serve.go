@@ -49,7 +49,7 @@ func (h *House) NewConsole() (c *console.Console, err error) {
 		Units: h.unitsAt, EndpointAt: h.Bindings.Endpoint,
 		School: h.School, ImportToken: h.importToken,
 		Permits: h.Permits, Turned: turned, Estimate: estimate,
-		Dir: h.Config.Console.Users, FS: disk.OS{}, MetricsToken: metrics, Ledger: h.Ledger, Vault: h.Vault, Views: h.Views, Live: h.Live, Budgets: h.Budgets, Trace: h.Trace,
+		Dir: h.Config.Console.Users, FS: disk.OS{}, MetricsToken: metrics, Ledger: h.Ledger, Vault: h.Vault, Views: h.Views, Live: h.Live, Budgets: h.Budgets, Leases: h.leases, Trace: h.Trace,
 		ImportLog: h.ImportLog, Office: h.Office, Lures: h.Lures, Contain: h.Contain,
 		Duty: h.Duty, Documents: h.Config.Documents, CheckPages: h.CheckPages,
 		Decoys: h.Decoys, Tables: h.tablesOf(), CountRows: h.countRows,

@@ -90,6 +90,9 @@ func stand(ctx context.Context, c house.Config, base string, level slog.Level, w
 	if err := h.OpenGate(ctx); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
+	if err := d.openLeases(); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
 	if err := d.openGate(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -282,6 +285,20 @@ func (d *doors) openStaff() error {
 	}
 	d.staff = scheme + l.Addr().String()
 	d.serve("staff", func() error { return h.ServeStaff(d.ctx, door, l) })
+	return nil
+}
+
+// openLeases has this gate share its budgets with others, if the config says so.
+func (d *doors) openLeases() error {
+	h := d.house
+	if h.Lender != nil {
+		l, err := net.Listen("tcp", h.Config.Leases.Listen) // not the next free port: gates know this one
+		if err != nil {
+			return fmt.Errorf("opening the door for shares of budgets: %w", err)
+		}
+		d.serve("leases", func() error { return h.ServeLeases(d.ctx, l) })
+	}
+	d.running.Go(func() { h.KeepLeases(d.ctx) })
 	return nil
 }
 

@@ -1,0 +1,98 @@
+package house
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"sekisho"
+	"sekisho/console"
+	"sekisho/lease"
+)
+
+// borrow has the budgets spend shares of another gate, if the config says so:
+// before the past is folded.
+func (h *House) borrow() error {
+	if !h.Config.Leases.Borrows() {
+		return nil
+	}
+	clock, err := lease.Clock()
+	if err != nil {
+		return err
+	}
+	h.Budgets.Borrow(clock)
+	return nil
+}
+
+// OpenLeases makes this house's side of the budgets that several gates share.
+// The past has been folded. Nothing is asked and nobody let in yet.
+func (h *House) OpenLeases() (err error) {
+	c := h.Config.Leases
+	if !c.Issues() && !c.Borrows() {
+		if lent := h.Budgets.LentOut(); len(lent) > 0 {
+			h.Log.Warn("other gates hold shares of this one's budgets, which count for ever unless leases.gates is in the config", "shares", len(lent))
+		}
+		return nil
+	}
+	clock, err := lease.Clock()
+	if err != nil {
+		return err
+	}
+	o := lease.Outfit{
+		Number: h.Config.Number, Book: h.Budgets, Now: h.now, Clock: clock, Log: h.Log.With("door", "leases"),
+		Record: func(ctx context.Context, bodies ...sekisho.Body) error {
+			first, err := h.Ledger.Append(ctx, bodies...)
+			if err != nil {
+				return err
+			}
+			return h.Views.WaitFor(ctx, first.Seq+uint64(len(bodies))-1)
+		},
+		Ordinal: func(space, name string) uint32 { return h.Vault.Space(space).OfText([]byte(name)) },
+	}
+	if c.Issues() {
+		h.Lender, err = lease.NewDoor(c, o)
+		return err
+	}
+	h.Borrower, err = lease.NewBorrower(c, o)
+	return err
+}
+
+// ServeLeases lets other gates ask for shares on l until ctx ends.
+func (h *House) ServeLeases(ctx context.Context, l net.Listener) error {
+	return h.Lender.Serve(ctx, l)
+}
+
+// KeepLeases ends the shares of gates that have gone silent, or keeps this
+// gate's own, until ctx ends.
+func (h *House) KeepLeases(ctx context.Context) {
+	switch {
+	case h.Lender != nil:
+		h.Lender.Keep(ctx)
+	case h.Borrower != nil:
+		h.Borrower.Keep(ctx)
+	}
+}
+
+// leases is what the console shows of other gates.
+func (h *House) leases() (c console.Channel) {
+	switch {
+	case h.Lender != nil:
+		for _, g := range h.Lender.Gates() {
+			c.Gates = append(c.Gates, console.ChannelGate{Number: g.Number, Name: g.Name, Asked: g.Asked})
+		}
+		c.Margin = h.Config.Leases.Margin.String()
+		c.Lasts = h.Config.Leases.Lasts.String()
+	case h.Borrower != nil:
+		s := h.Borrower.State()
+		c.From = &console.ChannelFrom{Number: s.Issuer, Name: s.Name, Address: s.Address, Reached: s.Reached, Error: s.Error}
+	}
+	return c
+}
+
+// CheckLeases asks the issuer once, as doctor does, and says how that went.
+func CheckLeases(ctx context.Context, c lease.Config, number uint32) error {
+	if err := lease.Knock(ctx, c, number); err != nil {
+		return fmt.Errorf("asking the issuer of budget shares at %s: %w", c.From.Address, err)
+	}
+	return nil
+}
