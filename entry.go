@@ -115,11 +115,12 @@ const (
 	KindEventsRead  Kind = 84
 	KindDrillStep   Kind = 85
 
-	KindLeaseGranted  Kind = 90
-	KindLeaseReturned Kind = 91
-	KindLeaseEnded    Kind = 92
-	KindLeaseTaken    Kind = 93
-	KindExportMarked  Kind = 94
+	KindSubjectRevised Kind = 86
+	KindLeaseGranted   Kind = 90
+	KindLeaseReturned  Kind = 91
+	KindLeaseEnded     Kind = 92
+	KindLeaseTaken     Kind = 93
+	KindExportMarked   Kind = 94
 
 	KindInstrumentRead   Kind = 100
 	KindEvidenceStated   Kind = 101
@@ -353,6 +354,8 @@ func newBody(k Kind) Body {
 		return new(EventsRead)
 	case KindDrillStep:
 		return new(DrillStep)
+	case KindSubjectRevised:
+		return new(SubjectRevised)
 	case KindLeaseGranted:
 		return new(LeaseGranted)
 	case KindLeaseReturned:

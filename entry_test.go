@@ -114,6 +114,7 @@ func specimens() []Entry {
 			Content: hash(160), Traits: []string{"attachment", "lookalike"}, Ref: hash(192)},
 		&EventsRead{Sensor: "mail-gateway", SHA256: hash(200), Events: 9, Accepted: 5, Repeated: 3, Rejected: 1, From: 1_411_084_800_000_000, Until: 1_411_084_860_000_000},
 		&DrillStep{Action: "injected", Case: "jtb-2016", Step: 3, At: 1_458_345_600_000_000, Said: 2, By: 1, SHA256: hash(210)},
+		&SubjectRevised{Incident: 15, Space: "guest", WorstCase: 40, Suspected: 12, SentAtMost: 7, Confirmed: 3, SentKnown: true},
 		&LeaseGranted{Gate: 2, Epoch: 5, Question: 17, Whose: LeaseHolder{Budget: "person-month", Space: "member", Principal: 3, Role: "call_centre", Endpoint: "pc-0417", Purpose: 6}, Share: 40, Used: 23, Lasts: 3600},
 		&LeaseReturned{Gate: 2, Epoch: 5, Question: 18, Whose: LeaseHolder{Budget: "person-month", Space: "member", Principal: 3, Role: "call_centre", Endpoint: "pc-0417", Purpose: 6}, Share: 24, Used: 22, Lasts: 3599},
 		&LeaseEnded{Gate: 2, Whose: LeaseHolder{Budget: "person-month", Space: "member", Principal: 3, Role: "call_centre", Endpoint: "pc-0417", Purpose: 6}, Share: 24, State: "lapsed"},

@@ -18,7 +18,8 @@ func (b *IncidentOpened) code(c *coder) {
 }
 
 // IncidentRevised is one state of the four numbers, with the question that
-// they answer.
+// they answer. Where the company's customers are several subjects, it is of all of
+// them, and a SubjectRevised for each follows it directly.
 type IncidentRevised struct {
 	Incident    uint64
 	By          uint32 // ordinal in "staff"; 0 for sekisho itself
@@ -58,6 +59,28 @@ func (b *IncidentRevised) code(c *coder) {
 	c.uint(&b.Confirmed)
 	c.bool(&b.SentKnown)
 	c.string(&b.Reason)
+}
+
+// SubjectRevised is one subject's part of the IncidentRevised before it.
+type SubjectRevised struct {
+	Incident   uint64
+	Space      string // whose data
+	WorstCase  uint64
+	Suspected  uint64
+	SentAtMost uint64 // all that was sent being theirs, so that it does not add up
+	Confirmed  uint64
+	SentKnown  bool
+}
+
+func (*SubjectRevised) Kind() Kind { return KindSubjectRevised }
+func (b *SubjectRevised) code(c *coder) {
+	c.uint(&b.Incident)
+	c.string(&b.Space)
+	c.uint(&b.WorstCase)
+	c.uint(&b.Suspected)
+	c.uint(&b.SentAtMost)
+	c.uint(&b.Confirmed)
+	c.bool(&b.SentKnown)
 }
 
 func (c *coder) prefix(p *netip.Prefix) {

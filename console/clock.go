@@ -12,7 +12,6 @@ import (
 	"sekisho"
 	"sekisho/incident"
 	"sekisho/law"
-	"sekisho/trace"
 )
 
 // A ClocksPage is one incident and the law: what was noticed and what people
@@ -204,18 +203,8 @@ func (c *Console) concerned(ctx context.Context, one *incident.Incident) inciden
 	fresh := concern{through: through, at: now}
 	if len(one.Endpoints) > 0 {
 		// An endpoint that nobody ever saw gives no answer: then nothing is known.
-		q := c.questionOf(one)
-		if own, err := c.ask(ctx, q); err == nil {
-			var others []*trace.Answer
-			for _, space := range c.spaces() {
-				if q.Space = space; space == own.Space {
-					continue
-				}
-				if a, err := c.ask(ctx, q); err == nil {
-					others = append(others, a)
-				}
-			}
-			fresh.people = incident.ConcernedBy(c.cfg.Residence, own, others...)
+		if a, err := c.ask(ctx, c.questionOf(one)); err == nil {
+			fresh.people = incident.ConcernedBy(a, c.cfg.Residence)
 		}
 	}
 	c.concerns.mu.Lock()

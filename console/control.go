@@ -226,9 +226,6 @@ func (c *Console) controlQuestion(v *visit) (trace.Question, error) {
 	if c.cfg.MatchFile == nil {
 		return q, fail(http.StatusConflict, "file_not_here")
 	}
-	if q.Space == "" {
-		q.Space = c.firstSpace()
-	}
-	q.File, err = c.recordFile(v.r.Context(), part, q.Space, q.Incident, v.who.staff)
+	q.Files, err = c.recordFile(v.r.Context(), part, q.Space, q.Incident, v.who.staff)
 	return q, err
 }

@@ -108,7 +108,7 @@ var kindNames = map[sekisho.Kind]string{
 	sekisho.KindEnquiryClosed:   "EnquiryClosed",
 	sekisho.KindAnswersAllowed:  "AnswersAllowed",
 
-	sekisho.KindObservation: "Observation", sekisho.KindEventsRead: "EventsRead", sekisho.KindDrillStep: "DrillStep",
+	sekisho.KindObservation: "Observation", sekisho.KindEventsRead: "EventsRead", sekisho.KindDrillStep: "DrillStep", sekisho.KindSubjectRevised: "SubjectRevised",
 
 	sekisho.KindCourseRead: "CourseRead", sekisho.KindTrainingPlanned: "TrainingPlanned", sekisho.KindTrainingAssigned: "TrainingAssigned", sekisho.KindTrainingChanged: "TrainingChanged",
 	sekisho.KindTrainingBegun: "TrainingBegun", sekisho.KindTrainingTried: "TrainingTried", sekisho.KindTrainingCompleted: "TrainingCompleted", sekisho.KindTrainingJudged: "TrainingJudged",

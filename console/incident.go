@@ -12,13 +12,13 @@ import (
 
 	"sekisho"
 	"sekisho/incident"
+	"sekisho/tell"
 	"sekisho/trace"
 )
 
 // An IncidentsPage lists every incident, the newest first.
 type IncidentsPage struct {
 	Incidents []IncidentLine `json:"incidents"`
-	Spaces    []string       `json:"-"`
 	Endpoints []string       `json:"-"`
 	Ask       question       `json:"-"`
 }
@@ -54,7 +54,37 @@ type revision struct {
 	SentKnown  bool         `json:"sent_known"`
 	Through    uint64       `json:"through"`
 	Endpoints  int          `json:"endpoints"`
-	Prev       *revision    `json:"-"`
+	// Subjects are its parts, where the company has several subjects.
+	Subjects []subjectLine `json:"subjects,omitempty"`
+	Prev     *revision     `json:"-"`
+}
+
+// A subjectLine is one subject's part of the numbers.
+type subjectLine struct {
+	Space      string `json:"space"`
+	Name       string `json:"name"`
+	WorstCase  uint64 `json:"worst_case"`
+	Suspected  uint64 `json:"suspected"`
+	SentAtMost uint64 `json:"sent_at_most"`
+	Confirmed  uint64 `json:"confirmed"`
+	SentKnown  bool   `json:"sent_known"`
+	Incident   uint64 `json:"-"` // whose lists can be downloaded; 0: none
+}
+
+// subjectLines are the parts of a total.
+func (c *Console) subjectLines(v *visit, a *trace.Answer) (lines []subjectLine) {
+	for _, p := range a.Subjects {
+		lines = append(lines, subjectLine{Space: p.Space, Name: c.called(v, p.Space), WorstCase: p.WorstCase, Suspected: p.Suspected, SentAtMost: p.SentAtMost, Confirmed: p.Confirmed, SentKnown: p.SentKnown})
+	}
+	return lines
+}
+
+// called is what people read for a name of the catalog.
+func (c *Console) called(v *visit, name string) string {
+	if c.cfg.Office != nil {
+		return c.cfg.Office.Config.Called(name, v.Lang)
+	}
+	return (&tell.Config{}).Called(name, v.Lang)
 }
 
 func (c *Console) revision(f *incident.Revision) *revision {
@@ -103,7 +133,7 @@ func (c *Console) incidents(v *visit) (page, error) {
 	}
 	var last sekisho.Time
 	c.cfg.Views.Read(func() {
-		p.Spaces, p.Endpoints, last = c.cfg.Trace.Spaces(), c.cfg.Trace.Terminals(), c.cfg.Trace.LastTime()
+		p.Endpoints, last = c.cfg.Trace.Terminals(), c.cfg.Trace.LastTime()
 	})
 	p.Ask = shownQuestion(trace.Question{Since: v.midnight(last - 30*24*3600e6), Until: v.midnight(last) + 24*3600e6, Compression: 10}, v.zone)
 	return p, nil
@@ -120,6 +150,7 @@ func (c *Console) openIncident(v *visit) (page, error) {
 	if err != nil {
 		return nil, err
 	}
+	q.Space = "" // an incident is about the people of every subject
 	a, err := c.ask(v.r.Context(), q)
 	if err != nil {
 		return nil, err
@@ -141,8 +172,8 @@ func (c *Console) record(v *visit, number uint64, a *trace.Answer) (page, error)
 	if one == nil {
 		return nil, fail(http.StatusNotFound, "incident")
 	}
-	if body := one.Revise(a, v.who.staff); body != nil {
-		id, err := c.cfg.Ledger.Append(v.r.Context(), body)
+	if moved := one.Revise(a, v.who.staff); moved != nil {
+		id, err := c.cfg.Ledger.Append(v.r.Context(), moved...)
 		if err != nil {
 			return nil, notRecorded(err)
 		}
@@ -162,16 +193,12 @@ func (c *Console) caseByNumber(number uint64) (one *incident.Incident) {
 	return one
 }
 
-// questionOf is what an incident asks at present.
+// questionOf is what an incident asks at present, about the people of every subject.
 func (c *Console) questionOf(one *incident.Incident) trace.Question {
-	space := c.firstSpace()
-	if files := c.cfg.Live.filesOf(one.Number); len(files) > 0 {
-		space = files[len(files)-1].body.Space
-	}
 	var now sekisho.Time
 	var known []string
 	c.cfg.Views.Read(func() { now, known = c.cfg.Trace.LastTime(), c.cfg.Trace.Endpoints() })
-	q, _ := incident.Asked(one.Question(space, now), known)
+	q, _ := incident.Asked(one.Question("", now), known)
 	return q
 }
 
@@ -183,6 +210,7 @@ type incidentPage struct {
 	Detector string        `json:"detector,omitempty"`
 	Answer   *trace.Answer `json:"answer"`
 	Numbers  []fourth      `json:"-"`
+	Subjects []subjectLine `json:"-"`
 	Asked    question      `json:"question"`
 	Since    sekisho.Time  `json:"-"`
 	Until    sekisho.Time  `json:"-"`
@@ -241,11 +269,13 @@ type fileLine struct {
 	Rows    uint64       `json:"rows"`
 	Damaged uint64       `json:"damaged"`
 	Found   int          `json:"found"`
+	Whose   string       `json:"-"`
 }
 
 // A breakdown shows how customers share one dimension.
 type breakdown struct {
 	Dimension string
+	Title     string
 	Date      bool
 	Category  bool
 	Rows      []breakdownRow
@@ -289,10 +319,20 @@ func (c *Console) showIncident(v *visit, number uint64) (page, error) {
 	four := func(key string, n trace.Number, known bool, list string) {
 		p.Numbers = append(p.Numbers, fourth{key, n.Value, a.WorstCase, v.formula(n.Formula), known, n.Evidence, list})
 	}
-	four("worst_case", a.Numbers.WorstCase, true, "worst-case")
-	four("suspected", a.Numbers.Suspected, true, "suspected")
+	for _, l := range c.subjectLines(v, a) {
+		l.Incident = number
+		p.Subjects = append(p.Subjects, l)
+	}
+	list := func(name string) string { // of several subjects each has its own
+		if len(a.Subjects) > 0 {
+			return ""
+		}
+		return name
+	}
+	four("worst_case", a.Numbers.WorstCase, true, list("worst-case"))
+	four("suspected", a.Numbers.Suspected, true, list("suspected"))
 	four("sent_at_most", a.Numbers.SentAtMost, a.SentKnown, "")
-	four("confirmed", a.Numbers.Confirmed, true, "confirmed")
+	four("confirmed", a.Numbers.Confirmed, true, list("confirmed"))
 	for _, n := range a.NotObserved {
 		p.Notes = append(p.Notes, v.note(n))
 	}
@@ -305,12 +345,12 @@ func (c *Console) showIncident(v *visit, number uint64) (page, error) {
 	}
 	p.Moved = one.Revise(a, 0) != nil
 	for _, f := range c.cfg.Live.filesOf(number) {
-		p.Files = append(p.Files, fileLine{f.seq, f.at, c.named("staff", f.body.By), f.body.Rows, f.body.Damaged, len(f.body.Subjects)})
+		p.Files = append(p.Files, fileLine{f.seq, f.at, c.named("staff", f.body.By), f.body.Rows, f.body.Damaged, len(f.body.Subjects), c.called(v, f.body.Space)})
 	}
 	c.incidentEndpoints(v, p, q)
 	p.Timeline = c.timeline(v, one, p, q)
 	slices.Reverse(p.Revisions)
-	p.NotOut, p.Breakdown = notOut(a), breakdowns(a)
+	p.NotOut, p.Breakdown = notOut(a), c.breakdowns(v, a)
 	p.Contain, _ = c.roomContain(v, one)
 	return p, nil
 }
@@ -326,7 +366,11 @@ func (c *Console) incidentEndpoints(v *visit, p *incidentPage, q trace.Question)
 		line := endpointLine{Name: name}
 		// One endpoint at a time: the views wait for whoever reads them.
 		var days []dayLine
-		c.cfg.Views.Read(func() { days = c.dayLines(c.cfg.Trace.ByEndpoint(q.Space, name, v.offset(c))) })
+		for _, part := range p.Answer.Parts() {
+			c.cfg.Views.Read(func() {
+				days = addDays(days, c.dayLines(c.cfg.Trace.ByEndpoint(part.Space, name, v.offset(c))))
+			})
+		}
 		for _, d := range days {
 			if d.Start+oneDay <= q.Since || d.Start >= q.Until {
 				continue
@@ -357,6 +401,26 @@ func (c *Console) incidentEndpoints(v *visit, p *incidentPage, q trace.Question)
 			}
 		})
 	}
+}
+
+// addDays adds up what an endpoint read of several subjects, the latest day first.
+func addDays(days, more []dayLine) []dayLine {
+	for _, d := range more {
+		at := slices.IndexFunc(days, func(o dayLine) bool { return o.Start == d.Start })
+		if at < 0 {
+			days = append(days, d)
+			continue
+		}
+		o := &days[at]
+		o.Customers, o.Accesses, o.AnyRow = o.Customers+d.Customers, o.Accesses+d.Accesses, o.AnyRow+d.AnyRow
+		for _, who := range d.People {
+			if !slices.Contains(o.People, who) {
+				o.People = append(slices.Clip(o.People), who)
+			}
+		}
+	}
+	slices.SortStableFunc(days, func(a, b dayLine) int { return cmp.Compare(b.Start, a.Start) })
+	return days
 }
 
 // timeline is the facts in the order of their time.
@@ -435,7 +499,7 @@ func notOut(a *trace.Answer) (out []string) {
 			seen[part.Value] = true
 		}
 	}
-	if a.Numbers.WorstCase.Formula.Code != "worst_case" || len(seen) == 0 || seen[sekisho.Unclassified.String()] {
+	if a.Nameless() || len(seen) == 0 || seen[sekisho.Unclassified.String()] {
 		return nil
 	}
 	for _, c := range []sekisho.Categories{sekisho.Credential, sekisho.Payment, sekisho.TravelDoc, sekisho.SpecialCare} {
@@ -447,13 +511,13 @@ func notOut(a *trace.Answer) (out []string) {
 }
 
 // breakdowns lays the parts of the numbers side by side.
-func breakdowns(a *trace.Answer) (out []breakdown) {
+func (c *Console) breakdowns(v *visit, a *trace.Answer) (out []breakdown) {
 	const most = 12
 	at := func(part trace.Part) *breakdownRow {
 		i := slices.IndexFunc(out, func(b breakdown) bool { return b.Dimension == part.Dimension })
 		if i < 0 {
 			i = len(out)
-			out = append(out, breakdown{Dimension: part.Dimension, Date: part.Kind == "date", Category: part.Kind == "category"})
+			out = append(out, breakdown{Dimension: part.Dimension, Title: c.dimension(v, part.Dimension), Date: part.Kind == "date", Category: part.Kind == "category"})
 		}
 		b := &out[i]
 		j := slices.IndexFunc(b.Rows, func(r breakdownRow) bool { return r.Value == part.Value })
@@ -486,13 +550,23 @@ func breakdowns(a *trace.Answer) (out []breakdown) {
 	return out
 }
 
+// dimension is what a breakdown is by.
+func (c *Console) dimension(v *visit, name string) string {
+	if v.has("dimension." + name) {
+		return v.say("dimension." + name)
+	}
+	return c.called(v, name)
+}
+
 // formula tells how a number came about in the visitor's language; one that
 // this program has no words for, in English.
 func (t *tongue) formula(f trace.Formula) string {
 	if !t.has("formula." + f.Code) {
 		return f.Text
 	}
-	text := t.say("formula." + f.Code)
+	text := strings.ReplaceAll(t.say("formula."+f.Code), "{each}", f.Each(func(subject string, n float64) string {
+		return t.say("formula.each", (&tell.Config{}).Called(subject, t.Lang), figure(n))
+	}))
 	for _, term := range f.Terms {
 		text = strings.ReplaceAll(text, "{"+term.Name+"}", figure(term.Value))
 	}
@@ -538,6 +612,7 @@ func (c *Console) restate(v *visit) (page, error) {
 		if q, err = asked.parse(v.zone); err != nil {
 			return nil, err
 		}
+		q.Space = ""
 		if !c.mayDecide(v.who) && c.followed(one) && !sameSet(was, q.Hostile) {
 			return nil, fail(http.StatusForbidden, "question_followed")
 		}

@@ -27,13 +27,16 @@ func (c *Console) list(v *visit) (page, error) {
 	}
 	which := v.r.PostFormValue("list")
 	q := c.questionOf(one)
+	if q.Space = v.r.PostFormValue("space"); q.Space != "" && !slices.Contains(c.spaces(), q.Space) {
+		return nil, &failure{status: http.StatusNotFound, key: "space", near: c.spaces()}
+	}
 	rows, err := c.exportList(v.r, v.who, q, which)
 	if err != nil {
 		return nil, err
 	}
 	http.NewResponseController(v.w).SetWriteDeadline(time.Now().Add(15 * time.Minute))
 	v.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	v.w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="incident-%d-%s.csv"`, one.Number, which))
+	v.w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="incident-%d-%s%s.csv"`, one.Number, which, fileSuffix(q.Space)))
 	v.w.Header().Set("Cache-Control", "no-store")
 	counted := &counter{w: v.w}
 	err = rows(counted)
@@ -44,6 +47,14 @@ func (c *Console) list(v *visit) (page, error) {
 		panic(http.ErrAbortHandler)
 	}
 	return nil, errDone
+}
+
+// fileSuffix tells the lists of several subjects apart.
+func fileSuffix(space string) string {
+	if space == "" {
+		return ""
+	}
+	return "-" + space
 }
 
 type counter struct {
@@ -70,6 +81,9 @@ func (c *Console) exportList(r *http.Request, who *session, q trace.Question, wh
 	}
 	subjects := map[string][]uint32{"confirmed": a.Lists.Confirmed, "suspected": a.Lists.Suspected, "worst-case": a.Lists.WorstCase}[which]
 	space := a.Question.Space
+	if space == "" {
+		return nil, fail(http.StatusBadRequest, "list_space", strings.Join(c.spaces(), ", "))
+	}
 	roster, err := c.cfg.Vault.Roster(space)
 	if err != nil {
 		return nil, fmt.Errorf("reading the roster for a list: %w", err)

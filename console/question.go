@@ -12,6 +12,7 @@ import (
 
 	"sekisho"
 	"sekisho/trace"
+	"sekisho/vault"
 )
 
 // A question is what a form, or a program, asks the four numbers for.
@@ -107,21 +108,28 @@ func shownQuestion(q trace.Question, zone *time.Location) question {
 // *trace.UnknownEndpoint.
 const UnknownEndpoint = "q_unknown"
 
-// ask answers a question from the views. It gives them a moment to catch up
+// ask answers a question from the views; one that does not say whose data, over all
+// subjects. It gives them a moment to catch up
 // with the ledger; what the answer counts, its Through says.
 func (c *Console) ask(ctx context.Context, q trace.Question) (*trace.Answer, error) {
 	soon, stop := context.WithTimeout(ctx, 3*time.Second)
 	c.cfg.Views.WaitFor(soon, c.cfg.Ledger.Last())
 	stop()
+	spaces := []string{q.Space}
 	if q.Space == "" {
-		q.Space = c.firstSpace()
+		spaces = c.spaces()
 	}
-	roster, err := c.cfg.Vault.Roster(q.Space)
-	if err != nil {
-		return nil, err
+	rosters := map[string]*vault.Roster{}
+	for _, s := range spaces {
+		r, err := c.cfg.Vault.Roster(s)
+		if err != nil {
+			return nil, err
+		}
+		rosters[s] = r
 	}
 	var a *trace.Answer
-	c.cfg.Views.Read(func() { a, err = c.cfg.Trace.Impact(q, roster) })
+	var err error
+	c.cfg.Views.Read(func() { a, err = c.cfg.Trace.Whole(q, rosters) })
 	var unknown *trace.UnknownEndpoint
 	switch {
 	case errors.As(err, &unknown):

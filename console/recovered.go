@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"sync"
 	"time"
 
 	"sekisho"
@@ -31,38 +32,69 @@ func (c *Console) matchFile(v *visit) (page, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := c.recordFile(v.r.Context(), file, c.questionOf(one).Space, one.Number, v.who.staff)
-	if err != nil {
+	if _, err := c.recordFile(v.r.Context(), file, "", one.Number, v.who.staff); err != nil {
 		return nil, err
 	}
-	q := c.questionOf(one)
-	q.Space = found.Space
-	a, err := c.ask(v.r.Context(), q)
+	a, err := c.ask(v.r.Context(), c.questionOf(one))
 	if err != nil {
 		return nil, err
 	}
 	return c.record(v, one.Number, a)
 }
 
-// recordFile compares a file, and records whom it names before anybody is
-// told.
-func (c *Console) recordFile(ctx context.Context, file io.Reader, space string, number uint64, by uint32) (*sekisho.FileMatched, error) {
-	found, err := c.cfg.MatchFile(ctx, file, space)
+// recordFile compares a file, with every subject where none is named, and records
+// whom it names before anybody is told.
+func (c *Console) recordFile(ctx context.Context, file io.Reader, space string, number uint64, by uint32) ([]*sekisho.FileMatched, error) {
+	spaces := []string{space}
+	if space == "" {
+		spaces = c.spaces()
+	}
+	found, err := c.compareFile(ctx, file, spaces)
 	if err != nil {
 		if big := tooLarge(err); big != err {
 			return nil, big
 		}
 		return nil, &failure{status: http.StatusUnprocessableEntity, key: "file_unread", cause: err}
 	}
-	found.Incident, found.By = number, by
-	id, err := c.cfg.Ledger.Append(ctx, found)
+	var bodies []sekisho.Body
+	for _, f := range found {
+		f.Incident, f.By = number, by
+		bodies = append(bodies, f)
+	}
+	id, err := c.cfg.Ledger.Append(ctx, bodies...)
 	if err != nil {
 		return nil, notRecorded(err)
 	}
-	if err := c.cfg.Views.WaitFor(ctx, id.Seq); err != nil {
+	if err := c.cfg.Views.WaitFor(ctx, id.Seq+uint64(len(bodies))-1); err != nil {
 		return nil, fmt.Errorf("showing a file's result: %w", err)
 	}
 	return found, nil
+}
+
+// compareFile reads a file once, for all subjects side by side: nobody knows whose
+// records are in it.
+func (c *Console) compareFile(ctx context.Context, file io.Reader, spaces []string) ([]*sekisho.FileMatched, error) {
+	if len(spaces) == 0 {
+		return nil, errors.New("no customer was ever seen, so there is nobody to compare it with")
+	}
+	found, failed := make([]*sekisho.FileMatched, len(spaces)), make([]error, len(spaces))
+	var writers []io.Writer
+	var pipes []*io.PipeWriter
+	var reading sync.WaitGroup
+	for n, space := range spaces {
+		r, w := io.Pipe()
+		writers, pipes = append(writers, w), append(pipes, w)
+		reading.Go(func() {
+			found[n], failed[n] = c.cfg.MatchFile(ctx, r, space)
+			io.Copy(io.Discard, r) // whoever has seen enough holds nobody up
+		})
+	}
+	_, err := io.Copy(io.MultiWriter(writers...), file)
+	for _, w := range pipes {
+		w.CloseWithError(err) // nil: the file's end
+	}
+	reading.Wait()
+	return found, errors.Join(append(failed, err)...)
 }
 
 // uploaded is the stream of a form's file, nothing of which is kept.

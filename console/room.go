@@ -108,7 +108,7 @@ func (c *Console) roomNumbers(v *visit, p *RoomPage) {
 		return
 	}
 	p.Answer = a
-	p.Numbers = &revision{WorstCase: a.WorstCase, Suspected: a.Suspected, SentAtMost: a.SentAtMost, Confirmed: a.Confirmed, SentKnown: a.SentKnown, Through: a.Through, Endpoints: len(p.one.Endpoints)}
+	p.Numbers = &revision{WorstCase: a.WorstCase, Suspected: a.Suspected, SentAtMost: a.SentAtMost, Confirmed: a.Confirmed, SentKnown: a.SentKnown, Through: a.Through, Endpoints: len(p.one.Endpoints), Subjects: c.subjectLines(v, a)}
 	if len(p.Revisions) > 0 {
 		p.Numbers.Prev = p.Revisions[0]
 	}

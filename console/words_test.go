@@ -184,7 +184,7 @@ func oneOfEach() []sekisho.Body {
 		&sekisho.NoticeReceived{}, &sekisho.AwareJudged{}, &sekisho.ClockMoved{}, &sekisho.DutyReported{}, &sekisho.LegalFactStated{},
 		&sekisho.TextWritten{}, &sekisho.TextDecided{}, &sekisho.MailingAsked{}, &sekisho.MailingListed{}, &sekisho.MailingDecided{}, &sekisho.MailStarted{}, &sekisho.MailEnded{}, &sekisho.MailUnsent{}, &sekisho.MailBounced{}, &sekisho.MailSettled{},
 		&sekisho.EnquiryReceived{}, &sekisho.EnquiryMatched{}, &sekisho.EnquiryMailed{}, &sekisho.IdentityChecked{}, &sekisho.EnquiryRouted{}, &sekisho.EnquiryAnswered{}, &sekisho.EnquiryClosed{}, &sekisho.AnswersAllowed{},
-		&sekisho.Observation{}, &sekisho.EventsRead{}, &sekisho.DrillStep{},
+		&sekisho.Observation{}, &sekisho.EventsRead{}, &sekisho.DrillStep{}, &sekisho.SubjectRevised{},
 		&sekisho.CourseRead{}, &sekisho.TrainingPlanned{}, &sekisho.TrainingAssigned{}, &sekisho.TrainingChanged{}, &sekisho.TrainingBegun{}, &sekisho.TrainingTried{}, &sekisho.TrainingCompleted{}, &sekisho.TrainingJudged{}, &sekisho.TrainingWritten{}, &sekisho.StaffLink{},
 		&sekisho.InstrumentRead{}, &sekisho.EvidenceStated{}, &sekisho.EvidenceSigned{}, &sekisho.UnitListed{}, &sekisho.ExceptionAsked{}, &sekisho.ExceptionDecided{}, &sekisho.ControlStated{}, &sekisho.PopulationFrozen{}, &sekisho.DutyReminded{}, &sekisho.LedgerVerified{},
 		&sekisho.LureAsked{}, &sekisho.LureListed{}, &sekisho.LureDecided{}, &sekisho.LureSeen{}, &sekisho.LureNamed{}, &sekisho.LureSummed{}, &sekisho.LureForgotten{}, &sekisho.LureSorted{}, &sekisho.LureLinked{}, &sekisho.SuspectReported{},

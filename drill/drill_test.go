@@ -145,7 +145,7 @@ func TestTheAnswersHoldAgainstTheTruth(t *testing.T) {
 			t.Fatal(err)
 		}
 		a, err := p.House.Impact(t.Context(), trace.Question{
-			Space: "member", Endpoints: infected[:], Since: sekisho.At(windowOn), Until: sekisho.At(windowOff), File: matched,
+			Space: "member", Endpoints: infected[:], Since: sekisho.At(windowOn), Until: sekisho.At(windowOff), Files: []*sekisho.FileMatched{matched},
 			Hostile: []netip.Prefix{netip.MustParsePrefix(dropSite + "/32")},
 		})
 		if err != nil {

@@ -115,8 +115,8 @@ func (s *travel) ask(ctx context.Context, p *Played) error {
 	if r.Answer, err = s.house.Impact(ctx, q); err != nil {
 		return err
 	}
-	if body := one.Revise(r.Answer, s.house.Vault.Space("staff").OfText([]byte(responder))); body != nil {
-		if _, err := s.house.Ledger.Append(ctx, body); err != nil {
+	if moved := one.Revise(r.Answer, s.house.Vault.Space("staff").OfText([]byte(responder))); moved != nil {
+		if _, err := s.house.Ledger.Append(ctx, moved...); err != nil {
 			return fmt.Errorf("recording the revision: %w", err)
 		}
 		if err := s.settle(ctx); err != nil {

@@ -165,9 +165,11 @@ func (s *stage) ask(ctx context.Context, p *Played) error {
 		Space: "member", Incident: r.Incident, Endpoints: infected[:], Since: sekisho.At(windowOn), Until: sekisho.At(windowOff),
 		Hostile: []netip.Prefix{netip.MustParsePrefix(dropSite + "/32")}, Lists: true,
 	}
-	if q.File, r.File, err = s.compare(ctx, p.Recovered, r.Incident); err != nil {
+	var matched *sekisho.FileMatched
+	if matched, r.File, err = s.compare(ctx, p.Recovered, r.Incident); err != nil {
 		return err
 	}
+	q.Files = []*sekisho.FileMatched{matched}
 	if r.Answer, err = s.house.Impact(ctx, q); err != nil {
 		return err
 	}
@@ -253,11 +255,11 @@ func (s *stage) keepUp(ctx context.Context) error {
 
 // record makes an answer the incident's latest state.
 func (s *stage) record(ctx context.Context, i *incident.Incident, a *trace.Answer, by uint32) error {
-	body := i.Revise(a, by)
-	if body == nil {
+	moved := i.Revise(a, by)
+	if moved == nil {
 		return nil
 	}
-	if _, err := s.house.Ledger.Append(ctx, body); err != nil {
+	if _, err := s.house.Ledger.Append(ctx, moved...); err != nil {
 		return fmt.Errorf("recording the revision: %w", err)
 	}
 	return s.settle(ctx)

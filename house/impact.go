@@ -18,20 +18,38 @@ import (
 	"sekisho/view"
 )
 
-// Impact answers a question at the ledger's present end.
+// Impact answers a question at the ledger's present end; one that does not say whose
+// data, over all subjects.
 func (h *House) Impact(ctx context.Context, q trace.Question) (a *trace.Answer, err error) {
 	if err := h.Settle(ctx); err != nil {
 		return nil, err
 	}
-	roster, err := h.Vault.Roster(q.Space)
+	rosters, err := rostersOf(h.Vault, q.Space, h.subjects)
 	if err != nil {
-		return nil, fmt.Errorf("reading the roster of %s: %w", q.Space, err)
+		return nil, err
 	}
-	h.Views.Read(func() { a, err = h.Trace.Impact(q, roster) })
+	h.Views.Read(func() { a, err = h.Trace.Whole(q, rosters) })
 	if err == nil {
 		a.NotObserved = append(a.NotObserved, h.silent(a.Question)...)
 	}
 	return a, err
+}
+
+// rostersOf reads the roster of a subject; of every one, where none is named.
+func rostersOf(v *vault.Vault, space string, all func() []string) (map[string]*vault.Roster, error) {
+	spaces := []string{space}
+	if space == "" {
+		spaces = all()
+	}
+	rosters := map[string]*vault.Roster{}
+	for _, s := range spaces {
+		r, err := v.Roster(s)
+		if err != nil {
+			return nil, fmt.Errorf("reading the roster of %s: %w", s, err)
+		}
+		rosters[s] = r
+	}
+	return rosters, nil
 }
 
 // MatchFile compares a recovered file with the roster of a space. Whoever
@@ -70,20 +88,15 @@ func (h *House) Revise(ctx context.Context) error {
 		return err
 	}
 	var open []*incident.Incident
-	var now sekisho.Time
-	var spaces, known []string
-	h.Views.Read(func() {
-		open, now, spaces, known = h.Incidents.List(), h.Trace.LastTime(), h.Trace.Spaces(), h.Trace.Endpoints()
-	})
-	if len(spaces) == 0 {
+	h.Views.Read(func() { open = h.Incidents.List() })
+	if len(h.subjects()) == 0 {
 		return nil
 	}
 	for _, i := range open {
 		if len(i.Endpoints) == 0 {
 			continue // somebody opened it, and nobody has said yet where
 		}
-		q, _ := incident.Asked(i.Question(spaces[0], now), known)
-		a, err := h.Impact(ctx, q)
+		a, err := h.Impact(ctx, h.questionOf(i))
 		var unseen *trace.UnknownEndpoint
 		if errors.As(err, &unseen) {
 			continue // no number can be given while one of its terminals is unknown: 0 would be read as innocence
@@ -92,7 +105,7 @@ func (h *House) Revise(ctx context.Context) error {
 			return fmt.Errorf("revising incident %d: %w", i.Number, err)
 		}
 		if r := i.Revise(a, 0); r != nil {
-			if _, err := h.Ledger.Append(ctx, r); err != nil {
+			if _, err := h.Ledger.Append(ctx, r...); err != nil {
 				return fmt.Errorf("recording the revision of incident %d: %w", i.Number, err)
 			}
 		}
@@ -156,14 +169,11 @@ func ReadStopped(dir string) (*Stopped, error) {
 
 // Impact answers a question that needs nothing recorded.
 func (s *Stopped) Impact(q trace.Question) (*trace.Answer, error) {
-	if spaces := s.Trace.Spaces(); q.Space == "" && len(spaces) == 1 {
-		q.Space = spaces[0]
-	}
-	roster, err := s.Vault.Roster(q.Space)
+	rosters, err := rostersOf(s.Vault, q.Space, s.Trace.Spaces)
 	if err != nil {
-		return nil, fmt.Errorf("reading the roster of %s: %w", q.Space, err)
+		return nil, err
 	}
-	return s.Trace.Impact(q, roster)
+	return s.Trace.Whole(q, rosters)
 }
 
 // Reopen opens the ledger of a stopped house without its config, for what has

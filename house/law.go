@@ -119,38 +119,24 @@ func (h *House) Duties(ctx context.Context, number uint64) ([]law.Finding, error
 	return one.Clocks(h.Rules, h.company, people, h.now(), h.drill != ""), nil
 }
 
-// concerned are the people whom an incident concerns: those of its numbers, and
-// those of every other subject.
+// concerned are the people whom an incident concerns, of every subject.
 func (h *House) concerned(ctx context.Context, one *incident.Incident) (incident.Concerned, error) {
-	q := h.questionOf(one)
-	var answers []*trace.Answer
-	for _, space := range append([]string{q.Space}, h.subjects()...) {
-		if len(answers) > 0 && space == q.Space {
-			continue
-		}
-		q := q
-		q.Space = space
-		a, err := h.Impact(ctx, q)
-		var unseen *trace.UnknownEndpoint
-		if errors.As(err, &unseen) { // whom it concerns is not known; the clocks run all the same
-			return incident.Concerned{}, nil
-		}
-		if err != nil {
-			return incident.Concerned{}, fmt.Errorf("asking whom incident %d concerns: %w", one.Number, err)
-		}
-		answers = append(answers, a)
+	a, err := h.Impact(ctx, h.questionOf(one))
+	var unseen *trace.UnknownEndpoint
+	if errors.As(err, &unseen) { // whom it concerns is not known; the clocks run all the same
+		return incident.Concerned{}, nil
 	}
-	return incident.ConcernedBy(h.Config.Law.Residence, answers[0], answers[1:]...), nil
+	if err != nil {
+		return incident.Concerned{}, fmt.Errorf("asking whom incident %d concerns: %w", one.Number, err)
+	}
+	return incident.ConcernedBy(a, h.Config.Law.Residence), nil
 }
 
 // deadlines are the clocks of Japan's two reports, for the drafts of them.
-func (h *House) deadlines(ctx context.Context, i *incident.Incident, g *tell.Ground) (list []tell.Deadline) {
+func (h *House) deadlines(i *incident.Incident, g *tell.Ground) (list []tell.Deadline) {
 	var people incident.Concerned
 	if g.Answer != nil {
-		var err error
-		if people, err = h.concerned(ctx, i); err != nil {
-			people = incident.ConcernedBy(h.Config.Law.Residence, g.Answer)
-		}
+		people = incident.ConcernedBy(g.Answer, h.Config.Law.Residence)
 	}
 	for _, f := range i.Clocks(h.Rules, h.company, people, h.now(), h.drill != "") {
 		for _, c := range f.Clocks {

@@ -56,7 +56,7 @@ func (h *House) mailDomains() []string {
 // openOffice makes what writes, approves and sends texts. key is the vault's.
 func (h *House) openOffice(key [32]byte) error {
 	o := &tell.Office{Config: h.Config.Tell, Append: h.append, Last: h.Ledger.Last, Views: h.Views, Book: h.Told, Incidents: h.Incidents, Trace: h.Trace,
-		Decoys: h.Decoys, Vault: h.Vault, Ask: h.Impact, Question: h.questionOf, Spaces: h.subjects, Read: h.readAddresses, More: h.more,
+		Decoys: h.Decoys, Vault: h.Vault, Ask: h.Impact, Question: h.questionOf, Read: h.readAddresses, More: h.more,
 		Now: h.now, Zone: h.Zone, Drill: h.drill, Log: h.Log.With("door", "tell")}
 	var err error
 	if dir := h.Config.Tell.Words; dir != "" {
@@ -74,15 +74,9 @@ func (h *House) openOffice(key [32]byte) error {
 	return nil
 }
 
-// questionOf is what an incident asks at present, about the first kind of people.
+// questionOf is what an incident asks at present, about the people of every subject.
 func (h *House) questionOf(i *incident.Incident) (q trace.Question) {
-	h.Views.Read(func() {
-		space := ""
-		if known := h.Trace.Spaces(); len(known) > 0 {
-			space = known[0]
-		}
-		q = i.Question(space, h.Trace.LastTime())
-	})
+	h.Views.Read(func() { q, _ = incident.Asked(i.Question("", h.Trace.LastTime()), h.Trace.Endpoints()) })
 	return q
 }
 
@@ -99,7 +93,7 @@ func (h *House) subjects() (list []string) {
 
 // more are the facts that people stated in the incident's room, and what is cut
 // off.
-func (h *House) more(ctx context.Context, i *incident.Incident, g *tell.Ground) {
+func (h *House) more(i *incident.Incident, g *tell.Ground) {
 	for _, f := range i.Room.Facts {
 		if key := tell.FactOf(f.Body.Code); key != "" && f.Stands() && f.Body.Certainty != "possible" {
 			g.Stated = append(g.Stated, tell.Stated{Key: key, Text: h.nameOf("said", f.Body.Said), Entry: f.Seq})
@@ -111,7 +105,7 @@ func (h *House) more(ctx context.Context, i *incident.Incident, g *tell.Ground) 
 			g.Stated = append(g.Stated, tell.Stated{Key: key, Text: h.nameOf("said", l.Now.Said), Entry: l.Seq})
 		}
 	}
-	g.Due = h.deadlines(ctx, i, g)
+	g.Due = h.deadlines(i, g)
 	h.Views.Read(func() {
 		for _, q := range h.Enquiries.Misuse(i.Number) {
 			g.Misuse = append(g.Misuse, q.Number)

@@ -21,6 +21,7 @@ import (
 	"sekisho"
 	"sekisho/catalog"
 	"sekisho/disk"
+	"sekisho/incident"
 	"sekisho/ledger"
 	"sekisho/tell"
 )
@@ -304,16 +305,44 @@ func TestTellingPeopleOfTwoSubjects(t *testing.T) {
 	must(t, h.Settle(ctx))
 	var ends []string
 	h.Views.Read(func() { ends = h.Trace.Terminals() })
-	opened, err := h.Ledger.Append(ctx, &sekisho.IncidentOpened{By: 1, Endpoints: ends})
+	// What was read at that terminal within the hour was extraction, and 4,000 bytes
+	// went to a hostile destination.
+	opened, err := h.Ledger.Append(ctx, &sekisho.Alert{Detector: "sweep", Principal: s.house.Vault.Space("staff").OfText([]byte("sato")), Endpoint: ends[0], From: sekisho.At(s.now) - 1, Until: sekisho.At(s.now) + 3600e6, Observed: 30})
 	must(t, err)
+	must(t, h.Settle(ctx))
+	for len(h.Incidents.List()) == 0 {
+		must(t, h.Views.WaitFor(ctx, h.Ledger.Last()))
+	}
+	opened.Seq = h.Incidents.List()[0].Number
 	must(t, h.Revise(ctx))
 	must(t, h.Settle(ctx))
+	var one *incident.Incident
+	h.Views.Read(func() { one = h.Incidents.Get(opened.Seq) })
+	last := one.Revisions[len(one.Revisions)-1]
+	if b := last.Body; b.WorstCase != 30 || b.Suspected != 30 || len(last.Subjects) != 2 || last.Subjects[0].Space != "guest" || last.Subjects[0].WorstCase != 10 || last.Subjects[1].WorstCase != 20 {
+		t.Fatalf("%+v: %+v", b, last.Subjects)
+	}
+	must(t, h.Revise(ctx)) // says nothing new
+	must(t, h.Settle(ctx))
+	if again := h.Incidents.Get(opened.Seq); len(again.Revisions) != len(one.Revisions) {
+		t.Errorf("%d revisions, then %d", len(one.Revisions), len(again.Revisions))
+	}
 
 	o, same := h.Office, func(a, b uint32) bool { return a == b }
+	for form, want := range map[string]string{
+		"appi_preliminary": "対象者の種別ごとの内訳: ゲスト（非会員） 10人、会員 20人（最大 ゲスト（非会員） 10人、会員 20人）。",
+		"public":           "持ち出されたおそれがある方は30人です。最大で30人に及ぶ可能性があります。内訳は、ゲスト（非会員） 10人、会員 20人",
+	} {
+		d, err := o.Draft(ctx, tell.Key{Incident: opened.Seq, Form: form, Language: "ja"})
+		must(t, err)
+		if text := d.Now.Text(); !strings.Contains(text, want) {
+			t.Errorf("%s: %s", form, text)
+		}
+	}
 	text, err := o.Propose(ctx, tell.Key{Incident: opened.Seq, Form: "person", Language: "ja"}, 0, 1)
 	must(t, err)
 	must(t, o.Decide(ctx, text, "approved", "", 2, same))
-	number, err := o.AskMailing(ctx, opened.Seq, "worst-case", false, "", 1)
+	number, err := o.AskMailing(ctx, opened.Seq, "suspected", false, "", 1)
 	must(t, err)
 	m, err := o.Mailing(number)
 	must(t, err)
@@ -342,7 +371,7 @@ func TestTellingPeopleOfTwoSubjects(t *testing.T) {
 		t.Errorf("%d letters came: %v", len(post.came), to)
 	}
 	// The law's thresholds are about people, of whichever subject.
-	one, err := o.Incident(opened.Seq)
+	one, err = o.Incident(opened.Seq)
 	must(t, err)
 	people, err := h.concerned(ctx, one)
 	must(t, err)

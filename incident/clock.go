@@ -303,35 +303,20 @@ func (i *Incident) Start(rules *law.Book) (earliest, settled sekisho.Time) {
 type Concerned struct {
 	Residence  []law.Residence
 	Categories []string
-	// Others are people of other subjects than the one whose numbers the incident
-	// has. They count beside these.
-	Others struct{ WorstCase, Suspected, Confirmed uint64 }
 }
 
-// ConcernedBy reads it from answers: that which the incident's numbers are of, and
-// those to the same question about every other subject. dimension is the roster's
-// name for where people live.
-func ConcernedBy(dimension string, own *trace.Answer, others ...*trace.Answer) (c Concerned) {
-	if own != nil {
-		c.add(own, dimension)
+// ConcernedBy reads it from an answer: dimension is the roster's name for where
+// people live.
+func ConcernedBy(a *trace.Answer, dimension string) Concerned {
+	var c Concerned
+	if a == nil {
+		return c
 	}
-	for _, a := range others {
-		c.add(a, dimension)
-		c.Others.WorstCase += a.WorstCase
-		c.Others.Suspected += a.Suspected
-		c.Others.Confirmed += a.Confirmed
-	}
-	return c
-}
-
-func (c *Concerned) add(a *trace.Answer, dimension string) {
 	for _, p := range a.Numbers.WorstCase.Breakdown {
 		switch {
 		case p.Count == 0:
 		case p.Kind == "category":
-			if !slices.Contains(c.Categories, p.Value) {
-				c.Categories = append(c.Categories, p.Value)
-			}
+			c.Categories = append(c.Categories, p.Value)
 		case p.Kind == "label" && p.Dimension == dimension:
 			place := law.Place(p.Value)
 			at := slices.IndexFunc(c.Residence, func(r law.Residence) bool { return r.Place == place })
@@ -342,6 +327,7 @@ func (c *Concerned) add(a *trace.Answer, dimension string) {
 			c.Residence[at].Upper += p.Count
 		}
 	}
+	return c
 }
 
 // LegalFacts gathers the facts on which duties hang. What the ledger does not
@@ -391,8 +377,8 @@ func (i *Incident) LegalFacts(rules *law.Book, company law.Company, people Conce
 		f.Start = &start
 	}
 	for _, r := range i.Revisions {
-		f.Subjects.History = append(f.Subjects.History, law.Count{At: r.At.Go(), Upper: r.Body.WorstCase + people.Others.WorstCase})
-		f.Subjects.Upper, f.Subjects.Likely, f.Subjects.Confirmed = law.N(r.Body.WorstCase+people.Others.WorstCase), law.N(r.Body.Suspected+people.Others.Suspected), law.N(r.Body.Confirmed+people.Others.Confirmed)
+		f.Subjects.History = append(f.Subjects.History, law.Count{At: r.At.Go(), Upper: r.Body.WorstCase})
+		f.Subjects.Upper, f.Subjects.Likely, f.Subjects.Confirmed = law.N(r.Body.WorstCase), law.N(r.Body.Suspected), law.N(r.Body.Confirmed)
 	}
 	f.Subjects.Residence = people.Residence
 	for _, r := range i.Legal.Reports {

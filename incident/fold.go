@@ -36,6 +36,12 @@ func (b *Book) react(e *sekisho.Entry) []sekisho.Body {
 		if i := b.find(body.Incident); i != nil {
 			i.revised(e, body)
 		}
+	case *sekisho.SubjectRevised:
+		if i := b.find(body.Incident); i != nil && len(i.Revisions) > 0 {
+			if r := &i.Revisions[len(i.Revisions)-1]; e.ID.Seq == r.Seq+1+uint64(len(r.Subjects)) {
+				r.Subjects = append(slices.Clip(r.Subjects), body) // readers keep theirs
+			}
+		}
 	case *sekisho.FileMatched:
 		if i := b.find(body.Incident); i != nil {
 			f := Fact{Seq: e.ID.Seq, At: e.Time, Code: "file", Principal: body.By, Count: uint64(len(body.Subjects))}

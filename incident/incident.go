@@ -55,7 +55,10 @@ type Revision struct {
 	Seq  uint64                   `json:"seq"`
 	At   sekisho.Time             `json:"at"`
 	Body *sekisho.IncidentRevised `json:"revision"`
-	Move Move                     `json:"move"` // from the revision before, or from nothing
+	// Subjects are its parts, by name, where the company has several subjects. They
+	// do not change once the entry behind them is folded.
+	Subjects []*sekisho.SubjectRevised `json:"subjects,omitempty"`
+	Move     Move                      `json:"move"` // from the revision before, or from nothing
 }
 
 // Move is how far each number went.
@@ -225,19 +228,25 @@ func Asked(q trace.Question, known []string) (asked trace.Question, unseen []str
 	return q, unseen
 }
 
-// Revise gives the entry that records an answer, by a member of staff or by
-// sekisho itself (0). It is nil if the latest revision says the same: a later
-// end of the window that changes no number is no revision.
+// Revise gives the entries that record an answer, by a member of staff or by
+// sekisho itself (0), to be appended together: an IncidentRevised, and a
+// SubjectRevised for each part of a total. There are none if the latest revision
+// says the same: a later end of the window that changes no number is no revision.
 //
 // The reason is "alert" for the first, "scope" if another question was asked,
 // "file" if a file was matched since, else "ledger": new accesses came, or
 // old ones were narrowed.
-func (i *Incident) Revise(a *trace.Answer, by uint32) *sekisho.IncidentRevised {
+func (i *Incident) Revise(a *trace.Answer, by uint32) []sekisho.Body {
 	q := a.Question
 	r := &sekisho.IncidentRevised{
 		Incident: i.Number, By: by, Endpoints: q.Endpoints, Since: q.Since, Until: q.Until, Hostile: q.Hostile,
 		Compression: uint32(math.Ceil(q.Compression * 100)), Through: a.Through,
 		WorstCase: a.WorstCase, Suspected: a.Suspected, SentAtMost: a.SentAtMost, Confirmed: a.Confirmed, SentKnown: a.SentKnown,
+	}
+	bodies := []sekisho.Body{r}
+	for _, p := range a.Subjects {
+		bodies = append(bodies, &sekisho.SubjectRevised{Incident: i.Number, Space: p.Space,
+			WorstCase: p.WorstCase, Suspected: p.Suspected, SentAtMost: p.SentAtMost, Confirmed: p.Confirmed, SentKnown: p.SentKnown})
 	}
 	n := len(i.Revisions)
 	if n == 0 {
@@ -245,13 +254,14 @@ func (i *Incident) Revise(a *trace.Answer, by uint32) *sekisho.IncidentRevised {
 		if len(i.Alerts) == 0 {
 			r.Reason = "scope"
 		}
-		return r
+		return bodies
 	}
 	last := i.Revisions[n-1].Body
 	scope := !slices.Equal(last.Endpoints, r.Endpoints) || last.Since != r.Since || !slices.Equal(last.Hostile, r.Hostile) ||
 		last.Compression != r.Compression || by != 0 && last.Until != r.Until
 	same := last.WorstCase == r.WorstCase && last.Suspected == r.Suspected && last.SentAtMost == r.SentAtMost &&
-		last.Confirmed == r.Confirmed && last.SentKnown == r.SentKnown
+		last.Confirmed == r.Confirmed && last.SentKnown == r.SentKnown &&
+		slices.EqualFunc(i.Revisions[n-1].Subjects, bodies[1:], func(s *sekisho.SubjectRevised, b sekisho.Body) bool { return *s == *b.(*sekisho.SubjectRevised) })
 	switch {
 	case scope:
 		r.Reason = "scope"
@@ -262,5 +272,5 @@ func (i *Incident) Revise(a *trace.Answer, by uint32) *sekisho.IncidentRevised {
 	default:
 		r.Reason = "ledger"
 	}
-	return r
+	return bodies
 }

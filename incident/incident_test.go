@@ -129,9 +129,9 @@ func (h *house) ask(t *testing.T) (out []string) {
 	if r == nil {
 		return append(out, "no revision")
 	}
-	h.book.Put(r)
+	h.book.Put(r[0])
 	h.settle()
-	return append(out, "revised: "+r.Reason)
+	return append(out, "revised: "+r[0].(*sekisho.IncidentRevised).Reason)
 }
 
 // TestTheHouseAsItRuns lets a view.Set drive the folds over a real ledger that

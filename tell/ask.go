@@ -31,9 +31,9 @@ type Plan struct {
 	Texts     map[string]uint64 `json:"texts"` // by language: the approved version; 0: none is
 	Unlisted  uint64            `json:"not_listed"`
 	Seconds   float64           `json:"seconds"` // that sending takes at the config's pace
-	Spaces    []*PlanSpace      `json:"spaces"`  // the same by whose people they are, the incident's own first
+	Spaces    []*PlanSpace      `json:"spaces"`  // the same by whose people they are
 
-	answer *trace.Answer // of the incident's own
+	answer *trace.Answer
 }
 
 // A PlanSpace is what a mailing would be to the people of one subject. Somebody
@@ -62,18 +62,13 @@ func (o *Office) Plan(ctx context.Context, number uint64, list string, again boo
 	q := o.Question(i)
 	q.Lists = true
 	p := &Plan{Incident: number, List: list, Again: again, Texts: map[string]uint64{}}
-	for _, space := range o.spaces(q.Space) {
-		q.Space = space
-		a, err := o.Ask(ctx, q)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil, err
-			}
-			return nil, wrong("no_numbers")
+	if p.answer, err = o.Ask(ctx, q); err != nil {
+		if ctx.Err() != nil {
+			return nil, err
 		}
-		if p.answer == nil {
-			p.answer = a
-		}
+		return nil, wrong("no_numbers")
+	}
+	for _, a := range p.answer.Parts() {
 		s := &PlanSpace{Space: a.Space, people: map[string][]uint32{"suspected": a.Lists.Suspected, "confirmed": a.Lists.Confirmed, "worst-case": a.Lists.WorstCase}[list]}
 		s.Listed = uint64(len(s.people))
 		if list == "worst-case" {
@@ -95,20 +90,6 @@ func (o *Office) Plan(ctx context.Context, number uint64, list string, again boo
 		}
 	})
 	return p, nil
-}
-
-// spaces are whose people an incident can concern: the subject that its numbers are
-// of, and every other one.
-func (o *Office) spaces(own string) []string {
-	list := []string{own}
-	if o.Spaces != nil {
-		for _, s := range o.Spaces() {
-			if s != own {
-				list = append(list, s)
-			}
-		}
-	}
-	return list
 }
 
 // reduce takes out who is nobody, and who is told already.
@@ -219,8 +200,8 @@ func (o *Office) revise(ctx context.Context, p *Plan) error {
 	if err != nil {
 		return err
 	}
-	if r := i.Revise(p.answer, 0); r != nil {
-		if p.Revision, err = o.append(ctx, r); err != nil {
+	if moved := i.Revise(p.answer, 0); moved != nil {
+		if p.Revision, err = o.append(ctx, moved...); err != nil {
 			return err
 		}
 	} else {

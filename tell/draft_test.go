@@ -45,11 +45,12 @@ func story(t *testing.T, more ...string) *Ground {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := i.Revise(a, 3)
-	b.Put(r)
-	e := b.Entries[len(b.Entries)-1]
-	tr.Apply(&e)
-	cases.React(&e)
+	for _, body := range i.Revise(a, 3) {
+		b.Put(body)
+		e := b.Entries[len(b.Entries)-1]
+		tr.Apply(&e)
+		cases.React(&e)
+	}
 	return &Ground{Incident: cases.Get(number), Answer: a, Partner: "partner", Company: Company{Name: "日の丸航空", NameEn: "Hinomaru Air", Contact: "0120-000-000"}}
 }
 

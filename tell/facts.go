@@ -68,7 +68,9 @@ type Ground struct {
 	About    string        // the partner that the text is for; empty for none
 	Partner  string        // the roster's dimension of partners, such as "partner"
 	Company  Company
-	Stated   []Stated
+	// Called says what a name of the catalog is called in a language.
+	Called func(name, lang string) string
+	Stated []Stated
 	// Decoys with a mailbox, by the entries that placed them: mail to one is
 	// misuse that was noticed.
 	Mailboxes []uint64
@@ -97,7 +99,7 @@ type Deadline struct {
 var factNames = []string{
 	"about", "company", "address", "representative", "business", "officer", "contact",
 	"detected", "found_by_machine", "found_by_person", "occurred", "reaches_back", "alerts", "endpoints", "accounts", "slow", "sent_out", "sent_bytes",
-	"worst_case", "suspected", "sent_at_most", "confirmed", "any_people", "revision",
+	"worst_case", "suspected", "sent_at_most", "confirmed", "any_people", "revision", "subjects", "subjects_most",
 	"categories", "residence", "partners", "partner_worst", "partner_suspected", "partner_confirmed", "valid",
 	"rule7_1", "rule7_2", "rule7_3", "rule7_4", "rule7",
 	"no_secrets", "secrets_taken", "observed", "gaps",
@@ -273,14 +275,20 @@ func (g *Ground) numbers(know func(string, ...uint64) *Fact) {
 			}
 		}
 	}
-	plain := func(p trace.Part) Item { return Item{p.Value, p.Value, p.Count} }
+	named := func(name string, n uint64) Item { return Item{g.called(name, "en"), g.called(name, "ja"), n} }
+	for _, p := range a.Subjects {
+		s, m := know("subjects", proof...), know("subjects_most", proof...)
+		s.List, m.List = append(s.List, named(p.Space, p.Suspected)), append(m.List, named(p.Space, p.WorstCase))
+	}
 	list("categories", func(p trace.Part) bool { return p.Kind == "category" }, func(p trace.Part) Item {
 		w := categoryWords[p.Value]
 		return Item{cmp.Or(w[0], p.Value), cmp.Or(w[1], p.Value), p.Count}
 	})
-	list("residence", func(p trace.Part) bool { return p.Dimension == "residence" }, plain)
-	list("partners", func(p trace.Part) bool { return g.Partner != "" && p.Dimension == g.Partner }, plain)
-	list("valid", func(p trace.Part) bool { return p.Kind == "date" && p.Value == "valid" }, func(p trace.Part) Item { return Item{p.Dimension, p.Dimension, p.Count} })
+	list("residence", func(p trace.Part) bool { return p.Dimension == "residence" }, func(p trace.Part) Item {
+		return Item{Country(p.Value, "en"), Country(p.Value, "ja"), p.Count}
+	})
+	list("partners", func(p trace.Part) bool { return g.Partner != "" && p.Dimension == g.Partner }, func(p trace.Part) Item { return Item{p.Value, p.Value, p.Count} })
+	list("valid", func(p trace.Part) bool { return p.Kind == "date" && p.Value == "valid" }, func(p trace.Part) Item { return named(p.Dimension, p.Count) })
 	if g.About != "" {
 		about := know("about")
 		about.En, about.Ja, about.Source = g.About, g.About, "config"
@@ -298,6 +306,14 @@ func (g *Ground) numbers(know func(string, ...uint64) *Fact) {
 		}
 	}
 	g.rule7(know, proof)
+}
+
+// called is what a name of the catalog is called.
+func (g *Ground) called(name, lang string) string {
+	if g.Called != nil {
+		return g.Called(name, lang)
+	}
+	return (&Config{}).Called(name, lang)
 }
 
 // rule7 says which numbers of Rule 7 of APPI the figures alone speak for. Number
@@ -384,7 +400,7 @@ func (g *Ground) secrets(know func(string, ...uint64) *Fact) {
 			}
 		}
 	}
-	if !blind && a.Numbers.WorstCase.Formula.Code == "worst_case" && len(seen) > 0 && !seen[sekisho.Unclassified.String()] &&
+	if !blind && !a.Nameless() && len(seen) > 0 && !seen[sekisho.Unclassified.String()] &&
 		!seen[sekisho.Credential.String()] && !seen[sekisho.Payment.String()] {
 		know("no_secrets", proof...)
 	}

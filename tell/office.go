@@ -35,6 +35,9 @@ type Config struct {
 	Addresses map[string]Addresses `yaml:"addresses"`
 	// Language says in which language somebody is written to.
 	Language Language `yaml:"language"`
+	// Names say what the subjects, labels and dates of the catalog are called in
+	// texts, by name. Common ones, such as member and passport_until, have words.
+	Names map[string]Called `yaml:"names"`
 }
 
 // Mail is how notices go out.
@@ -138,13 +141,10 @@ type Office struct {
 	// incident asks.
 	Ask      func(ctx context.Context, q trace.Question) (*trace.Answer, error)
 	Question func(i *incident.Incident) trace.Question
-	// Spaces are the subjects whose people were ever read. nil: that of Question
-	// alone.
-	Spaces func() []string
 	// Read gives the addresses of some people, by key, from the database.
 	Read func(ctx context.Context, space string, keys []string) (map[string]string, error)
 	// More are facts that other parts of the house know of an incident. May be nil.
-	More func(ctx context.Context, i *incident.Incident, g *Ground)
+	More func(i *incident.Incident, g *Ground)
 
 	Key   [32]byte // for return addresses and Message-IDs
 	Now   func() time.Time
@@ -208,7 +208,7 @@ func (o *Office) Ground(ctx context.Context, i *incident.Incident, about string)
 		}
 		a = nil // no terminal is known yet, or none that was seen: the numbers are under investigation
 	}
-	g := &Ground{Incident: i, Answer: a, About: about, Partner: o.Config.Partner, Company: o.Config.Company}
+	g := &Ground{Incident: i, Answer: a, About: about, Partner: o.Config.Partner, Company: o.Config.Company, Called: o.Config.Called}
 	o.Views.Read(func() {
 		g.Mailings = o.Book.Mailings(i.Number)
 		if o.Decoys != nil {
@@ -227,7 +227,7 @@ func (o *Office) Ground(ctx context.Context, i *incident.Incident, about string)
 		}
 	})
 	if o.More != nil {
-		o.More(ctx, i, g)
+		o.More(i, g)
 	}
 	return g, nil
 }
@@ -364,13 +364,14 @@ func (o *Office) save(ctx context.Context, k Key, texts, added map[string]string
 	return o.append(ctx, w)
 }
 
-// append makes an entry durable and waits until the book knows it.
-func (o *Office) append(ctx context.Context, b sekisho.Body) (uint64, error) {
-	id, err := o.Append(ctx, b)
+// append makes entries durable and waits until the book knows them. It gives the
+// number of the first.
+func (o *Office) append(ctx context.Context, b ...sekisho.Body) (uint64, error) {
+	id, err := o.Append(ctx, b...)
 	if err != nil {
 		return 0, &NotRecorded{err}
 	}
-	return id.Seq, o.Views.WaitFor(ctx, id.Seq)
+	return id.Seq, o.Views.WaitFor(ctx, id.Seq+uint64(len(b))-1)
 }
 
 // NotRecorded: the ledger took no entry, so nothing was done.

@@ -67,11 +67,17 @@ func openOffice(b testing.TB, people int) (o *Office, incidentNumber uint64) {
 			if err := views.WaitFor(ctx, l.Last()); err != nil {
 				return nil, err
 			}
-			views.Read(func() { a, err = tr.Impact(q, nil) })
+			views.Read(func() {
+				rosters := map[string]*vault.Roster{}
+				for _, space := range tr.Spaces() {
+					rosters[space] = nil
+				}
+				a, err = tr.Whole(q, rosters)
+			})
 			return a, err
 		},
 		Question: func(i *incident.Incident) (q trace.Question) {
-			views.Read(func() { q = i.Question("member", tr.LastTime()) })
+			views.Read(func() { q = i.Question("", tr.LastTime()) })
 			return q
 		}}
 	k := Key{Incident: incidentNumber, Form: "person", Language: "ja"}

@@ -152,7 +152,7 @@ func (j *judge) covers(principal uint32, first, last sekisho.Time) (all, any boo
 
 // gather finds the pages, connections and any-row accesses in question.
 func (t *Trace) gather(q Question) *scope {
-	s := &scope{rangeBits: rangeBitsFor(t.spaces[q.Space].assigned)}
+	s := &scope{rangeBits: rangeBitsFor(t.known(q.Space).assigned)}
 	isAsked := func(end *terminal) bool {
 		_, asked := slices.BinarySearch(q.Endpoints, end.name)
 		return asked

@@ -21,10 +21,11 @@ type Question struct {
 	Until       sekisho.Time   // exclusive
 	Hostile     []netip.Prefix // destinations held to be hostile
 	Compression float64        // the most that a packer is held to squeeze; 0 means 10
-	// Confirmed comes from File, or, without one, from every file that was
-	// matched for Incident, or, without one (0), for any incident about one of
-	// these endpoints in this window. Of two matches of one file the later counts.
-	File     *sekisho.FileMatched
+	// Confirmed comes from Files, those of the subject; or, without any, from every
+	// file that was matched for Incident, or, without one (0), for any incident about
+	// one of these endpoints in this window. Of two matches of one file the later
+	// counts.
+	Files    []*sekisho.FileMatched
 	Incident uint64
 	Lists    bool // fill Answer.Lists
 	Evidence int  // how many entries to name for each number; 0 means 20
@@ -34,7 +35,7 @@ type Question struct {
 type Answer struct {
 	Question Question `json:"-"`
 
-	Space       string         `json:"space"`
+	Space       string         `json:"space"` // whose data; empty for the total of several subjects
 	Endpoints   []string       `json:"endpoints"`
 	Since       string         `json:"since"`
 	Until       string         `json:"until"`
@@ -52,7 +53,14 @@ type Answer struct {
 	Observed    []Span  `json:"observed"`
 	NotObserved []Note  `json:"not_observed"`
 
+	Subjects []*Answer `json:"subjects,omitempty"` // of a total: the answers that it is made of
+
 	Lists Lists `json:"-"`
+
+	sent struct { // what bounds SentAtMost, where it is known
+		bytes uint64
+		least uint32
+	}
 }
 
 // Numbers is how each of the four came about.
@@ -243,7 +251,7 @@ func (a *Answer) sentAtMost(t *Trace, q Question, s *scope) {
 		n.Value, n.Formula = a.SentAtMost, formula(unknown, a.SentAtMost, term("worst_case", a.WorstCase))
 		return
 	}
-	a.SentKnown = true
+	a.SentKnown, a.sent.bytes, a.sent.least = true, s.hostileBytes, s.least
 	hundredths := uint64(math.Ceil(q.Compression * 100))
 	bound := uint64(0)
 	if s.hostileBytes > 0 {
@@ -268,14 +276,19 @@ func (a *Answer) sentAtMost(t *Trace, q Question, s *scope) {
 func (t *Trace) confirmed(q Question) ([]uint32, []file) {
 	var files []file
 	switch {
-	case q.File != nil:
-		seq := uint64(0)
-		for _, f := range t.files {
-			if f.body == q.File || f.body.SHA256 == q.File.SHA256 && f.body.Incident == q.File.Incident {
-				seq = f.seq
+	case len(q.Files) > 0:
+		for _, named := range q.Files {
+			if named.Space != q.Space {
+				continue
 			}
+			seq := uint64(0)
+			for _, f := range t.files {
+				if f.body == named || f.body.SHA256 == named.SHA256 && f.body.Incident == named.Incident && f.body.Space == named.Space {
+					seq = f.seq
+				}
+			}
+			files = append(files, file{seq, named})
 		}
-		files = []file{{seq, q.File}}
 	default:
 		for _, f := range t.files {
 			if f.body.Space != q.Space || !t.about(f.body.Incident, q) {
@@ -296,7 +309,7 @@ func (t *Trace) confirmed(q Question) ([]uint32, []file) {
 // filesElsewhere is how many files were matched that do not answer a question
 // that names no file and no incident.
 func (t *Trace) filesElsewhere(q Question) uint64 {
-	if q.File != nil || q.Incident != 0 {
+	if len(q.Files) > 0 || q.Incident != 0 {
 		return 0
 	}
 	counted := map[[32]byte]bool{}

@@ -93,7 +93,7 @@ type part struct {
 }
 
 func (t *Trace) count(q Question, s *scope, roster *vault.Roster, confirmed []uint32) *counts {
-	sp := t.spaces[q.Space]
+	sp := t.known(q.Space)
 	var cats sekisho.Categories
 	for _, h := range t.shapes {
 		if h.body.Space == q.Space {

@@ -232,6 +232,14 @@ func (t *Trace) endpoint(name string) *terminal {
 	return end
 }
 
+// known is what is known of a space; nothing, if no entry has named it.
+func (t *Trace) known(name string) *space {
+	if s := t.spaces[name]; s != nil {
+		return s
+	}
+	return &space{name: name}
+}
+
 func (t *Trace) space(name string) *space {
 	s := t.spaces[name]
 	if s == nil {

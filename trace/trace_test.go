@@ -204,7 +204,7 @@ func TestFilesOfWhichIncident(t *testing.T) {
 		{"both", trace.Question{Endpoints: []string{"pc-0417", "pc-0533"}}, []uint32{3, 4, 5}, "confirmed", 1},
 		{"an incident", trace.Question{Endpoints: []string{"pc-0417"}, Incident: of0533}, []uint32{5}, "confirmed", 0},
 		{"a window after the incident's", trace.Question{Endpoints: []string{"pc-0533"}, Since: now + day, Until: now + 2*day}, nil, "no_file", 3},
-		{"a file", trace.Question{Endpoints: []string{"pc-0417"}, File: &sekisho.FileMatched{Space: "member", Subjects: []uint32{9}}}, []uint32{9}, "confirmed", 0},
+		{"a file", trace.Question{Endpoints: []string{"pc-0417"}, Files: []*sekisho.FileMatched{{Space: "member", Subjects: []uint32{9}}}}, []uint32{9}, "confirmed", 0},
 	} {
 		if c.q.Until == 0 {
 			c.q.Since, c.q.Until = now-day, now+day

@@ -51,6 +51,10 @@ func formulaText(code string) string {
 		return "the size of the records read is not known, so nothing bounds it but the worst case = {result}"
 	case "confirmed":
 		return "{customers} distinct customers recognised among {rows} rows of {files} files ({damaged} rows match nobody) = {result}"
+	case "sent_subjects":
+		return "the most people whose records fit into {bytes} bytes to hostile destinations in {connections} connections × {compression} (compression), the smallest records first: {each} = {result}"
+	case "subjects":
+		return "{each} = {result}"
 	case "no_file":
 		return "no recovered or captured file was compared for this question = {result}"
 	}
@@ -59,11 +63,24 @@ func formulaText(code string) string {
 
 // English tells the formula with its figures.
 func (f Formula) English() string {
-	text := formulaText(f.Code)
+	text := strings.ReplaceAll(formulaText(f.Code), "{each}", f.Each(func(subject string, n float64) string { return figure(n) + " of " + subject }))
 	for _, t := range f.Terms {
 		text = strings.ReplaceAll(text, "{"+t.Name+"}", figure(t.Value))
 	}
 	return text
+}
+
+// Each tells the figures of a total, subject by subject, with a plus between them.
+func (f Formula) Each(say func(subject string, n float64) string) string {
+	var list []string
+	for _, t := range f.Terms {
+		switch t.Name {
+		case "bytes", "compression", "connections", "result":
+		default:
+			list = append(list, say(t.Name, t.Value))
+		}
+	}
+	return strings.Join(list, " + ")
 }
 
 // figure writes a number with a comma at each thousand.
@@ -143,6 +160,8 @@ func (n Note) English() string {
 		return fmt.Sprintf("Besides, records of %s customers were created, changed or destroyed from these endpoints, and %s more writes may have been to anybody's. A write alone shows nothing, so they are in no number.", count, figure(float64(n.Reach)))
 	case "no_roster":
 		return "No roster was read: nothing is broken down by its dimensions, and the population is not known."
+	case "no_roster_of":
+		return fmt.Sprintf("No roster of %s was read: they are not broken down by its dimensions, and how many there are is not known.", n.Name)
 	case "files_elsewhere":
 		return fmt.Sprintf("Recovered or captured files that were compared for other incidents, or for none: %s. Whom they name is not counted here.", count)
 	case "confirmed_outside":
