@@ -31,6 +31,7 @@ import (
 	"sekisho/incident"
 	"sekisho/law"
 	"sekisho/ledger"
+	"sekisho/pack"
 	"sekisho/permit"
 	"sekisho/tell"
 	"sekisho/trace"
@@ -135,6 +136,12 @@ type Config struct {
 	// EndpointAt tells the machine at an address at a time; nil: nobody knows.
 	EndpointAt func(netip.Addr, sekisho.Time) string
 
+	// Packs is in Views: the auditor's packs. MakePack makes one, which is recorded
+	// on return, and OpenPack gives its bytes. nil: there are none.
+	Packs    *pack.Book
+	MakePack func(ctx context.Context, ask PackAsk, by uint32, progress func(done, total uint64)) (pack.Made, error)
+	OpenPack func(sum [32]byte) (io.ReadCloser, int64, error)
+
 	// School plans training. nil: it is not done here. ImportToken is with
 	// which another learning system brings completions; empty: none does.
 	School      *duty.School
@@ -171,6 +178,9 @@ type Console struct {
 	tallied  lastTally
 	concerns concerns
 	closed   sync.Once
+	work     sync.WaitGroup // that goes on behind a page
+	packing  packing
+	veiled   bool // it answers auditors: see veil
 
 	texts    texts
 	drawing  sync.Mutex // one photo is drawn at a time
@@ -242,6 +252,7 @@ func newConsole(cfg Config, hashing cost) (*Console, error) {
 // the server's Shutdown, which waits for them, and before the ledger's Close.
 func (c *Console) Close(ctx context.Context) {
 	c.closed.Do(func() { close(c.closing) })
+	c.work.Wait()
 	c.endSessions(ctx, c.sessions.take(func([32]byte, *session) bool { return true }), "shutdown")
 }
 
@@ -251,6 +262,7 @@ type route struct {
 	handle  func(*Console, *visit) (page, error)
 	open    bool  // needs no sign-in
 	limit   int64 // bytes of the request's body; 0 is maxForm
+	auditor bool  // auditors get it: it changes nothing, and names nobody where the console is veiled
 }
 
 const maxForm = 64 << 10
@@ -283,10 +295,14 @@ var routes = []route{
 	{pattern: "POST /incidents/{id}/mailings/{number}", handle: (*Console).mailingActForm},
 	{pattern: "POST /incidents/{id}/mailings/{number}/list", handle: (*Console).mailingList},
 	{pattern: "GET /budgets", handle: (*Console).budgets},
-	{pattern: "GET /duties", handle: (*Console).dutiesList},
+	{pattern: "GET /audit", handle: (*Console).audit, auditor: true},
+	{pattern: "POST /audit/packs", handle: (*Console).makePackForm},
+	{pattern: "GET /audit/packs/{number}", handle: (*Console).fetchPack, auditor: true},
+	{pattern: "POST /audit/auditors", handle: (*Console).auditorForm},
+	{pattern: "GET /duties", handle: (*Console).dutiesList, auditor: true},
 	{pattern: "POST /duties", handle: (*Console).dutyActForm, limit: 4 << 20},
 	{pattern: "GET /duties/mine", handle: (*Console).myDuties},
-	{pattern: "GET /duties/{instrument}/{id}", handle: (*Console).dutyOne},
+	{pattern: "GET /duties/{instrument}/{id}", handle: (*Console).dutyOne, auditor: true},
 	{pattern: "GET /exports", handle: (*Console).exports},
 	{pattern: "POST /exports", handle: (*Console).askExportForm},
 	{pattern: "GET /exports/{number}", handle: (*Console).export},
@@ -350,10 +366,10 @@ var routes = []route{
 	{pattern: "GET /drills", handle: (*Console).drills},
 	{pattern: "POST /drills/notes", handle: (*Console).noteForm},
 	{pattern: "GET /status", handle: (*Console).status},
-	{pattern: "GET /entries/{seq}", handle: (*Console).entry},
+	{pattern: "GET /entries/{seq}", handle: (*Console).entry, auditor: true},
 	{pattern: "GET /signin", handle: (*Console).signInForm, open: true},
 	{pattern: "POST /signin", handle: (*Console).signIn, open: true},
-	{pattern: "POST /signout", handle: (*Console).signOut},
+	{pattern: "POST /signout", handle: (*Console).signOut, auditor: true},
 	{pattern: "GET /language", handle: (*Console).chooseLanguage, open: true},
 	{pattern: "GET /healthz", handle: (*Console).healthz, open: true},
 	{pattern: "GET /metrics", handle: (*Console).metrics, open: true},
@@ -445,7 +461,23 @@ func (c *Console) serve(one route) http.Handler {
 			}
 			return
 		}
-		p, err := one.handle(c, v)
+		answering := c
+		if v.who != nil && v.who.auditor {
+			var err error
+			switch {
+			case one.open && (r.Method == http.MethodGet || one.pattern == "POST /signin"):
+				v.who = nil // as a stranger
+			case one.pattern == "POST /signout":
+			default:
+				if answering, err = c.forAuditors(v, one); err != nil {
+					if err != errDone {
+						c.refuse(v, err)
+					}
+					return
+				}
+			}
+		}
+		p, err := one.handle(answering, v)
 		switch {
 		case err == errDone:
 		case err != nil:

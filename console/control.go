@@ -63,6 +63,7 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	POST /api/mailings            a MailingAsk → the PlanPage or the MailingPage
 //	GET  /api/phishing            → a PhishingPage; POST a PhishingAsk → the PhishingPlanPage or the PhishingCampaignPage
 //	GET  /api/phishing/NUMBER     → a PhishingCampaignPage; POST a PhishingAct → the same
+//	GET  /api/packs               → a PacksPage; POST a PackOrder → a PackLine; /NUMBER/file → the zip file
 //	GET  /api/documents           → a DocumentsPage; POST a DocumentAsk → the DocumentPage
 //	POST /api/document-pages      compares what the world reads → the DocumentsPage
 //	GET  /api/documents/NAME      → a DocumentPage; POST a DocumentAct → the same
@@ -137,6 +138,7 @@ func (c *Console) Control() http.Handler {
 	handle("POST /api/certificates", maxForm, func(v *visit) (any, error) { return c.certified(v) })
 	handle("GET /api/budgets", maxForm, func(v *visit) (any, error) { return c.budgetsNow(), nil })
 	c.controlDuties(handle)
+	c.controlPacks(handle)
 	c.controlExports(handle)
 	c.controlRoom(handle)
 	c.controlClocks(handle)

@@ -382,7 +382,7 @@ func (c *Console) dutyPage(v *visit, name string, q url.Values) (*DutyPage, erro
 	for _, m := range d.Milestones {
 		p.Milestones = append(p.Milestones, m.Item)
 	}
-	p.Hidden = d.Kind == duty.PerPerson && !p.CanDecide
+	p.Hidden = d.Kind == duty.PerPerson && !p.CanDecide && !c.veiled
 	var wanted []duty.Status
 	if p.Status != "" {
 		s, ok := duty.StatusOf(p.Status)

@@ -187,6 +187,9 @@ func (c *Console) entry(v *visit) (page, error) {
 		if err != nil && !errors.Is(err, sekisho.ErrUnknownKind) {
 			return nil, fmt.Errorf("reading entry %d: %w", seq, err)
 		}
+		if err := c.mayRead(&e); err != nil {
+			return nil, err
+		}
 		p := c.decoded(&e)
 		if seq < last {
 			p.Next = seq + 1

@@ -470,8 +470,11 @@ func (c *Console) controlExports(handle func(pattern string, limit int64, do fun
 // A UserLine is a console user.
 type UserLine struct {
 	Name string   `json:"name"`
-	Role string   `json:"role"`           // "administrator", "approver", "user"
+	Role string   `json:"role"`           // "administrator", "approver", "user", "hr", "auditor"
 	Also []string `json:"also,omitempty"` // other accounts of the same person
+
+	Until string `json:"until,omitempty"` // of an auditor, and needed: the last day, or a moment
+	For   string `json:"for,omitempty"`   // whom the auditor works for, and on what; needed
 }
 
 func (c *Console) controlUsers(handle func(pattern string, limit int64, do func(v *visit) (any, error))) {
@@ -481,40 +484,82 @@ func (c *Console) controlUsers(handle func(pattern string, limit int64, do func(
 		if err != nil {
 			return nil, err
 		}
-		switch {
-		case !goodName(u.Name) || slices.ContainsFunc(u.Also, func(n string) bool { return n == "" || len(n) > maxName }) || len(u.Also) > 20:
-			return nil, fail(http.StatusBadRequest, "user_name")
-		case !slices.Contains(userRoles, u.Role):
-			return nil, fail(http.StatusBadRequest, "user_role")
-		case c.users.exists(u.Name):
-			return nil, fail(http.StatusConflict, "user_exists")
-		}
-		c.deciding.Lock()
-		defer c.deciding.Unlock()
-		if _, err := c.cfg.Ledger.Append(v.r.Context(), &sekisho.UserChanged{User: c.cfg.Vault.Space("staff").OfText([]byte(u.Name)), By: v.who.staff, Action: "created"}); err != nil {
-			return nil, notRecorded(err)
-		}
-		password := newPassword()
-		if err := c.users.add(u, password); err != nil {
+		password, err := c.addUser(v, u)
+		if err != nil {
 			return nil, err
 		}
 		return map[string]string{"name": u.Name, "password": password}, nil
 	})
 	handle("POST /api/users/{name}/remove", maxForm, func(v *visit) (any, error) {
 		name := v.r.PathValue("name")
-		if !c.users.exists(name) {
-			return nil, fail(http.StatusNotFound, "user")
-		}
-		c.deciding.Lock()
-		defer c.deciding.Unlock()
-		if len(c.users.list()) == 1 { // without a user, an administrator would be made anew
-			return nil, fail(http.StatusConflict, "user_last")
-		}
-		if _, err := c.cfg.Ledger.Append(v.r.Context(), &sekisho.UserChanged{User: c.cfg.Vault.Space("staff").OfText([]byte(name)), By: v.who.staff, Action: "removed"}); err != nil {
-			return nil, notRecorded(err)
-		}
-		err := c.users.remove(name)
-		c.endSessions(v.r.Context(), c.sessions.take(func(_ [32]byte, one *session) bool { return one.name == name }), "refused")
-		return map[string]string{"name": name}, err
+		return map[string]string{"name": name}, c.removeUser(v, name)
 	})
+}
+
+// addUser makes an account, which is durable on return, and gives its password:
+// it is kept nowhere. The entries are durable before it.
+func (c *Console) addUser(v *visit, u UserLine) (password string, err error) {
+	var until sekisho.Time
+	switch {
+	case !goodName(u.Name) || slices.ContainsFunc(u.Also, func(n string) bool { return n == "" || len(n) > maxName }) || len(u.Also) > 20:
+		return "", fail(http.StatusBadRequest, "user_name")
+	case !slices.Contains(userRoles, u.Role):
+		return "", fail(http.StatusBadRequest, "user_role")
+	case u.Role == auditor && len(u.Also) > 0: // nobody who works here is an auditor
+		return "", fail(http.StatusBadRequest, "audit_also")
+	case u.Role == auditor:
+		if until, err = c.admission(&u); err != nil {
+			return "", err
+		}
+	case u.Until != "" || u.For != "":
+		return "", fail(http.StatusBadRequest, "audit_until")
+	}
+	c.deciding.Lock()
+	defer c.deciding.Unlock()
+	if c.users.exists(u.Name) {
+		return "", fail(http.StatusConflict, "user_exists")
+	}
+	staff := c.cfg.Vault.Space("staff").OfText([]byte(u.Name))
+	bodies := []sekisho.Body{&sekisho.UserChanged{User: staff, By: v.who.staff, Action: "created"}}
+	var end time.Time
+	if u.Role == auditor {
+		end = until.Go()
+		bodies = append(bodies, &sekisho.AuditorAdmitted{User: staff, Action: "admitted", Until: until, Said: c.cfg.Vault.Space("said").OfText([]byte(u.For)), By: v.who.staff})
+	}
+	id, err := c.cfg.Ledger.Append(v.r.Context(), bodies...)
+	if err != nil {
+		return "", notRecorded(err)
+	}
+	password = newPassword()
+	if err := c.users.add(u, end, password); err != nil {
+		return "", err
+	}
+	return password, c.cfg.Views.WaitFor(v.r.Context(), id.Seq+uint64(len(bodies))-1)
+}
+
+// removeUser takes an account away, and ends its stays.
+func (c *Console) removeUser(v *visit, name string) error {
+	if !c.users.exists(name) {
+		return fail(http.StatusNotFound, "user")
+	}
+	c.deciding.Lock()
+	defer c.deciding.Unlock()
+	if len(c.users.list()) == 1 { // without a user, an administrator would be made anew
+		return fail(http.StatusConflict, "user_last")
+	}
+	staff := c.cfg.Vault.Space("staff").OfText([]byte(name))
+	bodies := []sekisho.Body{&sekisho.UserChanged{User: staff, By: v.who.staff, Action: "removed"}}
+	if _, is := c.users.until(name); is {
+		bodies = append(bodies, &sekisho.AuditorAdmitted{User: staff, Action: "ended", By: v.who.staff})
+	}
+	id, err := c.cfg.Ledger.Append(v.r.Context(), bodies...)
+	if err != nil {
+		return notRecorded(err)
+	}
+	err = c.users.remove(name)
+	c.endSessions(v.r.Context(), c.sessions.take(func(_ [32]byte, one *session) bool { return one.name == name }), "refused")
+	if err != nil {
+		return err
+	}
+	return c.cfg.Views.WaitFor(v.r.Context(), id.Seq+uint64(len(bodies))-1)
 }

@@ -26,7 +26,7 @@ func withTurned(c *Config) {
 // as signs a console user in.
 func (h *house) as(name, role, lang string, also ...string) *browser {
 	h.t.Helper()
-	must(h.t, h.console.users.add(UserLine{Name: name, Role: role, Also: also}, "a password of "+name))
+	must(h.t, h.console.users.add(UserLine{Name: name, Role: role, Also: also}, time.Time{}, "a password of "+name))
 	b := h.stranger(lang)
 	if a := b.post("/signin", url.Values{"name": {name}, "password": {"a password of " + name}}); a.status != http.StatusSeeOther {
 		h.t.Fatalf("%s does not get in: %d", name, a.status)

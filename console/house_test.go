@@ -25,6 +25,7 @@ import (
 	"sekisho/duty"
 	"sekisho/incident"
 	"sekisho/ledger"
+	"sekisho/pack"
 	"sekisho/permit"
 	"sekisho/sensor"
 	"sekisho/tell"
@@ -86,18 +87,20 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 	must(t, h.vault.Reconcile(map[string]uint32{}))
 	live, known, cases, permits := NewLive(), trace.New(), incident.New(), permit.New()
 	enquiries, letters := incident.NewEnquiries(), tell.NewBook()
+	packs := pack.NewBook()
 	h.letters, h.lures = letters, tell.NewLureBook()
 	register, err := duty.Read(nil)
 	must(t, err)
 	h.people, h.training, h.links = directory.New(), duty.NewTraining(), duty.NewLinks()
 	h.duties = duty.New(duty.Setup{Register: register, Directory: duty.Directory{People: func(int64) iter.Seq[duty.Member] { return func(func(duty.Member) bool) {} }, Version: h.people.Seq}, Zone: testZone})
-	h.views = view.New(view.Config{Follow: h.ledger.Follow, Hurry: h.ledger.Hurry, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{known, live, permits, enquiries, letters, h.lures, h.people, h.training, h.links, h.duties},
+	h.views = view.New(view.Config{Follow: h.ledger.Follow, Hurry: h.ledger.Hurry, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{known, live, permits, enquiries, letters, h.lures, h.people, h.training, h.links, h.duties, packs},
 		Reactions: []view.Reaction{cases.Reaction()}})
 	ctx, stop := context.WithCancel(context.Background())
 	running := make(chan struct{})
 	go func() { h.views.Run(ctx); close(running) }()
 	cfg := Config{Dir: dir, FS: disk.OS{}, Ledger: h.ledger, Vault: h.vault, Views: h.views, Live: live, Trace: known, Incidents: cases, Permits: permits, Enquiries: enquiries,
 		Name: "jal-test", Software: "0.1", Mode: "enforce", Now: h.clock.now, Duty: h.duties, Directory: h.people,
+		Packs: packs, OpenPack: func([32]byte) (io.ReadCloser, int64, error) { return nil, 0, os.ErrNotExist }, // none is made here
 		MatchFile: func(ctx context.Context, file io.Reader, space string) (*sekisho.FileMatched, error) {
 			roster, err := h.vault.Roster(space)
 			if err != nil {

@@ -201,6 +201,9 @@ func (c *Console) named(space string, ord uint32) string {
 	if ord == 0 {
 		return ""
 	}
+	if c.veiled && space != "unit" {
+		return fmt.Sprintf("#%d", ord)
+	}
 	if key, ok := c.cfg.Vault.Space(space).Key(ord); ok {
 		return key
 	}

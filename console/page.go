@@ -27,7 +27,7 @@ var assets embed.FS
 // promises are the pages about what the policy promises: they share a second row
 // of links.
 var promises = []string{"duties", "duty", "duties_mine", "training", "trainingplan", "phishing", "phishing_plan", "phishing_campaign", "lure",
-	"checks", "check", "finding", "registers", "thing", "posts", "scans", "cloud", "terminals", "evaluation", "case", "documents", "document", "directory", "directory_person", "erasures", "erasure"}
+	"checks", "check", "finding", "registers", "thing", "posts", "scans", "cloud", "terminals", "evaluation", "case", "documents", "document", "directory", "directory_person", "erasures", "erasure", "audit"}
 
 // A page is what a handler answers with: the same struct becomes HTML by the
 // template that bears its name, or JSON, as the visitor accepts.
@@ -105,6 +105,8 @@ type frame struct {
 	School   bool
 	Waiting  int // requests for an export that nobody has answered
 	Software string
+	Auditor  bool // the visitor is one: they have few pages
+	Audits   bool
 }
 
 // A press holds the templates of one language.
@@ -180,6 +182,7 @@ func (c *Console) print(v *visit, status int, p page) {
 		f.Lures = c.cfg.Lures != nil
 		f.Promise = slices.Contains(promises, p.file())
 		f.Checks, f.Overdue = c.cfg.Checks != nil, c.overdue()
+		f.Auditor, f.Audits = v.who.auditor, c.cfg.Packs != nil
 	}
 	var b bytes.Buffer
 	if err := c.presses[v.Lang].pages[p.file()].ExecuteTemplate(&b, "layout", f); err != nil {

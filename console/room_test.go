@@ -18,7 +18,7 @@ import (
 // user makes an account of the console and signs it in.
 func (h *house) user(name, role string, also ...string) *browser {
 	h.t.Helper()
-	must(h.t, h.console.users.add(UserLine{Name: name, Role: role, Also: also}, "long enough a password"))
+	must(h.t, h.console.users.add(UserLine{Name: name, Role: role, Also: also}, time.Time{}, "long enough a password"))
 	b := h.stranger("en")
 	if a := b.post("/signin", url.Values{"name": {name}, "password": {"long enough a password"}}); a.status >= 400 {
 		h.t.Fatalf("%s could not sign in: %d", name, a.status)

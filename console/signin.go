@@ -34,6 +34,9 @@ type session struct {
 	entry  uint64 // sequence number of its SessionOpened
 	opened time.Time
 
+	auditor bool      // somebody from outside: see forAuditors
+	until   time.Time // an auditor's end
+
 	mu     sync.Mutex
 	seen   time.Time
 	number uint64 // of the last statement, as in Access.Number
@@ -59,7 +62,12 @@ func (s *session) sent(n int) {
 func (s *session) over(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return now.Sub(s.seen) > idleLimit || now.Sub(s.opened) > longestStay
+	return s.late(now)
+}
+
+// late: s.mu is held.
+func (s *session) late(now time.Time) bool {
+	return now.Sub(s.seen) > idleLimit || now.Sub(s.opened) > longestStay || s.auditor && !now.Before(s.until)
 }
 
 // sessions are the stays that last, by the SHA-256 of their cookie: a look
@@ -80,7 +88,7 @@ func (s *sessions) find(token string, now time.Time) (*session, bool) {
 	}
 	one.mu.Lock()
 	defer one.mu.Unlock()
-	if now.Sub(one.seen) > idleLimit || now.Sub(one.opened) > longestStay {
+	if one.late(now) {
 		return nil, false
 	}
 	one.seen = now
@@ -121,7 +129,7 @@ func (c *Console) sweepSessions(ctx context.Context) {
 	c.endSessions(ctx, c.sessions.take(func(_ [32]byte, one *session) bool {
 		one.mu.Lock()
 		defer one.mu.Unlock()
-		return now.Sub(one.seen) > idleLimit || now.Sub(one.opened) > longestStay
+		return one.late(now)
 	}), "client_gone")
 }
 
@@ -159,7 +167,8 @@ func (c *Console) signIn(v *visit) (page, error) {
 	if known {
 		staff = c.cfg.Vault.Space("staff").OfText([]byte(name))
 	}
-	if !c.users.check(name, v.r.PostFormValue("password")) {
+	until, outside := c.users.until(name)
+	if !c.users.check(name, v.r.PostFormValue("password")) || outside && !now.Before(until) {
 		if _, err := c.cfg.Ledger.Append(v.r.Context(), &sekisho.SignedIn{User: staff, Address: address}); err != nil {
 			return nil, notRecorded(err)
 		}
@@ -176,7 +185,7 @@ func (c *Console) signIn(v *visit) (page, error) {
 	}
 	c.tries.succeeded(name, address)
 	token := rand.Text() + rand.Text()
-	one := &session{name: name, staff: staff, entry: first.Seq + 1, opened: now, seen: now, ended: make(chan struct{})}
+	one := &session{name: name, staff: staff, entry: first.Seq + 1, opened: now, seen: now, ended: make(chan struct{}), auditor: outside, until: until}
 	if !c.sessions.add(token, one) {
 		c.endSessions(v.r.Context(), []*session{one}, "refused")
 		return nil, fail(http.StatusServiceUnavailable, "sessions")

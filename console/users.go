@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/argon2"
 
@@ -32,6 +33,8 @@ type user struct {
 
 	Role string   `json:"role,omitempty"` // one of userRoles; empty is administrator
 	Also []string `json:"also,omitempty"` // other accounts of the same person: logins at the gate, accounts of the machine
+
+	Until time.Time `json:"until,omitzero"` // of an auditor: from then on nobody gets in by it
 }
 
 // What a user may do beside looking and asking. An approver decides exports of
@@ -42,7 +45,7 @@ const (
 	plainUser     = "user"
 )
 
-var userRoles = []string{administrator, approver, plainUser, hr}
+var userRoles = []string{administrator, approver, plainUser, hr, auditor}
 
 // users is the file users.json in the data directory. It is small, and read
 // whole.
@@ -129,6 +132,8 @@ func parseUsers(raw []byte) ([]user, error) {
 			return nil, errors.New("a user's hash parameters are out of range")
 		case one.Role != "" && !slices.Contains(userRoles, one.Role):
 			return nil, errors.New("a user's role is not one")
+		case (one.Role == auditor) == one.Until.IsZero():
+			return nil, errors.New("an auditor's end is missing, or somebody else has one")
 		}
 	}
 	return list, nil
@@ -181,9 +186,18 @@ func (u *users) set(name, password string) error {
 	return u.write(user{Name: name}, password)
 }
 
-// add makes a user with a role.
-func (u *users) add(line UserLine, password string) error {
-	return u.write(user{Name: line.Name, Role: line.Role, Also: line.Also}, password)
+// add makes a user with a role; until is an auditor's end.
+func (u *users) add(line UserLine, until time.Time, password string) error {
+	return u.write(user{Name: line.Name, Role: line.Role, Also: line.Also, Until: until}, password)
+}
+
+// until is when an auditor's account ends; false for everybody else.
+func (u *users) until(name string) (time.Time, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	_ = u.read() // else the users that were known before
+	one := u.byName[name]
+	return one.Until, one.Role == auditor
 }
 
 func (u *users) write(who user, password string) error {
@@ -199,9 +213,9 @@ func (u *users) write(who user, password string) error {
 	if err := u.read(); err != nil { // nobody whom another console wrote is lost
 		return err
 	}
-	one.Role, one.Also = who.Role, who.Also
+	one.Role, one.Also, one.Until = who.Role, who.Also, who.Until
 	if before, ok := u.byName[name]; ok && who.Role == "" { // only the password is new
-		one.Role, one.Also = before.Role, before.Also
+		one.Role, one.Also, one.Until = before.Role, before.Also, before.Until
 	}
 	list := []user{one}
 	for n, other := range u.byName {
@@ -243,7 +257,11 @@ func (u *users) list() []UserLine {
 	_ = u.read() // else the users that were known before
 	lines := []UserLine{}
 	for _, one := range u.byName {
-		lines = append(lines, UserLine{Name: one.Name, Role: cmp.Or(one.Role, administrator), Also: one.Also})
+		line := UserLine{Name: one.Name, Role: cmp.Or(one.Role, administrator), Also: one.Also}
+		if !one.Until.IsZero() {
+			line.Until = one.Until.UTC().Format(time.RFC3339)
+		}
+		lines = append(lines, line)
 	}
 	slices.SortFunc(lines, func(a, b UserLine) int { return strings.Compare(a.Name, b.Name) })
 	return lines

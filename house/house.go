@@ -24,6 +24,7 @@ import (
 	"sekisho/law"
 	"sekisho/lease"
 	"sekisho/ledger"
+	"sekisho/pack"
 	"sekisho/permit"
 	"sekisho/sensor"
 	"sekisho/tell"
@@ -86,6 +87,7 @@ type House struct {
 	erasing   sync.Mutex
 	climbing  sync.Mutex // one look at the ladders at a time
 	tending   sync.Mutex // one look at the duties at a time
+	packing   sync.Mutex // one auditor's pack at a time
 	handling  handlingInForce
 	staffKey  [32]byte // from which the secret of sign-in links is made: the vault's
 
@@ -117,6 +119,7 @@ type Books struct {
 	Erasures  *directory.Erasures
 	Training  *duty.Training
 	Links     *duty.Links
+	Packs     *pack.Book
 }
 
 // paths of a data directory.
@@ -253,6 +256,8 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 	}
 	views = append(views, h.Duty, h.Erasures)
 	views = append(views, h.Training, h.Links)
+	h.Packs = pack.NewBook()
+	views = append(views, h.Packs)
 	views = append(views, h.Steps)
 	if quiet {
 		reactions, views = nil, append(views, h.Incidents) // folded all the same

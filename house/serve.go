@@ -48,6 +48,7 @@ func (h *House) NewConsole() (c *console.Console, err error) {
 		Enquiries: h.Enquiries, Desk: h.Desk,
 		Units: h.unitsAt, EndpointAt: h.Bindings.Endpoint,
 		School: h.School, ImportToken: h.importToken,
+		Packs: h.Packs, MakePack: h.MakePack, OpenPack: h.OpenPack,
 		Permits: h.Permits, Turned: turned, Estimate: estimate,
 		Dir: h.Config.Console.Users, FS: disk.OS{}, MetricsToken: metrics, Ledger: h.Ledger, Vault: h.Vault, Views: h.Views, Live: h.Live, Budgets: h.Budgets, Leases: h.leases, Trace: h.Trace,
 		ImportLog: h.ImportLog, Office: h.Office, Lures: h.Lures, Contain: h.Contain,

@@ -114,10 +114,10 @@ func counted(d *duty.Duty) bool {
 	return len(d.Population) > 8 && d.Population[:8] == "counter:"
 }
 
-// needs says that figures rest on an entry. What is not listed is left out, and a
+// Needs says that figures rest on an entry. What is not listed is left out, and a
 // figure that turns out to rest on it all the same is found when a pack is made,
 // and marked.
-func needs(e *sekisho.Entry) bool {
+func Needs(e *sekisho.Entry) bool {
 	switch b := e.Body.(type) {
 	case *sekisho.LedgerOpened, *sekisho.LedgerVerified, *sekisho.PackMade:
 		return true

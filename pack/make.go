@@ -250,7 +250,7 @@ func decode(g *ledger.Group) (list []sekisho.Entry, take bool, err error) {
 		case err != nil:
 			return nil, false, fmt.Errorf("entry %d: %w", seq, err)
 		default:
-			take = take || needs(&e)
+			take = take || Needs(&e)
 		}
 		list = append(list, e)
 	}
@@ -279,7 +279,7 @@ func newListing(open func(name string) (io.WriteCloser, error)) (*listing, error
 }
 
 func (l *listing) apply(e *sekisho.Entry, group uint64) {
-	if !needs(e) {
+	if !Needs(e) {
 		return
 	}
 	l.entries.line(entryLine(e, group))

@@ -689,7 +689,7 @@ func (v *verifier) beside(ctx context.Context) error {
 			}
 			if take {
 				for k := range list {
-					if list[k].Body == nil || needs(&list[k]) {
+					if list[k].Body == nil || Needs(&list[k]) {
 						return wrong("the pack leaves out entry %d of the ledger, on which figures rest", list[k].ID.Seq)
 					}
 				}

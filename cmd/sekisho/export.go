@@ -250,13 +250,14 @@ func userAdd() *cobra.Command {
 	var path, data string
 	var u console.UserLine
 	cmd := &cobra.Command{
-		Use:   "add NAME --role administrator|approver|user|hr",
+		Use:   "add NAME --role administrator|approver|user|hr|auditor",
 		Short: "Make a console user, and print the password",
 		Long: `Make a console user, and print the password.
 
 A user looks, and asks for exports; an approver decides those of others too; an
 administrator does all of it. An hr alone sees the evaluation, and decides
-nothing else. --also names the other accounts of the same
+nothing else. An auditor is somebody from outside who looks at the duties until
+the last day that --until names, and changes nothing (docs/audit.md). --also names the other accounts of the same
 person, such as the login at the gate or an account of this machine, so that
 nobody decides their own requests from another one.`,
 		Args: cobra.ExactArgs(1),
@@ -272,7 +273,9 @@ nobody decides their own requests from another one.`,
 		},
 	}
 	where(cmd, &path, &data)
-	cmd.Flags().StringVar(&u.Role, "role", "user", "administrator, approver, user or hr")
+	cmd.Flags().StringVar(&u.Role, "role", "user", "administrator, approver, user, hr or auditor")
+	cmd.Flags().StringVar(&u.Until, "until", "", "of an auditor: the last day on which they may look; needed")
+	cmd.Flags().StringVar(&u.For, "for", "", "of an auditor: whom they work for, and what for; needed")
 	cmd.Flags().StringSliceVar(&u.Also, "also", nil, "other accounts of the same person, separated by commas")
 	return cmd
 }

@@ -44,7 +44,7 @@ func TestCommands(t *testing.T) {
 			e.Setenv("SEKISHO_LOG", "error")
 			return errors.Join(makeLedger(filepath.Join(e.WorkDir, "data")), makeLedger(filepath.Join(e.WorkDir, "other")))
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"flip": flip},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"flip": flip, "packs": packs},
 	})
 }
 
