@@ -37,7 +37,11 @@ func thousands(n uint64) string {
 // question was asked in.
 func printAnswer(out io.Writer, a *trace.Answer, w *console.Teller) {
 	head := func(key, text string) { fmt.Fprintf(out, "%s%s\n", console.Pad(w.Say(key), 13), text) }
-	head("answer.whose", a.Space)
+	var whose []string
+	for _, p := range a.Parts() {
+		whose = append(whose, p.Space)
+	}
+	head("answer.whose", strings.Join(whose, ", "))
 	head("answer.endpoints", strings.Join(a.Endpoints, ", "))
 	head("answer.window_is", w.Window(a))
 	if len(a.Hostile) > 0 {
