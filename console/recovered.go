@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -94,7 +95,15 @@ func (c *Console) compareFile(ctx context.Context, file io.Reader, spaces []stri
 		w.CloseWithError(err) // nil: the file's end
 	}
 	reading.Wait()
-	return found, errors.Join(append(failed, err)...)
+	if err != nil {
+		return nil, err
+	}
+	// A subject whose people nobody has listed, or of whom the file can hold nothing,
+	// is no reason not to say whom of the others it holds.
+	if found = slices.DeleteFunc(found, func(f *sekisho.FileMatched) bool { return f == nil }); len(found) == 0 {
+		return nil, errors.Join(failed...)
+	}
+	return found, nil
 }
 
 // uploaded is the stream of a form's file, nothing of which is kept.
