@@ -91,12 +91,12 @@ func TestOracle(t *testing.T) {
 
 // sums are what a run found out.
 type sums struct {
-	statements, invalid, unstable, slow, released, free int
-	refused                                             map[string]int
-	anyRow, named, contributed, whole                   int // released statements over protected data
-	disclosed, missed                                   int // customers
-	exact, over                                         int // customers in the class exact
-	byDesign                                            map[string]int
+	statements, invalid, unstable, slow, strict, released, free int
+	refused                                                     map[string]int
+	anyRow, named, contributed, whole                           int // released statements over protected data
+	disclosed, missed                                           int // customers
+	exact, over                                                 int // customers in the class exact
+	byDesign                                                    map[string]int
 }
 
 func newSums() *sums {
@@ -123,6 +123,7 @@ func (s *sums) String() string {
 		row("    "+r, "%d", s.refused[r])
 	}
 	row("  too slow with their names", "%d", s.slow)
+	row("  failing by their names alone", "%d", s.strict)
 	row("  released", "%d", s.released)
 	row("    of nobody", "%d", s.free)
 	of := s.released - s.free + refused
@@ -170,6 +171,10 @@ func (o *oracle) check(s *sums, tr *trial, seed uint64) {
 	}
 	if (tr.through.code == cancelled) != (tr.direct.code == cancelled) {
 		s.slow++ // the names take longer than statement_timeout, or the machine was busy
+		return
+	}
+	if tr.through.code == divided && tr.direct.code == "" && tr.anyRow {
+		s.strict++ // they look at rows that the statement itself does not reach
 		return
 	}
 	base, stable := o.stable(tr.sql)
@@ -305,6 +310,9 @@ func differ(with, without *answer) string {
 // cancelled is what a statement ends with that takes longer than
 // statement_timeout.
 const cancelled = "57014"
+
+// divided is an error that only comes if a row is looked at.
+const divided = "22012"
 
 // about gives the customers whom the answer is about, each with what it would
 // be without.
