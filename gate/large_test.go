@@ -2,6 +2,8 @@ package gate
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -105,5 +107,52 @@ select lo_get(member_no::oid) from crm.member limit 1;`)
 	}
 	if back, err := os.ReadFile(file + ".out"); err != nil || !bytes.Equal(back, content) {
 		t.Errorf("%d bytes came back, %v", len(back), err)
+	}
+}
+
+// A table as wide as PostgreSQL makes them shows its rows with the key behind
+// them; a list of columns that has no room for the key says so.
+func TestWidestTable(t *testing.T) {
+	const widest = 1600
+	var columns, values strings.Builder
+	for i := 2; i <= widest; i++ {
+		fmt.Fprintf(&columns, ", c%d smallint", i)
+		fmt.Fprintf(&values, ", %d", i)
+	}
+	h := newHouse(t, func(o *options) {
+		if _, err := cluster.SQL(context.Background(), o.gate.Upstream.Database, "create table crm.widest (member_no bigint primary key"+columns.String()+
+			"); insert into crm.widest values (1001"+values.String()+"), (1002"+values.String()+"); grant select on crm.widest to staff"); err != nil {
+			t.Fatal(err)
+		}
+		o.catalog.Tables = append(o.catalog.Tables, catalog.Table{Name: "crm.widest", Subject: "member", Key: "member_no"})
+	})
+	direct, through := h.rawDirect(), h.raw("sato")
+	formats := strings.TrimSuffix(strings.Repeat("1,", widest), ",")
+	for _, script := range []string{
+		"Q select * from crm.widest order by member_no",
+		"Q table crm.widest",
+		"Q copy crm.widest to stdout",
+		"Q copy crm.widest to stdout (format binary)",
+		"Q select distinct * from crm.widest",
+		"P \"\" select * from crm.widest where member_no = 1002\nB \"\" \"\" - " + formats + "\nD P \"\"\nE \"\" 0\nS",
+	} {
+		diff(t, script[:min(len(script), 80)], through.run(script), direct.run(script))
+	}
+	all := "select *" + strings.Repeat(", member_no", 1664-widest) + " from crm.widest"
+	if got := direct.run("Q " + all); !strings.Contains(got, "SELECT 2") {
+		t.Fatalf("the server takes 1,664 columns: %.200s", got)
+	}
+	if got := through.run("Q " + all); !strings.Contains(got, "C54011") {
+		t.Errorf("no room for the key: %.300s", got)
+	}
+	diff(t, "afterwards", through.run("Q select c1600 from crm.widest where member_no = 1001"), direct.run("Q select c1600 from crm.widest where member_no = 1001"))
+	through.conn.Close()
+	h.stop()
+	n := 0
+	for _, a := range h.accounts() {
+		n += len(a.keys)
+	}
+	if n != 2+2+2+2+2+1+1 {
+		t.Errorf("%d keys", n)
 	}
 }
