@@ -10,8 +10,9 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # server to stand in front of, a browser that the console's tests drive.
 BUILD_PACKAGES = gcc libc6-dev
 RUN_PACKAGES = $(BUILD_PACKAGES) postgresql nftables iproute2
-# A proxy for the hands of containment to work at, and a directory of people.
-TEST_PACKAGES = $(RUN_PACKAGES) chromium squid slapd
+# A proxy for the hands of containment to work at, a directory of people, and
+# drivers that programs have.
+TEST_PACKAGES = $(RUN_PACKAGES) chromium squid slapd python3-psycopg2 python3-psycopg
 BENCH_PACKAGES = $(RUN_PACKAGES) pgbouncer openssl
 REGRESS_PACKAGES = $(RUN_PACKAGES) perl make bzip2
 APPLICATION_PACKAGES = $(RUN_PACKAGES) tryton-server tryton-modules-party tryton-modules-party-relationship tryton-modules-account-invoice tryton-modules-sale mailman3 python3-flufl.testing python3-psycopg2
