@@ -89,6 +89,9 @@ func (h *House) leases() (c console.Channel) {
 	return c
 }
 
+// CheckLender looks whether the issuer's certificate, key and lists can be used.
+func CheckLender(c lease.Config) error { return lease.CheckFiles(c) }
+
 // CheckLeases asks the issuer once, as doctor does, and says how that went.
 func CheckLeases(ctx context.Context, c lease.Config, number uint32) error {
 	if err := lease.Knock(ctx, c, number); err != nil {

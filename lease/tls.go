@@ -94,3 +94,10 @@ func nameIn(cs *tls.ConnectionState) (string, error) {
 	}
 	return identity.NameOf(cs.VerifiedChains[0][0])
 }
+
+// CheckFiles looks whether this side's certificate, key, root and lists can be
+// used.
+func CheckFiles(c Config) error {
+	_, err := channel(c, c.Issues(), time.Now)
+	return err
+}

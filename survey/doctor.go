@@ -83,6 +83,12 @@ type Patient struct {
 	Gate    Door
 	Console Door
 
+	// Shares asks the gate that grants shares of budgets whether it would answer, or
+	// looks whether this one could; nil: budgets are shared with nobody. With is who
+	// is on the other side.
+	Shares func(context.Context) error
+	With   string
+
 	// Timeout of each statement; default 10s.
 	Timeout time.Duration
 }
@@ -119,6 +125,13 @@ func Doctor(ctx context.Context, p Patient) []Finding {
 	}
 	d.note(OK, "config", p.File)
 	d.machine()
+	if p.Shares != nil {
+		if err := p.Shares(ctx); err != nil {
+			d.note(Failure, "shares", p.With, err)
+		} else {
+			d.note(OK, "shares", p.With)
+		}
+	}
 	d.server(ctx)
 	return d.found
 }

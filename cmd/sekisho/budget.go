@@ -57,7 +57,27 @@ The largest shares come first.`,
 	return cmd
 }
 
+// printChannel says with whom the budgets are shared, and what that could cost.
+func printChannel(out io.Writer, p *console.BudgetsPage, zone *time.Location) {
+	switch c := p.Channel; {
+	case c.From != nil && c.From.Error != "":
+		fmt.Fprintf(out, "gate %d (%s, %s) grants the shares of this one, and is not reached: %s\n", c.From.Number, oneLine(c.From.Name), oneLine(c.From.Address), oneLine(c.From.Error))
+	case c.From != nil:
+		fmt.Fprintf(out, "gate %d (%s, %s) grants the shares of this one, and answered at %s\n", c.From.Number, oneLine(c.From.Name), oneLine(c.From.Address), moment(c.From.Reached, zone))
+	case len(c.Gates) > 0:
+		for _, g := range c.Gates {
+			asked := "has not asked since sekisho began"
+			if g.Asked != 0 {
+				asked = "asked at " + moment(g.Asked, zone)
+			}
+			fmt.Fprintf(out, "gate %d (%s) has shares of these budgets; it %s\n", g.Number, oneLine(g.Name), asked)
+		}
+		fmt.Fprintf(out, "greatest overshoot: 0; if a gate spends a share that has ended (its clocks or its process stand still for more than %s), at most %s: the shares of all others\n", c.Margin, counted(int(p.Fault), "customer"))
+	}
+}
+
 func printBudgets(out io.Writer, p *console.BudgetsPage, top int, zone *time.Location) {
+	printChannel(out, p, zone)
 	if len(p.Budgets) == 0 {
 		fmt.Fprintln(out, "the config has no budgets (docs/budgets.md)")
 		return
@@ -66,6 +86,10 @@ func printBudgets(out io.Writer, p *console.BudgetsPage, top int, zone *time.Loc
 		fmt.Fprintln(out, "nobody has read a customer under a budget within its time")
 		return
 	}
+	printUses(out, p, top, zone)
+}
+
+func printUses(out io.Writer, p *console.BudgetsPage, top int, zone *time.Location) {
 	for i, u := range p.Uses {
 		if i == top {
 			fmt.Fprintf(out, "and %s more\n", thousands(uint64(len(p.Uses)-top+p.More)))
@@ -81,6 +105,17 @@ func printBudgets(out io.Writer, p *console.BudgetsPage, top int, zone *time.Loc
 			line += "  nearly used"
 		case "ended":
 			line += "  used up; room again from " + moment(u.Frees, zone)
+		}
+		if u.Taken != nil && u.Taken.Ended {
+			line += fmt.Sprintf("  share of %s, which has ended", thousands(u.Taken.Share))
+		} else if u.Taken != nil {
+			line += fmt.Sprintf("  share of %s until %s", thousands(u.Taken.Share), moment(u.Taken.Until, zone))
+		}
+		for _, l := range u.Lent {
+			line += fmt.Sprintf("  gate %d: %s, of which %s used", l.Gate, thousands(l.Share), thousands(l.Used))
+			if l.Lapsed {
+				line += ", lapsed"
+			}
 		}
 		fmt.Fprintln(out, line)
 	}

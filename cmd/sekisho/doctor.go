@@ -96,6 +96,12 @@ func patient(ctx context.Context, path string) survey.Patient {
 	}
 	p.Gate = survey.Door{Listen: g.Listen, Cert: g.TLS.Cert, Key: g.TLS.Key, ClientCA: g.TLS.ClientCA, Require: g.TLS.Require}
 	p.Console = survey.Door{Listen: c.Console.Listen, Cert: c.Console.Cert, Key: c.Console.Key}
+	switch l := c.Leases; {
+	case l.Borrows():
+		p.With, p.Shares = fmt.Sprintf("gate %d (%s, %s)", l.From.Number, l.From.Name, l.From.Address), func(ctx context.Context) error { return house.CheckLeases(ctx, l, c.Number) }
+	case l.Issues():
+		p.With, p.Shares = fmt.Sprintf("%s, at %s", counted(len(l.Gates), "gate"), l.Listen), func(context.Context) error { return house.CheckLender(l) }
+	}
 	if caller, err := house.Call(ctx, filepath.Clean(c.Data)); err == nil {
 		caller.Close()
 		p.Running = true

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"sekisho/budget"
+	"sekisho/console"
+)
+
+// What a shared budget looks like on the command line, at either side.
+func TestSharedBudgetsPrinted(t *testing.T) {
+	use := budget.Use{Budget: "month", Subject: "member", Used: 60, Customers: 139, Within: budget.Span(30 * 24 * time.Hour), State: "free"}
+	lent, taken := use, use
+	lent.Lent, lent.Overshoot = []budget.Lent{{Gate: 2, Share: 79, Used: 71, Lapsed: true}}, 79
+	taken.Taken = &budget.Taken{Share: 79, Until: 1_411_088_400_000_000}
+	for _, one := range []struct {
+		page console.BudgetsPage
+		want string
+	}{
+		{console.BudgetsPage{Fault: 79, Channel: console.Channel{Margin: "1m0s", Gates: []console.ChannelGate{{Number: 2, Name: "gate-2", Asked: 1_411_084_800_000_000}}}, Uses: []console.BudgetUse{{Use: lent, Percent: 43}}}, `
+gate 2 (gate-2) has shares of these budgets; it asked at 2014-09-19 00:00:00
+greatest overshoot: 0; if a gate spends a share that has ended (its clocks or its process stand still for more than 1m0s), at most 79 customers: the shares of all others
+month                everybody (member)                      60 of 139         43%  within 30d    gate 2: 79, of which 71 used, lapsed
+`},
+		{console.BudgetsPage{Channel: console.Channel{From: &console.ChannelFrom{Number: 1, Name: "gate-1", Address: "10.0.0.5:7443", Error: "no route to host"}}, Uses: []console.BudgetUse{{Use: taken, Percent: 43}}}, `
+gate 1 (gate-1, 10.0.0.5:7443) grants the shares of this one, and is not reached: no route to host
+month                everybody (member)                      60 of 139         43%  within 30d    share of 79 until 2014-09-19 01:00:00
+`},
+	} {
+		var out strings.Builder
+		out.WriteByte('\n')
+		printChannel(&out, &one.page, time.UTC)
+		printUses(&out, &one.page, 20, time.UTC)
+		if out.String() != one.want {
+			t.Errorf("got:%s\nwant:%s", out.String(), one.want)
+		}
+	}
+}
