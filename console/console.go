@@ -94,6 +94,8 @@ type Config struct {
 	// not done here.
 	Office *tell.Office
 
+	// StaffDoor is how people reach the employees' door; empty: there is none.
+	StaffDoor string
 	// Lures are the drills by mail. nil: there are none.
 	Lures *tell.Lures
 

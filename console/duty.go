@@ -235,6 +235,7 @@ type ReminderLine struct {
 	Entry  uint64       `json:"entry"`
 	At     sekisho.Time `json:"at"`
 	Duty   string       `json:"duty"`
+	Company string      `json:"company,omitempty"` // whose part of it; empty: all
 	Until  sekisho.Time `json:"until"`
 	Role   string       `json:"role"`
 	Person string       `json:"person,omitempty"`
@@ -243,7 +244,7 @@ type ReminderLine struct {
 
 func (c *Console) reminderLines(most int) (list []ReminderLine) {
 	for _, r := range c.cfg.Duty.Reminders(most) {
-		list = append(list, ReminderLine{r.Seq, sekisho.Time(r.At), r.Body.Duty, r.Body.Until, r.Body.Role, c.named("staff", r.Body.Person), r.Body.Open})
+		list = append(list, ReminderLine{r.Seq, sekisho.Time(r.At), r.Body.Duty, strings.TrimPrefix(c.named("unit", r.Body.Company), "company/"), r.Body.Until, r.Body.Role, c.named("staff", r.Body.Person), r.Body.Open})
 	}
 	return list
 }
@@ -497,6 +498,9 @@ type DutyMine struct {
 	Until  sekisho.Time `json:"until"`
 	Status duty.Status  `json:"status"`
 	Owed   int          `json:"owed"`
+	Steps  int          `json:"done"` // of Owed
+	Next   string       `json:"next"` // what to do now
+	Before string       `json:"last_window,omitempty"`
 	Last   *duty.Status `json:"last,omitempty"` // of the window that ended
 	Done   []EntryLine  `json:"entries,omitempty"`
 }
@@ -513,12 +517,13 @@ func (c *Console) dutiesOf(t *tongue, staff uint32) (list []DutyMine) {
 			one := DutyMine{Name: m.Duty.Name(), ID: m.Duty.ID, Title: t.inst(m.Duty.Title), Say: t.inst(m.Duty.Cadence.Say), Origin: m.Duty.Cadence.Origin,
 				Window: m.Window.Name, Until: sekisho.Time(m.Window.Until), Status: duty.NA, Done: entryLines(m.Done, 20)}
 			if m.Now != nil {
-				one.Status, one.Owed = m.Now.Status, m.Now.Owed
+				one.Status, one.Owed, one.Steps = m.Now.Status, m.Now.Owed, m.Steps
 			}
 			if m.Before != nil {
 				s := m.Before.Status
-				one.Last = &s
+				one.Last, one.Before = &s, m.Last.Name
 			}
+			one.Next = t.next(m.Duty, one.Status)
 			list = append(list, one)
 		}
 	})
@@ -527,14 +532,16 @@ func (c *Console) dutiesOf(t *tongue, staff uint32) (list []DutyMine) {
 
 // A MyDutiesPage is what the visitor owes.
 type MyDutiesPage struct {
-	Person string     `json:"person"`
-	Duties []DutyMine `json:"duties"`
+	Person  string       `json:"person"`
+	Duties  []DutyMine   `json:"duties"`
+	Charges []DutyCharge `json:"charges"`
+	Door    string       `json:"door,omitempty"` // where they do what they owe
 }
 
 func (*MyDutiesPage) file() string { return "duties_mine" }
 
 func (c *Console) myDuties(v *visit) (page, error) {
-	return &MyDutiesPage{v.who.name, c.dutiesOf(v.tongue, v.who.staff)}, nil
+	return &MyDutiesPage{v.who.name, c.dutiesOf(v.tongue, v.who.staff), c.chargesOf(v), c.cfg.StaffDoor}, nil
 }
 
 func (c *Console) dutyOne(v *visit) (page, error) {

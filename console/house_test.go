@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
@@ -92,7 +91,7 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 	register, err := duty.Read(nil)
 	must(t, err)
 	h.people, h.training, h.links = directory.New(), duty.NewTraining(), duty.NewLinks()
-	h.duties = duty.New(duty.Setup{Register: register, Directory: duty.Directory{People: func(int64) iter.Seq[duty.Member] { return func(func(duty.Member) bool) {} }, Version: h.people.Seq}, Zone: testZone})
+	h.duties = duty.New(duty.Setup{Register: register, Directory: duty.From(h.people), Zone: testZone})
 	h.views = view.New(view.Config{Follow: h.ledger.Follow, Hurry: h.ledger.Hurry, Last: h.ledger.Last, Append: h.ledger.Append, Views: []view.View{known, live, permits, enquiries, letters, h.lures, h.people, h.training, h.links, h.duties, packs},
 		Reactions: []view.Reaction{cases.Reaction()}})
 	ctx, stop := context.WithCancel(context.Background())

@@ -13,6 +13,8 @@ type personPage struct {
 	Days    []dayLine `json:"days"` // the latest first
 	Total   dayTotal  `json:"total"`
 	Span    *span     `json:"span,omitempty"`
+	// Duties are what they owe; only for themselves, and for who may decide.
+	Duties []DutyMine `json:"duties,omitempty"`
 }
 
 func (*personPage) file() string { return "person" }
@@ -32,6 +34,9 @@ func (c *Console) person(v *visit) (page, error) {
 		p.Through = c.cfg.Trace.Through()
 	})
 	p.Total, p.Span = total(p.Days), v.daySpan(p.Days)
+	if v.who.staff == ord || c.mayDecide(v.who) {
+		p.Duties = c.dutiesOf(v.tongue, ord)
+	}
 	return p, nil
 }
 

@@ -203,13 +203,15 @@ type staffNoun struct {
 	routes []staffRoute
 	// mine lists what the visitor owes and has done. May be nil.
 	mine func(*StaffDoor, *staffVisit) ([]MyLine, error)
+	// proves are the kinds of evidence that doing what is owed there makes.
+	proves string
 }
 
 // staffNouns is everything at the door.
 var staffNouns = []staffNoun{
 	{routes: signingIn},
-	{routes: trainingAtTheDoor, mine: (*StaffDoor).myTraining},
-	{routes: documentsAtTheDoor, mine: (*StaffDoor).myDocuments},
+	{routes: trainingAtTheDoor, mine: (*StaffDoor).myTraining, proves: "training_completion"},
+	{routes: documentsAtTheDoor, mine: (*StaffDoor).myDocuments, proves: "acknowledgement"},
 	{routes: checksAtTheDoor, mine: (*StaffDoor).myChecks},
 	{routes: phishingAtTheDoor, mine: (*StaffDoor).myPhishing},
 }
@@ -360,14 +362,27 @@ func (d *StaffDoor) busy(w http.ResponseWriter, r *http.Request, status int, wai
 	d.fails(v, status, comeAgain(w, status, wait))
 }
 
+// First are the charges that the page lists.
+func (p myPage) First() []DutyCharge { return p.Charges[:min(len(p.Charges), mostChargesAtTheDoor)] }
+
+// More is how many it does not.
+func (p myPage) More() int { return len(p.Charges) - len(p.First()) }
+
 // A myPage is everything that a person owes and has done.
 type myPage struct {
-	Owed []MyLine
-	Done []MyLine
+	Owed    []MyLine
+	Done    []MyLine
+	Duties  []MyDuty
+	Charges []DutyCharge
+	Left    int // of Charges, what is not done
 }
+
+// mostChargesAtTheDoor is how many of them a telephone has to scroll past.
+const mostChargesAtTheDoor = 12
 
 func (d *StaffDoor) my(v *staffVisit) error {
 	p := myPage{}
+	proving := map[string][]MyLine{}
 	for _, noun := range staffNouns {
 		if noun.mine == nil {
 			continue
@@ -379,6 +394,7 @@ func (d *StaffDoor) my(v *staffVisit) error {
 		for _, l := range lines {
 			if l.Owed {
 				p.Owed = append(p.Owed, l)
+				proving[noun.proves] = append(proving[noun.proves], l)
 			} else {
 				p.Done = append(p.Done, l)
 			}
@@ -386,5 +402,11 @@ func (d *StaffDoor) my(v *staffVisit) error {
 	}
 	slices.SortStableFunc(p.Owed, func(a, b MyLine) int { return int(min(max(a.Due-b.Due, -1), 1)) })
 	slices.SortStableFunc(p.Done, func(a, b MyLine) int { return int(min(max(b.Done-a.Done, -1), 1)) })
+	p.Duties, p.Charges = d.myDuties(v, proving)
+	for _, g := range p.Charges {
+		if !g.Done {
+			p.Left++
+		}
+	}
 	return d.print(v, http.StatusOK, "my", v.say("my.title"), p)
 }

@@ -89,6 +89,17 @@ func (t *tongue) code(group, word string) string {
 	return word
 }
 
+// item is what distinguishes two pieces of evidence of one kind: "bec/812" or
+// "nda*" in words, and what people named themselves as it is.
+func (t *tongue) item(item string) string {
+	item = strings.TrimRight(item, "*-/")
+	head, tail, _ := strings.Cut(item, "/")
+	if whole := t.code("dutyitem", item); whole != item || tail == "" {
+		return whole
+	}
+	return t.code("dutyitem", head) + " " + tail
+}
+
 // count is "1 customer" or "5 customers". Japanese has one form, and so one
 // key.
 func (t *tongue) count(noun string, n any) string {

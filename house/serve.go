@@ -51,7 +51,7 @@ func (h *House) NewConsole() (c *console.Console, err error) {
 		Packs: h.Packs, MakePack: h.MakePack, OpenPack: h.OpenPack,
 		Permits: h.Permits, Turned: turned, Estimate: estimate,
 		Dir: h.Config.Console.Users, FS: disk.OS{}, MetricsToken: metrics, Ledger: h.Ledger, Vault: h.Vault, Views: h.Views, Live: h.Live, Budgets: h.Budgets, Leases: h.leases, Trace: h.Trace,
-		ImportLog: h.ImportLog, Office: h.Office, Lures: h.Lures, Contain: h.Contain,
+		ImportLog: h.ImportLog, Office: h.Office, Lures: h.Lures, StaffDoor: h.staffAddress(), Contain: h.Contain,
 		Duty: h.Duty, Documents: h.Config.Documents, CheckPages: h.CheckPages,
 		Decoys: h.Decoys, Tables: h.tablesOf(), CountRows: h.countRows,
 		Incidents: h.Incidents, Manual: h.Manual, Rules: h.Rules, Company: h.company, Residence: h.Config.Law.Residence, MatchFile: h.MatchFile, Outside: h.outside.state,

@@ -100,6 +100,14 @@ func (h *House) KeepTrained(ctx context.Context) {
 	}
 }
 
+// staffAddress is how people reach the employees' door; empty: there is none.
+func (h *House) staffAddress() string {
+	if h.Config.Staff.Listen == "" {
+		return ""
+	}
+	return h.Config.Staff.Address
+}
+
 // NewStaffDoor makes the employees' door, if the config has one; else nil.
 func (h *House) NewStaffDoor() (*console.StaffDoor, error) {
 	if h.Config.Staff.Listen == "" {
