@@ -26,7 +26,12 @@ type UnitLine struct {
 }
 
 // Say is what a reader knows it by.
-func (u UnitLine) Say() string { return cmp.Or(u.Title, u.Name) }
+func (u UnitLine) Say() string {
+	if _, short, ok := strings.Cut(u.Name, "/"); ok && u.Space == "thing" {
+		return cmp.Or(u.Title, short) // without its register
+	}
+	return cmp.Or(u.Title, u.Name)
+}
 
 // A CheckLine is a check in a list.
 type CheckLine struct {

@@ -232,14 +232,14 @@ func (c *Console) dutiesPage(t *tongue, q url.Values) (*DutiesPage, error) {
 
 // A ReminderLine is one reminder that was written.
 type ReminderLine struct {
-	Entry  uint64       `json:"entry"`
-	At     sekisho.Time `json:"at"`
-	Duty   string       `json:"duty"`
-	Company string      `json:"company,omitempty"` // whose part of it; empty: all
-	Until  sekisho.Time `json:"until"`
-	Role   string       `json:"role"`
-	Person string       `json:"person,omitempty"`
-	Open   uint64       `json:"open"`
+	Entry   uint64       `json:"entry"`
+	At      sekisho.Time `json:"at"`
+	Duty    string       `json:"duty"`
+	Company string       `json:"company,omitempty"` // whose part of it; empty: all
+	Until   sekisho.Time `json:"until"`
+	Role    string       `json:"role"`
+	Person  string       `json:"person,omitempty"`
+	Open    uint64       `json:"open"`
 }
 
 func (c *Console) reminderLines(most int) (list []ReminderLine) {

@@ -119,7 +119,7 @@ type press struct {
 func newPress(t *tongue) (*press, error) {
 	p := &press{tongue: t, pages: map[string]*template.Template{}}
 	funcs := template.FuncMap{
-		"t": t.say, "code": t.code, "item": t.item, "count": t.count, "num": number, "no": ordinal, "share": trace.Share, "bar": bar, "seconds": func(n int64) string { return t.duration(float64(n)) }, "when": t.when,
+		"t": t.say, "code": t.code, "item": t.item, "fault": t.fault, "trait": t.trait, "count": t.count, "num": number, "no": ordinal, "share": trace.Share, "bar": bar, "seconds": func(n int64) string { return t.duration(float64(n)) }, "when": t.when,
 		"share3": permille,
 		"day":    t.day, "clock": t.clock, "iso": t.iso, "bytes": t.bytes,
 		"seg": url.PathEscape, "lang": func() string { return t.Lang }, "asset": assetPath, "join": strings.Join,

@@ -23,6 +23,12 @@ import (
 func withLures(t testing.TB) (*house, *tell.Lures) {
 	t.Helper()
 	h := newHouse(t)
+	return h, h.withLures()
+}
+
+func (h *house) withLures() *tell.Lures {
+	t := h.t
+	t.Helper()
 	list, err := duty.ReadLures(duty.ShippedLures())
 	must(t, err)
 	departments := []uint32{}
@@ -42,7 +48,7 @@ func withLures(t testing.TB) (*house, *tell.Lures) {
 		}}
 	must(t, l.Config.Check())
 	h.console.cfg.Lures = l
-	return h, l
+	return l
 }
 
 // sent says that everybody's lure of a campaign was taken.

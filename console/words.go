@@ -100,6 +100,22 @@ func (t *tongue) item(item string) string {
 	return t.code("dutyitem", head) + " " + tail
 }
 
+// trait is what a rule of a register hangs on.
+func (t *tongue) trait(code string) string {
+	if n, ok := strings.CutPrefix(code, "quorum_"); ok {
+		return t.say("trait.quorum", n)
+	}
+	return t.code("trait", code)
+}
+
+// fault is why a piece of evidence does not count.
+func (t *tongue) fault(state string) string {
+	if key := "check.missing." + state; t.has(key) {
+		return strings.TrimRight(t.say(key), ".。")
+	}
+	return t.code("evstate", state)
+}
+
 // count is "1 customer" or "5 customers". Japanese has one form, and so one
 // key.
 func (t *tongue) count(noun string, n any) string {
