@@ -556,7 +556,7 @@ func (f DutyFigure) Bar() template.HTML {
 // Picture draws the history: one column a window, met below, unknown above it.
 func (p *DutyPage) Picture() template.HTML {
 	var b strings.Builder
-	n := max(1, len(p.History))
+	n := max(12, len(p.History)) // a first window is no wall
 	fmt.Fprintf(&b, `<svg class="columns dutyhistory" viewBox="0 0 %d 100" preserveAspectRatio="none" aria-hidden="true"><path class="floor" d="M0 99.5H%d"/>`, 10*n, 10*n)
 	for k, w := range p.History {
 		low, high := w.Figure.Low/10, w.Figure.High/10

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+
 	"sekisho"
 	"sekisho/duty"
 )
@@ -41,8 +43,9 @@ func (s *staffHouse) promised() (pages, door map[string]string) {
 		bodies = append(bodies, &sekisho.PostChanged{Post: "responsible", Space: d.Unit().Space, Unit: d.Unit().Ordinal, Person: s.staff("tanaka"), Action: "appointed", From: now})
 	}
 	traits := map[string][]string{"supplier": {"personal_data", "tier_1"}, "contract": {"personal_data"}, "server": {"public"}, "council": {"oversight", "quorum_2"}, "cloud": {"personal_data"}}
+	members := map[string][]uint32{"supplier": {s.staff("vendor1")}, "council": {s.staff("suzuki"), s.staff("tanaka")}}
 	for _, noun := range registerNouns {
-		bodies = append(bodies, &sekisho.Registered{Noun: noun, Thing: thing(noun + "/対象"), Action: "registered", Owner: s.staff("sato"), Unit: company, Traits: traits[noun], Members: []uint32{s.staff("suzuki"), s.staff("tanaka")}, From: now - 30*day, By: s.staff("ito")})
+		bodies = append(bodies, &sekisho.Registered{Noun: noun, Thing: thing(noun + "/対象"), Action: "registered", Owner: s.staff("sato"), Unit: company, Traits: traits[noun], Members: members[noun], From: now - 30*day, By: s.staff("ito")})
 	}
 	text := "# 情報セキュリティハンドブック\n\nお客さまの情報を守ります。"
 	bodies = append(bodies, &sekisho.ServiceSeen{Sensor: "office", Thing: thing("cloud/files.example.com"), First: now - day, Last: now, Endpoints: []string{"pc-1"}, Machines: 3, Times: 40, Bytes: 9000},
@@ -101,7 +104,7 @@ var (
 	labels   = regexp.MustCompile(`(?:title|aria-label|data-label|alt)="([^"]*)"`)
 	marks    = regexp.MustCompile(`<[^>]*>`)
 	rawCode  = regexp.MustCompile(`\b[a-z]+(?:_[a-z0-9]+)+\b|\b[A-Z]+_[A-Z_]+\b|dutyreg\.|\bmy\.[a-z]+\.|%!`)
-	ownCodes = regexp.MustCompile(`^(quorum_3|no_service)$`)
+	ownCodes = regexp.MustCompile(`^(quorum_3|no_service|personal_data)$`) // traits, as the hints of the registers name them to be typed
 )
 
 func readable(page string) string {
@@ -148,5 +151,23 @@ func TestPagesSpeakInWords(t *testing.T) {
 		for name, path := range door {
 			look(mine, lang, name, path)
 		}
+	}
+}
+
+// One's own page is no wider than a telephone, in both languages. With SHOTS=DIR
+// it is left there as a picture.
+func TestMyPageFits(t *testing.T) {
+	s := newStaffHouse(t)
+	_, door := s.promised()
+	ctx := chrome(t)
+	before := s.relay.count("sato@example.jp")
+	must(t, chromedp.Do(ctx, chromedp.Navigate(s.server.URL+"/my"), chromedp.SendKeys(chromedp.CSS("input[name=name]"), "sato"), chromedp.Submit(chromedp.CSS("main form")), chromedp.WaitReady(chromedp.CSS(".good"))))
+	s.until("a link", func() bool { return s.relay.count("sato@example.jp") > before })
+	path, _ := s.relay.link("sato@example.jp")
+	must(t, chromedp.Do(ctx, chromedp.Navigate(s.server.URL+path), chromedp.Submit(chromedp.CSS("main form")), chromedp.WaitReady(chromedp.CSS("ul.mine"))))
+	must(t, chromedp.Do(ctx, chromedp.EmulateViewport(390, 844)))
+	for _, lang := range languages {
+		must(t, chromedp.Do(ctx, chromedp.Navigate(s.server.URL+door["my"]+"?lang="+lang), chromedp.WaitReady(chromedp.CSS("ul.duties"))))
+		fits(t, ctx, "my", lang, 390)
 	}
 }
