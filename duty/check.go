@@ -306,6 +306,12 @@ func (b *Checks) prove(c *Check, e *sekisho.Entry) {
 	if n.Attended && c.Attended != nil {
 		b.proveAttendance(c, e, state)
 	}
+	for _, m := range b.money { // what was decided there, and written down before the minutes were signed
+		if n.Name == meeting.Name && m.Body.Meeting == c.Number {
+			b.withdraw(m.Entry)
+			b.proveMoney(m)
+		}
+	}
 }
 
 // State is how far a check has come at a moment.
