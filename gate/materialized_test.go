@@ -97,6 +97,11 @@ func TestPolicyOfMaterializedViews(t *testing.T) {
 	if got != want || got == "m3@example.jp" {
 		t.Errorf("masked of the table %q, of its copy %q", want, got)
 	}
+	for _, of := range []string{"crm.member where member_no", "crm.addresses where no"} { // the same where it is told
+		if err := conn.QueryRow(context.Background(), "select max(email) || count(*) from "+of+" in (1003, 1004)").Scan(&got); err != nil || strings.Contains(got, "m4@example.jp") {
+			t.Errorf("%s: %q, %v", of, got, err)
+		}
+	}
 	var called *string
 	if err := conn.QueryRow(context.Background(), "select called from crm.addresses where no = 1003").Scan(&called); err != nil || called != nil && *called == "name3" {
 		t.Errorf("what is made of masked columns: %v, %v", called, err)
