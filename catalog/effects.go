@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -230,6 +231,7 @@ func (c *Catalog) loadEffects(ctx context.Context, query Query) error {
 			if from == nil || to == nil {
 				return nil
 			}
+			from.referring = append(from.referring, to)
 			from.ties = from.ties || to.concerning()
 			to.ties = to.ties || from.concerning()
 			if v[2] == "true" {
@@ -298,4 +300,26 @@ func numbers(list string) (all []int16) {
 		all = append(all, int16(n))
 	}
 	return all
+}
+
+// emptied are the protected tables that TRUNCATE … CASCADE of this one empties:
+// whatever refers to it, whatever the foreign key says of deletions. writes is
+// what nobody can see through that it sets off.
+func (c *Catalog) emptied(from *relation) (tables reach, writes string) {
+	tables = reach{}
+	seen := map[*relation]bool{}
+	for next := []*relation{from}; len(next) > 0; {
+		r := next[0]
+		if next = next[1:]; r == nil || seen[r] {
+			continue
+		}
+		seen[r] = true
+		maps.Copy(tables, r.reaches)
+		writes = cmp.Or(writes, r.writes)
+		next = append(next, r.referring...)
+		for _, oid := range c.children[r.oid] {
+			next = append(next, c.byOID[oid])
+		}
+	}
+	return tables, writes
 }

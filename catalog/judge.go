@@ -3,6 +3,7 @@ package catalog
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -173,6 +174,12 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 			if r.Written && !r.Added {
 				for t := range rel.cascades {
 					touched[t] = true
+				}
+			}
+			if s.Kind == stmt.Truncate && s.Cascade {
+				tables, writes := c.emptied(rel)
+				if maps.Copy(touched, tables); writes != "" && opaque == "" {
+					opaque = "write_sets_off"
 				}
 			}
 			if (r.Written || r.Taken) && rel.writes != "" && opaque == "" {

@@ -51,7 +51,8 @@ type relation struct {
 	writes       string          // writing it sets off something that nobody reviewed
 	ties         bool            // a foreign key leads from it to a protected table, or from one to it
 	remakes      bool            // a trigger may change what is inserted before it is
-	referred     []foreignKey    // by which other tables refer to it
+	referred     []foreignKey    // by which other tables refer to it, that carry changes on
+	referring    []*relation     // all tables with a foreign key to it
 	cascades     reach           // protected tables into which a change or deletion here is carried on
 	declared     bool            // listed as unprotected
 	under        []*relation     // of a view: what it is made of

@@ -29,7 +29,6 @@ var refusals = map[string][2]string{
 	"write_key":           {"this write changes the key that names a customer, and the gate cannot tell whose it was", "Change the key by an UPDATE alone, without WITH queries that write, ON CONFLICT and functions such as clock_timestamp() or random(); or insert the record under its new key, and delete the old one."},
 	"write_view":          {"protected tables are not written through views or foreign tables", "Write to the table itself."},
 	"merge":               {"the gate cannot name whom this MERGE writes", "Use INSERT … ON CONFLICT; or UPDATE … FROM, and INSERT … SELECT … WHERE NOT EXISTS, in one statement by WITH or in one transaction."},
-	"truncate_cascade":    {"the gate does not follow TRUNCATE … CASCADE", "Name every table to be emptied, without CASCADE."},
 	"copy_key":            {"the lines of this COPY do not say whose they are", "List the column of the subject's key among those of COPY."},
 	"copy_trigger":        {"a trigger may change these lines before they are stored", "Use INSERT: the gate then reads the keys as they were stored."},
 	"cursor":              {"the gate does not pass this cursor over protected data", "Declare it for a SELECT; the gate sends long results in pieces by itself."},

@@ -80,9 +80,6 @@ func (c *Catalog) write(s *stmt.Statement, j *Judgement) string {
 	}
 	switch {
 	case s.Kind == stmt.Truncate:
-		if s.Cascade {
-			return "truncate_cascade"
-		}
 		j.Write = &Write{AnyRow: true, Columns: c.destroyed(j)}
 		return ""
 	case s.Kind == stmt.Merge && s.Write == nil:
