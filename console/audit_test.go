@@ -35,6 +35,7 @@ func (h *house) admitted(lang string) *browser {
 var shown = map[string]int{
 	"GET /{$}":                      http.StatusSeeOther, // to /audit
 	"GET /audit":                    http.StatusOK,
+	"GET /review":                   http.StatusOK,
 	"GET /audit/packs/{number}":     http.StatusNotFound, // there is none of that number here
 	"GET /duties":                   http.StatusOK,
 	"GET /duties/{instrument}/{id}": http.StatusOK,
@@ -113,7 +114,7 @@ func TestAuditorSeesNoNames(t *testing.T) {
 	claim := h.append(&sekisho.ControlStated{Instrument: "iso27001", Control: "A.5.1", Applicable: true, Claim: "partly", Said: said, By: mori})
 	access := h.lookup("sato", "pc-0417", sekisho.Identity, 123456789)
 	seen := false
-	paths := []string{"/audit", "/duties", "/duties?council=1", "/duties?instrument=iso27001", "/duties/policy/M3a", fmt.Sprintf("/entries/%d", stated), fmt.Sprintf("/entries/%d", claim)}
+	paths := []string{"/audit", "/review", "/duties", "/duties?council=1", "/duties?instrument=iso27001", "/duties/policy/M3a", fmt.Sprintf("/entries/%d", stated), fmt.Sprintf("/entries/%d", claim)}
 	admin, auditor := h.signedIn("en"), h.admitted("en")
 	for _, path := range paths {
 		for n, a := range []answer{admin.get(path), auditor.get(path), auditor.json(path)} {

@@ -298,6 +298,8 @@ var routes = []route{
 	{pattern: "POST /incidents/{id}/mailings/{number}/list", handle: (*Console).mailingList},
 	{pattern: "GET /budgets", handle: (*Console).budgets},
 	{pattern: "GET /audit", handle: (*Console).audit, auditor: true},
+	{pattern: "GET /review", handle: (*Console).review, auditor: true},
+	{pattern: "POST /review", handle: (*Console).reviewForm},
 	{pattern: "POST /audit/packs", handle: (*Console).makePackForm},
 	{pattern: "GET /audit/packs/{number}", handle: (*Console).fetchPack, auditor: true},
 	{pattern: "POST /audit/auditors", handle: (*Console).auditorForm},

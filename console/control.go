@@ -64,6 +64,7 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	GET  /api/phishing            → a PhishingPage; POST a PhishingAsk → the PhishingPlanPage or the PhishingCampaignPage
 //	GET  /api/phishing/NUMBER     → a PhishingCampaignPage; POST a PhishingAct → the same
 //	GET  /api/packs               → a PacksPage; POST a PackOrder → a PackLine; /NUMBER/file → the zip file
+//	GET  /api/review?from=DAY&until=DAY&lang=LANG → a ReviewPage; POST a ReviewAsk → a ReviewDone
 //	GET  /api/documents           → a DocumentsPage; POST a DocumentAsk → the DocumentPage
 //	POST /api/document-pages      compares what the world reads → the DocumentsPage
 //	GET  /api/documents/NAME      → a DocumentPage; POST a DocumentAct → the same
@@ -139,6 +140,7 @@ func (c *Console) Control() http.Handler {
 	handle("GET /api/budgets", maxForm, func(v *visit) (any, error) { return c.budgetsNow(), nil })
 	c.controlDuties(handle)
 	c.controlPacks(handle)
+	c.controlReview(handle)
 	c.controlExports(handle)
 	c.controlRoom(handle)
 	c.controlClocks(handle)

@@ -27,7 +27,7 @@ var assets embed.FS
 // promises are the pages about what the policy promises: they share a second row
 // of links.
 var promises = []string{"duties", "duty", "duties_mine", "training", "trainingplan", "phishing", "phishing_plan", "phishing_campaign", "lure",
-	"checks", "check", "finding", "registers", "thing", "posts", "scans", "cloud", "terminals", "evaluation", "case", "documents", "document", "directory", "directory_person", "erasures", "erasure", "audit"}
+	"checks", "check", "finding", "registers", "thing", "posts", "scans", "cloud", "terminals", "evaluation", "case", "documents", "document", "directory", "directory_person", "erasures", "erasure", "audit", "review"}
 
 // A page is what a handler answers with: the same struct becomes HTML by the
 // template that bears its name, or JSON, as the visitor accepts.

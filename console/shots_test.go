@@ -29,7 +29,7 @@ func TestPagesFit(t *testing.T) {
 	next := text + "\n\n- 毎年見直します。"
 	h.append(&sekisho.DocumentWritten{Document: thing, Sort: "policy", Before: first, Public: true, ReviewDays: 365, Japanese: keep(next), JapaneseSHA: hashOf(next), By: h.staff("ito")})
 	for name, path := range map[string]string{"duties": "/duties", "duties_mine": "/duties/mine", "duty": "/duties/policy/M3a", "documents": "/documents", "document": "/documents/basic-policy", "checks": "/checks",
-		"registers": "/registers", "posts": "/posts", "scans": "/scans", "terminals": "/terminals", "directory": "/directory"} {
+		"registers": "/registers", "posts": "/posts", "scans": "/scans", "terminals": "/terminals", "directory": "/directory", "audit": "/audit", "review": "/review"} {
 		pages[name] = path
 	}
 	ctx := chrome(t)

@@ -27,7 +27,7 @@ func dutyCommand() *cobra.Command {
 do: records evidence, signs that of others, asks for exceptions and answers them,
 states which controls apply. docs/duties.md explains it.`,
 	}
-	cmd.AddCommand(dutyListCommand(), dutyShowCommand(), dutyRecordCommand(), dutySignCommand(), dutyExceptCommand(), dutyDecideCommand(), dutyControlCommand(), dutyUnitCommand(), dutyInstrumentCommand(), dutyPackCommand(), dutyVerifyCommand())
+	cmd.AddCommand(dutyListCommand(), dutyShowCommand(), dutyRecordCommand(), dutySignCommand(), dutyExceptCommand(), dutyDecideCommand(), dutyControlCommand(), dutyUnitCommand(), dutyInstrumentCommand(), dutyPackCommand(), dutyVerifyCommand(), dutyReviewCommand())
 	return cmd
 }
 

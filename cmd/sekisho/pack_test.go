@@ -104,6 +104,13 @@ func TestPackOnTheCommandLine(t *testing.T) {
 		t.Errorf("a whole pack: %s", said)
 	}
 
+	for lang, says := range map[string]string{"en": "Actions from earlier reviews", "ja": "前回までのレビューの処置の状況"} {
+		if said := r.must("duty", "review", "--lang", lang); !strings.Contains(said, "9.3.2 a  "+says) || !strings.Contains(said, "policy/M3a") {
+			t.Errorf("the management review in %s: %s", lang, said)
+		}
+	}
+	r.mustNot("no meeting of that number", "duty", "review", "--meeting", "1")
+
 	r.mustNot("needs a last day", "user", "add", "mita", "--role", "auditor", "--for", "the policy")
 	r.mustNot("Say for whom", "user", "add", "mita", "--role", "auditor", "--until", time.Now().AddDate(0, 1, 0).Format("2006-01-02"))
 	b := r.signedIn("mita", r.must("user", "add", "mita", "--role", "auditor", "--for", "Mita & Co.", "--until", time.Now().AddDate(0, 1, 0).Format("2006-01-02")))
