@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -73,6 +74,18 @@ type DirectoryUnit struct {
 	Direct int              `json:"direct"` // in it itself
 	Below  []*DirectoryUnit `json:"below,omitempty"`
 	Day    string           `json:"-"` // for links
+}
+
+// Say is what people call it: its title, or else the end of its key, without the
+// kind and, for what is part of a company, the company's code.
+func (u *DirectoryUnit) Say() string {
+	name := strings.TrimPrefix(u.Key, u.Kind+"/")
+	if u.Kind == "department" {
+		if _, path, ok := strings.Cut(name, "/"); ok {
+			name = path
+		}
+	}
+	return cmp.Or(u.Title, name)
 }
 
 // A DirectoryRead is the last comparison with a source.

@@ -137,6 +137,9 @@ func (d *demonstration) run(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := d.promise(ctx, live); err != nil {
+		return err
+	}
 	number, err := d.misuse(ctx, live, cluster, login)
 	if err != nil {
 		return err

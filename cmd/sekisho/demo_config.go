@@ -137,7 +137,8 @@ func (d *demonstration) settings() (settings []string, err error) {
 		}
 	}
 	// Far from the gate's and the consoles' ports, which move to the next free one.
-	for _, one := range []struct{ name, at string }{{"$DESK", "127.0.0.1:8300"}, {"$HANDS", "127.0.0.1:8400"}, {"$SWITCH", "127.0.0.1:8500"}, {"$RELAY", "127.0.0.1:2525"}, {"$BOUNCES", "127.0.0.1:2700"}} {
+	for _, one := range []struct{ name, at string }{{"$DESK", "127.0.0.1:8300"}, {"$HANDS", "127.0.0.1:8400"}, {"$SWITCH", "127.0.0.1:8500"}, {"$RELAY", "127.0.0.1:2525"}, {"$BOUNCES", "127.0.0.1:2700"},
+		{"$STAFF", "127.0.0.1:8600"}, {"$LURES", "127.0.0.1:8700"}, {"$POLICY", "127.0.0.1:8800"}} {
 		l, _, err := house.Listen(one.at)
 		if err != nil {
 			return nil, err

@@ -2,13 +2,16 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -17,6 +20,7 @@ import (
 	"time"
 
 	"sekisho/console"
+	"sekisho/demo"
 )
 
 // TestDemoAnswers: while the demo is up, the commands reach both of its
@@ -83,6 +87,7 @@ func TestDemoAnswers(t *testing.T) {
 	}
 
 	r.responds(filepath.Join(dir, "var"), told.String())
+	r.promises(filepath.Join(dir, "var"), told.String())
 
 	drill := filepath.Join(dir, "var", "drill-jal-2014")
 	said, err := r.sekisho("impact", "--ledger", drill, "--endpoint", "pc-0417", "--since", "2014-08-18", "--until", "2014-09-23", "--list", "suspected")
@@ -106,6 +111,50 @@ func TestDemoAnswers(t *testing.T) {
 	}
 	if said, err = r.sekisho("ledger", "verify", drill); err != nil {
 		t.Errorf("%v: %s", err, said)
+	}
+}
+
+// promises does what the demo's text invites an employee and their company to: the
+// employee signs in by the link of a letter and finds a course, and a drill by mail
+// is shown before anybody is written to.
+func (r *running) promises(dir, told string) {
+	t := r.t
+	t.Helper()
+	door := regexp.MustCompile(`employees' door +(\S+)/my `).FindStringSubmatch(told)
+	if door == nil {
+		t.Fatalf("the demo does not say where the employees' door is:\n%s", told)
+	}
+	jar, _ := cookiejar.New(nil)
+	browser := &http.Client{Jar: jar}
+	if resp, err := browser.PostForm(door[1]+"/signin", url.Values{"name": {demoUser}}); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("asking for a link: %v, %v", resp, err)
+	}
+	var link string
+	r.until("the letter with the link", func() (string, bool) {
+		letters, _ := filepath.Glob(filepath.Join(dir, "mail", "*.txt"))
+		for _, name := range letters {
+			if b, _ := os.ReadFile(name); strings.Contains(string(b), "To: "+demoUser+"@"+demo.StaffDomain) {
+				link = cmp.Or(regexp.MustCompile(regexp.QuoteMeta(door[1])+`/in/\S+`).FindString(string(b)), link)
+			}
+		}
+		return fmt.Sprintf("%d letters", len(letters)), link != ""
+	})
+	if resp, err := browser.PostForm(door[1]+"/in", url.Values{"token": {path.Base(link)}}); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("signing in by the link: %v, %v", resp, err)
+	}
+	resp, err := browser.Get(door[1] + "/my")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, _ := io.ReadAll(resp.Body)
+	if !strings.Contains(string(page), "/my/training/") {
+		t.Errorf("the employee's page has no course:\n%s", page)
+	}
+	config := filepath.Join(dir, "sekisho.yaml")
+	from := time.Now()
+	said, err := r.sekisho("phishing", "propose", "--config", config, "--title", "First drill", "--lure", "itinerary", "--from", from.Format(time.DateOnly), "--until", from.AddDate(0, 0, 7).Format(time.DateOnly), "--reason", "to see how it goes")
+	if err != nil || !strings.Contains(said, "nothing has happened: this drill would write to") {
+		t.Errorf("a drill by mail: %v: %s", err, said)
 	}
 }
 

@@ -132,6 +132,10 @@ func (d *demonstration) tour(live *doors, people []account, l login, number uint
 	if live.desk != "" {
 		at("contact point", live.desk+"/", "where members ask about their own data; codes and answers go out by mail")
 	}
+	if live.staff != "" {
+		at("employees' door", live.staff+"/my", "what each of the group owes: type suzuki, and open the link that comes by mail")
+		at("duties", live.console+"/duties", "what the group promises, and what has become of it; a policy waits for sato and yamada under Policies")
+	}
 	at("mail", filepath.Join(d.dir, "mail"), "every letter that the demo sends, as a file to read")
 	at("config", config, "")
 	if d.kept {
@@ -155,6 +159,14 @@ Answer it: in its room, or here. Somebody else than who asks has to approve: %[3
   %[1]s incident show %[5]d --config %[2]s
   %[1]s tell drafts %[5]d --config %[2]s
 `, self, config, people[1].name, demoIntruderEndpoint, number, d.dir)
+	}
+	if live.staff != "" {
+		fmt.Fprintf(&b, `
+Drill by mail: this shows whom it would write to, and when. Asked for with --propose, and approved by %[3]s in the
+console, the lures come to the directory mail.
+
+  %[1]s phishing propose --config %[2]s --title "First drill" --lure itinerary,bank-change --opens 00:00 --closes 23:59 --from %[4]s --until %[5]s --reason "to see how it goes"
+`, self, config, people[1].name, time.Now().Format(time.DateOnly), time.Now().AddDate(0, 0, 7).Format(time.DateOnly))
 	}
 	fmt.Fprintf(&b, `
 Read a customer as a member of the call centre, and watch the console:
