@@ -413,6 +413,8 @@ func deskFailure(err error) error {
 		return fail(http.StatusConflict, "desk_closed")
 	case errors.Is(err, tell.ErrIdentity):
 		return fail(http.StatusConflict, "desk_identity")
+	case errors.Is(err, tell.ErrSeveral):
+		return fail(http.StatusConflict, "desk_several")
 	case errors.Is(err, tell.ErrUnknown):
 		return fail(http.StatusBadRequest, "desk_unknown")
 	case errors.Is(err, tell.ErrMeans):

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 
+	"sekisho/catalog"
 	"sekisho/console"
 	"sekisho/law"
 	"sekisho/tell"
@@ -24,6 +26,11 @@ func (h *House) newDesk() (*tell.Desk, error) {
 	conf := h.Config.Desk
 	if conf.Space == "" && len(h.Config.Catalog.Subjects) > 0 {
 		conf.Space = h.Config.Catalog.Subjects[0].Name
+	}
+	for _, space := range append([]string{conf.Space}, conf.Others...) {
+		if !slices.ContainsFunc(h.Config.Catalog.Subjects, func(s catalog.Subject) bool { return s.Name == space }) {
+			return nil, fmt.Errorf("config: desk: there is no subject %q in the catalog", space)
+		}
 	}
 	return tell.NewDesk(conf, tell.Sources{Append: h.append, Last: h.Ledger.Last, Vault: h.Vault, Views: h.Views, Trace: h.Trace, Incidents: h.Incidents,
 		Enquiries: h.Enquiries, Law: rules, Zone: h.Zone, Now: h.now, Log: h.Log.With("door", "desk")})

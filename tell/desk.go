@@ -48,6 +48,9 @@ type DeskConfig struct {
 
 	// Space is the subject whose people ask here. Default: the catalog's first.
 	Space string `yaml:"space"`
+	// Others are further subjects whose people ask here as well. Who is found in two
+	// of them by what they typed is checked by hand. Default: none.
+	Others []string `yaml:"others"`
 	// Email is the name of the e-mail address among the roster's match values:
 	// default email. Also lists others of them that must agree as well, such as
 	// phone.

@@ -32,10 +32,16 @@ type exposure struct {
 	open      bool // there are accesses that may have reached anybody
 }
 
+// exposed is what an exposure is of.
+type exposed struct {
+	incident uint64
+	space    string
+}
+
 // exposures keeps them: a surge asks about the same incident all the time.
 type exposures struct {
 	mu   sync.Mutex
-	by   map[uint64]*exposure
+	by   map[exposed]*exposure
 	seen string // what the answers given so far rest on
 }
 
@@ -70,7 +76,7 @@ func (d *Desk) exposureOf(number uint64, space string) (*exposure, error) {
 	if n := len(one.Revisions); n > 0 {
 		revision = one.Revisions[n-1].Seq
 	}
-	known := d.lists.by[number]
+	known := d.lists.by[exposed{number, space}]
 	if known != nil && known.revision == revision && d.Now().Sub(known.computed) < exposureLasts {
 		return known, nil
 	}
@@ -85,9 +91,9 @@ func (d *Desk) exposureOf(number uint64, space string) (*exposure, error) {
 	e := &exposure{incident: number, revision: revision, computed: d.Now(), through: a.Through, question: a.Question,
 		worst: a.Lists.WorstCase, suspected: a.Lists.Suspected, confirmed: a.Lists.Confirmed, open: a.WorstCase > uint64(len(a.Lists.WorstCase))}
 	if d.lists.by == nil {
-		d.lists.by = map[uint64]*exposure{}
+		d.lists.by = map[exposed]*exposure{}
 	}
-	d.lists.by[number] = e
+	d.lists.by[exposed{number, space}] = e
 	return e, nil
 }
 

@@ -111,31 +111,37 @@ func (d *Desk) underWay(basis uint64) bool {
 }
 
 func (d *Desk) match(ctx context.Context, list []incident.Enquiry) error {
-	space := d.space()
-	roster, err := d.Vault.Roster(space)
-	if err != nil {
-		return fmt.Errorf("reading the roster of %s: %w", space, err)
+	var rosters []*vault.Roster
+	for _, space := range d.spaces() {
+		roster, err := d.Vault.Roster(space)
+		if err != nil {
+			return fmt.Errorf("reading the roster of %s: %w", space, err)
+		}
+		if roster == nil {
+			return errNoRoster
+		}
+		rosters = append(rosters, roster)
 	}
-	if roster == nil {
-		return errNoRoster
-	}
+	var err error
 	bodies := make([]sekisho.Body, len(list))
 	var hands []sekisho.Body // without codes staff check everybody
 	codes := make([]string, len(list))
 	askers := make([]Asker, len(list))
-	spent := map[uint32]int{} // codes of this batch
+	spent := map[subjectOf]int{} // codes of this batch
 	since := sekisho.At(d.Now().Add(-24 * time.Hour))
 	for i := range list {
 		q := &list[i]
 		if askers[i], err = d.Asker(q); err != nil {
 			return fmt.Errorf("reading who asks in enquiry %d: %w", q.Number, err)
 		}
-		m := &sekisho.EnquiryMatched{Enquiry: q.Number, Space: space, Subject: d.matches(roster, space, &askers[i])}
+		m := &sekisho.EnquiryMatched{Enquiry: q.Number, Space: d.Config.Space}
+		m.Space, m.Subject = d.matchesOne(rosters, &askers[i])
+		who := subjectOf{m.Space, m.Subject}
 		if m.Subject != 0 && d.Codes() && q.Standing() == incident.StandProof && q.Matches < codesEach {
 			made := 0
-			d.Views.Read(func() { made = d.Enquiries.CodesSince(space, m.Subject, since) })
-			if made+spent[m.Subject] < codesDaily {
-				spent[m.Subject]++
+			d.Views.Read(func() { made = d.Enquiries.CodesSince(m.Space, m.Subject, since) })
+			if made+spent[who] < codesDaily {
+				spent[who]++
 				if codes[i], err = newCode(); err != nil {
 					return err
 				}
@@ -179,6 +185,27 @@ func newCode() (string, error) {
 	return fmt.Sprintf("%0*d", codeDigits, n), nil
 }
 
+// subjectOf is one person of a subject.
+type subjectOf struct {
+	space   string
+	subject uint32
+}
+
+// matchesOne finds the one person of all subjects who has all that was given; of two
+// nobody, since what either is told would be half of it.
+func (d *Desk) matchesOne(rosters []*vault.Roster, a *Asker) (space string, subject uint32) {
+	var found []subjectOf
+	for i, s := range d.spaces() { // all, so that it takes as long for whoever asks
+		if ord := d.matches(rosters[i], s, a); ord != 0 {
+			found = append(found, subjectOf{s, ord})
+		}
+	}
+	if len(found) != 1 {
+		return d.Config.Space, 0
+	}
+	return found[0].space, found[0].subject
+}
+
 // matches finds the one person who has all that was given; 0 for nobody.
 func (d *Desk) matches(roster *vault.Roster, space string, a *Asker) uint32 {
 	if a.Email == "" {
@@ -215,7 +242,8 @@ func (d *Desk) matches(roster *vault.Roster, space string, a *Asker) uint32 {
 	return found
 }
 
-func (d *Desk) space() string { return d.Config.Space }
+// spaces are the subjects whose people ask here.
+func (d *Desk) spaces() []string { return append([]string{d.Config.Space}, d.Config.Others...) }
 
 // letter fills in one of the edition's letters.
 func (d *Desk) letter(name, lang, to string, facts any) (m Letter, err error) {

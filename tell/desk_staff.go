@@ -21,6 +21,7 @@ var (
 	ErrNoEnquiry = errors.New("there is no such enquiry")
 	ErrClosed    = errors.New("the enquiry is closed")
 	ErrIdentity  = errors.New("it is not established who asks")
+	ErrSeveral   = errors.New("people of several subjects have this number")
 	ErrUnknown   = errors.New("nobody in the roster has this number")
 	ErrMeans     = errors.New("that is no way to establish who somebody is")
 	ErrResult    = errors.New("that is no result of an answer")
@@ -41,27 +42,52 @@ func (d *Desk) enquiry(number uint64) (q incident.Enquiry, err error) {
 	return q, nil
 }
 
+// whoHas finds the person with a key; of several subjects with that key the one that
+// stands in front of it, as in guest/123.
+func (d *Desk) whoHas(key string) (one subjectOf, err error) {
+	var found []subjectOf
+	for _, space := range d.spaces() {
+		roster, err := d.Vault.Roster(space)
+		if err != nil {
+			return one, fmt.Errorf("reading the roster of %s: %w", space, err)
+		}
+		named, said := strings.CutPrefix(key, space+"/")
+		for _, k := range []string{key, named} {
+			if ord, ok := d.Vault.Space(space).Find(k); ok && (roster == nil || roster.Has(ord)) {
+				if found = append(found, subjectOf{space, ord}); said {
+					return found[len(found)-1], nil
+				}
+				break
+			}
+		}
+	}
+	switch len(found) {
+	case 0:
+		return one, ErrUnknown
+	case 1:
+		return found[0], nil
+	}
+	return one, ErrSeveral
+}
+
 // Identify records that staff have established who asks, or that they could
-// not. key is the person's in the roster's space. The documents are not kept.
+// not. key is the person's; where it may be one of two subjects, with the subject in front,
+// as in guest/123. The documents are not kept.
 func (d *Desk) Identify(ctx context.Context, number uint64, key, means string, confirmed bool, by uint32) (q incident.Enquiry, err error) {
 	if q, err = d.enquiry(number); err != nil {
 		return q, err
 	}
-	b := &sekisho.IdentityChecked{Enquiry: number, Space: d.space(), Means: means, Result: "refused", By: by}
+	b := &sekisho.IdentityChecked{Enquiry: number, Space: d.Config.Space, Means: means, Result: "refused", By: by}
 	if !slices.Contains(Means(), means) {
 		return q, ErrMeans
 	}
 	if confirmed {
 		b.Result = "confirmed"
-		roster, err := d.Vault.Roster(d.space())
+		one, err := d.whoHas(strings.TrimSpace(key))
 		if err != nil {
-			return q, fmt.Errorf("reading the roster of %s: %w", d.space(), err)
+			return q, err
 		}
-		ord, ok := d.Vault.Space(d.space()).Find(strings.TrimSpace(key))
-		if !ok || roster != nil && !roster.Has(ord) {
-			return q, ErrUnknown
-		}
-		b.Subject = ord
+		b.Space, b.Subject = one.space, one.subject
 	}
 	id, err := d.Append(ctx, b)
 	if err != nil {
