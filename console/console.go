@@ -241,6 +241,9 @@ func newConsole(cfg Config, hashing cost) (*Console, error) {
 		if err != nil {
 			return nil, err
 		}
+		if cfg.Office != nil {
+			t.names = cfg.Office.Config.Called
+		}
 		if c.presses[lang], err = newPress(t); err != nil {
 			return nil, err
 		}

@@ -12,7 +12,6 @@ import (
 
 	"sekisho"
 	"sekisho/incident"
-	"sekisho/tell"
 	"sekisho/trace"
 )
 
@@ -74,17 +73,9 @@ type subjectLine struct {
 // subjectLines are the parts of a total.
 func (c *Console) subjectLines(v *visit, a *trace.Answer) (lines []subjectLine) {
 	for _, p := range a.Subjects {
-		lines = append(lines, subjectLine{Space: p.Space, Name: c.called(v, p.Space), WorstCase: p.WorstCase, Suspected: p.Suspected, SentAtMost: p.SentAtMost, Confirmed: p.Confirmed, SentKnown: p.SentKnown})
+		lines = append(lines, subjectLine{Space: p.Space, Name: v.called(p.Space), WorstCase: p.WorstCase, Suspected: p.Suspected, SentAtMost: p.SentAtMost, Confirmed: p.Confirmed, SentKnown: p.SentKnown})
 	}
 	return lines
-}
-
-// called is what people read for a name of the catalog.
-func (c *Console) called(v *visit, name string) string {
-	if c.cfg.Office != nil {
-		return c.cfg.Office.Config.Called(name, v.Lang)
-	}
-	return (&tell.Config{}).Called(name, v.Lang)
 }
 
 func (c *Console) revision(f *incident.Revision) *revision {
@@ -345,7 +336,7 @@ func (c *Console) showIncident(v *visit, number uint64) (page, error) {
 	}
 	p.Moved = one.Revise(a, 0) != nil
 	for _, f := range c.cfg.Live.filesOf(number) {
-		p.Files = append(p.Files, fileLine{f.seq, f.at, c.named("staff", f.body.By), f.body.Rows, f.body.Damaged, len(f.body.Subjects), c.called(v, f.body.Space)})
+		p.Files = append(p.Files, fileLine{f.seq, f.at, c.named("staff", f.body.By), f.body.Rows, f.body.Damaged, len(f.body.Subjects), v.called(f.body.Space)})
 	}
 	c.incidentEndpoints(v, p, q)
 	p.Timeline = c.timeline(v, one, p, q)
@@ -555,7 +546,7 @@ func (c *Console) dimension(v *visit, name string) string {
 	if v.has("dimension." + name) {
 		return v.say("dimension." + name)
 	}
-	return c.called(v, name)
+	return v.called(name)
 }
 
 // formula tells how a number came about in the visitor's language; one that
@@ -565,7 +556,7 @@ func (t *tongue) formula(f trace.Formula) string {
 		return f.Text
 	}
 	text := strings.ReplaceAll(t.say("formula."+f.Code), "{each}", f.Each(func(subject string, n float64) string {
-		return t.say("formula.each", (&tell.Config{}).Called(subject, t.Lang), figure(n))
+		return t.say("formula.each", t.called(subject), figure(n))
 	}))
 	for _, term := range f.Terms {
 		text = strings.ReplaceAll(text, "{"+term.Name+"}", figure(term.Value))
@@ -590,6 +581,9 @@ func (t *tongue) note(n trace.Note) string {
 			return t.when(sekisho.At(at))
 		}
 		return s
+	}
+	if n.Code == "no_roster_of" {
+		n.Name = t.called(n.Name)
 	}
 	return strings.NewReplacer("{name}", n.Name, "{count}", number(n.Count), "{bytes}", t.bytes(n.Bytes), "{reach}", number(n.Reach), "{share}", trace.Share(n.Count, n.Reach),
 		"{from}", moment(n.From), "{to}", moment(n.To), "{seconds}", t.duration(n.Seconds)).Replace(t.say("note." + n.Code))

@@ -125,6 +125,7 @@ func newPress(t *tongue) (*press, error) {
 		"seg": url.PathEscape, "lang": func() string { return t.Lang }, "asset": assetPath, "join": strings.Join,
 
 		"nested": nested, "triple": triple, "delta": delta, "entry": entryOf, "perMinute": t.perMinute, "timeline": t.strip, "in": t.in, "until": t.until, "calday": t.calday, "sought": t.sought, "trigger": trigger, "inc": func(n int) int { return n + 1 },
+		"called":   t.called,
 		"checktag": checkTag,
 		"list":     func(words ...string) []string { return words },
 	}

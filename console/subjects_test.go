@@ -50,7 +50,7 @@ func TestAnIncidentOfTwoSubjects(t *testing.T) {
 		t.Errorf("the ledger holds %+v, %v", r.Body, r.Subjects)
 	}
 	for lang, want := range map[string][]string{
-		"en": {"guests", "members", "30 of guests + 903 of members = 933", "No roster of guest was read"},
+		"en": {"guests", "members", "30 of guests + 903 of members = 933", "No roster of guests was read"},
 		"ja": {"ゲスト（非会員）", "会員", "ゲスト（非会員） 30 人 + 会員 903 人 = 933", "対象者の種別"},
 	} {
 		b := h.signedIn(lang)

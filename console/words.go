@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sekisho"
+	"sekisho/tell"
 )
 
 //go:embed words/*.txt
@@ -26,6 +27,17 @@ type tongue struct {
 	Lang  string // "en" or "ja"
 	words map[string]string
 	zone  *time.Location
+	// names says what the company calls what its catalog names. nil: what the house
+	// calls it.
+	names func(name, lang string) string
+}
+
+// called is what people read for a name of the catalog.
+func (t *tongue) called(name string) string {
+	if t.names != nil {
+		return t.names(name, t.Lang)
+	}
+	return (&tell.Config{}).Called(name, t.Lang)
 }
 
 // readTongue reads the catalogue of one language, which is LANG.txt and every

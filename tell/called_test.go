@@ -108,3 +108,15 @@ func TestWhatThingsAreCalled(t *testing.T) {
 		}
 	}
 }
+
+// What the config has not said of the company is for somebody to fill in, and no
+// matter of an investigation.
+func TestWhatTheCompanyHasNotSaidIsToBeFilledIn(t *testing.T) {
+	g := story(t)
+	g.Company.Address = ""
+	for lang, want := range map[string]string{"ja": "（記入してください）", "en": "(to be filled in)"} {
+		if s, ok := sentence(fill(t, "appi_preliminary", lang, g), "reporter_address"); !ok || s.Text != want || s.State != "unknown" {
+			t.Errorf("%+v, want %s", s, want)
+		}
+	}
+}

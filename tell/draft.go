@@ -242,6 +242,14 @@ func (t *telling) fact(name string) (*Fact, error) {
 	return f, nil
 }
 
+// unsaid: what is not known is what the config says of the company, and no matter of
+// an investigation.
+func (t *telling) unsaid() bool {
+	return !slices.ContainsFunc(t.used, func(name string) bool {
+		return !t.facts[name].Known && !slices.Contains([]string{"company", "address", "representative", "business", "officer", "contact"}, name)
+	})
+}
+
 // funcs are what a sentence can say of a fact: num, when, day, text, list (with
 // counts) and names (without).
 func (t *telling) funcs() template.FuncMap {
@@ -341,6 +349,9 @@ func (s *sentenceFile) tell(lang string, facts map[string]*Fact, zone *time.Loca
 		unknown := s.UnknownEn
 		if lang == "ja" {
 			unknown = s.UnknownJa
+		}
+		if unknown == "" && t.unsaid() {
+			unknown = map[string]string{"ja": "（記入してください）", "en": "(to be filled in)"}[lang]
 		}
 		if unknown == "" {
 			unknown = map[string]string{"ja": "調査中です。", "en": "Under investigation."}[lang]
