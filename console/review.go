@@ -269,7 +269,7 @@ func (r *reviewer) duty(d *duty.Duty) ReviewFigure {
 	line := ReviewFigure{What: d.Name() + " " + r.v.inst(d.Title), Link: "/duties/" + d.Name()}
 	l, ok := b.Line(d, duty.Scope{}, r.now)
 	if !ok || l.Tally.Den == 0 {
-		line.Figure, line.Unknown = r.v.say("dutyreg.nocase"), true
+		line.Figure = r.v.say("dutyreg.nocase") // nothing is due: that is neither good nor unknown
 		return line
 	}
 	f := figureOf(l.Tally)
