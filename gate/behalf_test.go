@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -33,10 +34,19 @@ func speaking(o *options) {
 
 // behind says of each access or refusal, in the order of the ledger, who was
 // behind it: "who@where for what", with "?" for what was not stated.
-func (h *house) behind() (list []string) {
+func (h *house) behind() []string { return h.behindIn(false) }
+
+// behindIn gives them in the order in which they were sent, not recorded: a
+// lookup is recorded while the server works at what came before it.
+func (h *house) behindIn(sent bool) (list []string) {
 	h.t.Helper()
 	type key struct{ session, number uint64 }
 	by, speaks, told := map[key]*sekisho.OnBehalf{}, map[uint64]bool{}, map[key]bool{}
+	type said struct {
+		key
+		text string
+	}
+	var texts []said
 	tell := func(session, number uint64, purpose uint32) {
 		k := key{session, number}
 		if told[k] {
@@ -64,7 +74,7 @@ func (h *house) behind() (list []string) {
 		if what, _ := h.vault.Space("purpose").Key(purpose); what != "" && what != "enquiry" {
 			text += " for " + what
 		}
-		list = append(list, text)
+		texts = append(texts, said{k, text})
 	}
 	// What was handed over and not waited for is in the ledger before this is.
 	if _, err := h.ledger.Append(context.Background(), &sekisho.SignedIn{}); err != nil {
@@ -91,6 +101,12 @@ func (h *house) behind() (list []string) {
 		case *sekisho.Refused:
 			tell(b.Session, b.Number, 0)
 		}
+	}
+	if sent {
+		slices.SortStableFunc(texts, func(a, b said) int { return cmp.Or(cmp.Compare(a.session, b.session), cmp.Compare(a.number, b.number)) })
+	}
+	for _, t := range texts {
+		list = append(list, t.text)
 	}
 	return list
 }
@@ -239,7 +255,7 @@ func TestOnBehalfIsWhatTheServerHolds(t *testing.T) {
 			}
 		}
 		script.WriteString(strings.Join(append(all, "Q rollback", "Q "+read), "\n"))
-		before := len(h.behind())
+		before := len(h.behindIn(true))
 		c := h.raw("web")
 		out := c.run(script.String())
 		c.conn.Close()
@@ -248,7 +264,7 @@ func TestOnBehalfIsWhatTheServerHolds(t *testing.T) {
 			want = append(want, m[1]+"@"+m[2])
 		}
 		var got []string
-		for _, b := range h.behind()[before:] {
+		for _, b := range h.behindIn(true)[before:] {
 			who, _, _ := strings.Cut(b, " ")
 			got = append(got, strings.ReplaceAll(who, "?", ""))
 		}
