@@ -195,7 +195,7 @@ func specimens() []Entry {
 		&EvaluationConfirmed{Year: 2014, Count: 49_000, By: 5},
 		&PackMade{From: 1_380_000_000_000_000, Until: 1_411_916_400_000_000, Through: 4_711, Chain: [32]byte{7, 8, 9}, Whole: true, Entries: 4_711, Stated: 2, SHA256: [32]byte{1, 2, 3}, By: 5},
 		&AuditorAdmitted{User: 6, Action: "admitted", Until: 1_411_916_400_000_000, Said: 3, By: 5},
-		&AuditorLooked{Session: 4_700, Page: "GET /duties/{instrument}/{id}", About: "/duties/policy/M3a", Refused: false},
+		&AuditorLooked{Session: 4_700, Page: "GET /duties/{instrument}/{id}", About: "/duties/policy/M3a", Refused: true},
 	}
 	var entries []Entry
 	for _, b := range bodies { // by its kind, so that a new one in a gap moves no other
