@@ -55,6 +55,10 @@ type Config struct {
 	Live    *Live        // in Views
 	Trace   *trace.Trace // in Views
 	Budgets *budget.Book // in Views; nil: there are none
+	// ExportDecoys is how many decoys of its own an export's answer carries unless
+	// whoever asks says otherwise; MarksExports: there are mailboxes for them.
+	ExportDecoys uint64
+	MarksExports bool
 	// Leases says with which gates the budgets are shared; nil: with none.
 	Leases func() Channel
 	// Incidents is among the reactions of Views.

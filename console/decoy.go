@@ -31,6 +31,7 @@ type DecoyLine struct {
 	Tables  []string     `json:"tables"`
 	Group   string       `json:"group,omitempty"`
 	Mailbox string       `json:"mailbox,omitempty"`
+	Request uint64       `json:"request,omitempty"` // of the export whose answer alone had it
 	Time    sekisho.Time `json:"time"`
 	Entry   uint64       `json:"entry"`
 	By      string       `json:"by"`
@@ -113,8 +114,10 @@ func (c *Console) decoys(v *visit, check bool) ([]DecoyLine, error) {
 	keys := map[string][]string{}
 	for _, p := range placed {
 		b := p.Body
-		l := DecoyLine{Space: b.Space, Key: c.named(b.Space, b.Subject), Tables: b.Tables, Group: b.Group, Mailbox: c.named("mailbox", b.Mailbox), Time: p.At, Entry: p.Entry, By: c.named("staff", b.By)}
-		list = append(list, l)
+		l := DecoyLine{Space: b.Space, Key: c.named(b.Space, b.Subject), Tables: b.Tables, Group: b.Group, Mailbox: c.named("mailbox", b.Mailbox), Request: b.Request, Time: p.At, Entry: p.Entry, By: c.named("staff", b.By)}
+		if list = append(list, l); b.Request != 0 {
+			continue // it stands in no table
+		}
 		keys[l.Space] = append(keys[l.Space], l.Key)
 	}
 	if !check {

@@ -31,7 +31,13 @@ type ExportAsk struct {
 	Most      uint64 `json:"most"`      // customers
 	Lasts     string `json:"lasts"`     // such as 8h; empty: 24h
 	Reason    string `json:"reason"`
+	// Decoys is how many records of nobody the answer shall carry that no other has;
+	// nil: as many as the config says.
+	Decoys *uint64 `json:"decoys,omitempty"`
 }
+
+// mostDecoysOf is how many decoys one answer can carry.
+const mostDecoysOf = 100
 
 // An ExportAnswer decides a request.
 type ExportAnswer struct {
@@ -54,6 +60,7 @@ type ExportLine struct {
 	Reason    string       `json:"reason"`
 	By        string       `json:"by"`
 	Refused   uint64       `json:"refused"` // entry
+	Decoys    uint64       `json:"decoys"`  // of its own, that the answer carries
 
 	Decision *ExportDecision `json:"decision,omitempty"`
 	UsedAt   sekisho.Time    `json:"used_at,omitempty"`
@@ -108,7 +115,7 @@ func (c *Console) exportLine(r *permit.Request) ExportLine {
 	a := r.Asked
 	l := ExportLine{Number: r.Number, Time: r.At, State: r.State(sekisho.At(c.cfg.Now())), Principal: c.named("staff", a.Principal), Role: a.Role,
 		Statement: c.named("statement", a.Statement), Tables: a.Tables, Most: a.Most, Lasts: a.Lasts, Reason: c.named("reason", a.Reason),
-		By: c.named("staff", a.By), Refused: a.Refused}
+		By: c.named("staff", a.By), Refused: a.Refused, Decoys: r.Decoys}
 	if d := r.Decided; d != nil {
 		l.Decision = &ExportDecision{Entry: r.Entry, Time: r.When, Action: d.Action, By: c.named("staff", d.By), Most: d.Most, Until: d.Until, Reason: c.named("reason", d.Reason)}
 	}
@@ -285,6 +292,13 @@ func (c *Console) askExport(v *visit, ask ExportAsk) (uint64, error) {
 	if ask.Most <= t.Limit {
 		return 0, fail(http.StatusBadRequest, "export_most", number(t.Limit))
 	}
+	decoys := c.cfg.ExportDecoys
+	if ask.Decoys != nil {
+		decoys = *ask.Decoys
+	}
+	if decoys > mostDecoysOf || decoys > 0 && !c.cfg.MarksExports {
+		return 0, fail(http.StatusBadRequest, "export_decoys")
+	}
 	c.deciding.Lock()
 	defer c.deciding.Unlock()
 	exact := c.cfg.Vault.Space("export").OfText(t.Statement.Key())
@@ -299,11 +313,17 @@ func (c *Console) askExport(v *visit, ask ExportAsk) (uint64, error) {
 	if known && (same.State(now) == permit.Asked || same.State(now) == permit.Approved) {
 		return 0, fail(http.StatusConflict, "export_again", ordinal(same.Number))
 	}
-	id, err := c.cfg.Ledger.Append(v.r.Context(), &sekisho.ExportAsked{Refused: t.Number, Principal: t.Statement.Whose(), Role: t.Statement.Role,
+	bodies := []sekisho.Body{}
+	if decoys > 0 { // in one group with the request, so that neither is without the other
+		bodies = append(bodies, &sekisho.ExportMarked{Exact: exact, Decoys: decoys, By: v.who.staff})
+	}
+	bodies = append(bodies, &sekisho.ExportAsked{Refused: t.Number, Principal: t.Statement.Whose(), Role: t.Statement.Role,
 		Statement: t.Plain, Exact: exact, Tables: t.Statement.Tables, Most: ask.Most, Lasts: uint64(lasts / time.Second), Reason: reason, By: v.who.staff})
+	id, err := c.cfg.Ledger.Append(v.r.Context(), bodies...)
 	if err != nil {
 		return 0, notRecorded(err)
 	}
+	id.Seq += uint64(len(bodies) - 1)
 	return id.Seq, c.cfg.Views.WaitFor(v.r.Context(), id.Seq)
 }
 
@@ -562,4 +582,20 @@ func (c *Console) removeUser(v *visit, name string) error {
 		return err
 	}
 	return c.cfg.Views.WaitFor(v.r.Context(), id.Seq+uint64(len(bodies))-1)
+}
+
+// exportUsedBy is the request whose approval was spent by one of these entries.
+// The views are not held.
+func (c *Console) exportUsedBy(entries []uint64) (number uint64, ok bool) {
+	if c.cfg.Permits == nil || len(entries) < 2 {
+		return 0, false
+	}
+	c.cfg.Views.Read(func() {
+		for _, r := range c.cfg.Permits.List() {
+			if r.UseSeq != 0 && slices.Contains(entries, r.UseSeq) {
+				number, ok = r.Number, true
+			}
+		}
+	})
+	return number, ok
 }

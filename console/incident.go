@@ -446,8 +446,16 @@ func (c *Console) timeline(v *visit, one *incident.Incident, p *incidentPage, q 
 			}
 			add(b.From, a.Seq, kind, true, cmp.Or(c.named("staff", b.Principal), "–"), b.Endpoint, number(b.Observed))
 		case "decoy":
+			if n, ok := c.exportUsedBy(b.Basis); ok {
+				add(b.From, a.Seq, "alert_decoy_file", true, ordinal(n), cmp.Or(c.named("staff", b.Principal), "–"), b.Endpoint)
+				break
+			}
 			add(b.From, a.Seq, "alert_decoy", true, b.Endpoint, cmp.Or(c.named("staff", b.Principal), "–"), number(b.Observed))
 		case "decoy_mail":
+			if n, ok := c.exportUsedBy(b.Basis); ok {
+				add(b.From, a.Seq, "alert_decoy_export", true, ordinal(n), cmp.Or(c.named("staff", b.Principal), "–"), b.Endpoint)
+				break
+			}
 			add(b.From, a.Seq, "alert_decoy_mail", true)
 		default:
 			c.reportedLine(v, a, add)

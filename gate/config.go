@@ -50,6 +50,10 @@ type Config struct {
 	// is none.
 	File string `yaml:"-" json:"-"`
 
+	// Marks gives the mailboxes of the decoys that the answer to an approved export
+	// carries, one each, and always the same for a request. Nil: there are none.
+	Marks func(request uint64, decoys int) []string `yaml:"-" json:"-"`
+
 	// Lease asks the gate that grants shares of budgets for more of one: nil if there
 	// is more now, durably. It may take seconds. Nil: there is no such gate.
 	Lease func(ctx context.Context, ask budget.Ask) error `yaml:"-" json:"-"`

@@ -115,6 +115,7 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 		keys, line = append(keys, field), rest
 	}
 	u := r.begin(w, d)
+	var named []sekisho.Body // by this line
 	if d.header && !u.header {
 		u.header = true
 	} else if d.head != nil {
@@ -129,7 +130,7 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 			return r.cut(w, why)
 		}
 		entries := r.entries(u)
-		named := uint64(0) // of d.keys
+		seen := uint64(0) // of d.keys
 		r.beforeRow(u, entries)
 		for i := range d.keys {
 			k := &d.keys[i]
@@ -147,21 +148,25 @@ func (r *replies) copyRow(w *want, sp *stmtPlan, from, to int) error {
 			if err != nil {
 				return r.cut(w, keyRefusal)
 			}
-			if over := r.within(w, u, d, entries, i, named, ord); over != nil {
+			if over := r.within(w, u, d, entries, i, seen, ord); over != nil {
 				return r.cut(w, over)
 			}
-			named |= 1 << i
+			seen |= 1 << i
 			a.Subjects = append(a.Subjects, ord)
 		}
 		least := uint32(max(len(line)-(d.fields-d.hidden-1), 1))
-		if why := r.counted(w, sp, u, entries, named, least); why != nil {
+		if why := r.counted(w, sp, u, entries, seen, least); why != nil {
 			return r.cut(w, why)
 		}
+		named = entries
 	}
 	end := 5 + len(line)
 	b[end] = '\n'
 	be.PutUint32(b[1:], uint32(end))
 	r.keep(from, from+end+1)
+	if u.marks != nil && named != nil {
+		return u.follow(r, w, named, end+1, r.formOf(w))
+	}
 	return nil
 }
 

@@ -76,6 +76,9 @@ func (r *replies) copyBinaryRow(w *want, sp *stmtPlan, d *desc, from, to int) er
 	first := !u.header
 	u.header = true
 	if row == nil { // the end
+		if again, err := r.leftDecoys(w, from); again || err != nil {
+			return err
+		}
 		r.keep(from, to)
 		return nil
 	}
@@ -136,10 +139,17 @@ func (r *replies) copyBinaryRow(w *want, sp *stmtPlan, d *desc, from, to int) er
 			return r.cut(w, why)
 		}
 	}
+	var entries []sekisho.Body
+	if u.marks != nil {
+		entries = r.entries(u)
+	}
 	be.PutUint16(row, uint16(visible))
 	end := 5 + len(header) + length
 	be.PutUint32(b[1:], uint32(end-1))
 	r.keep(from, from+end)
+	if u.marks != nil {
+		return u.follow(r, w, entries, end, r.formOf(w))
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -168,11 +169,27 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 				if r.Decided.Most <= limit { // the approver made it smaller than what goes without
 					break
 				}
+				var boxes []string
+				if r.Decoys > 0 {
+					if why := markable(w, u); why != nil {
+						return why
+					}
+					if g.conf.Marks != nil {
+						boxes = g.conf.Marks(r.Number, int(r.Decoys))
+					}
+					if len(boxes) == 0 {
+						why.hint = fmt.Sprintf("Request %d was approved with decoys, and there is no mailbox for them: set exports.domain in the config, or ask again with --decoys 0.", r.Number)
+						return why
+					}
+				}
 				if _, err := g.append(&sekisho.ExportUsed{Request: r.Number, Session: s.id.Load(), Number: u.number}); err != nil {
 					return ledgerRefusal(fmt.Errorf("spending an approval: %w", err))
 				}
 				g.exports.spend(r.Number)
 				u.limit.most, u.limit.request = r.Decided.Most, r.Number
+				if len(boxes) > 0 {
+					u.marks = &marks{request: r.Number, by: r.Decided.By, mailboxes: boxes, wait: 4 + rand.IntN(8)}
+				}
 				return nil
 			case permit.Asked:
 				why.hint = fmt.Sprintf("The first %d were sent. Request %d for this statement waits for an answer: sekisho export show %d%s.", limit, r.Number, r.Number, g.configFlag())

@@ -226,7 +226,7 @@ func (q *requests) execute(msg, body []byte) error {
 		return malformed('E')
 	}
 	po := q.portal(name)
-	w := &want{typ: 'E', name: name, portal: po}
+	w := &want{typ: 'E', name: name, portal: po, rows: int32(be.Uint32(rest))}
 	if po == nil {
 		q.unknown('P', name)
 		q.send(w, msg)

@@ -205,6 +205,9 @@ func (r *replies) row(w *want, sp *stmtPlan, from, to int) error {
 	be.PutUint16(b[5:], uint16(visible))
 	be.PutUint32(b[1:], uint32(end-1))
 	r.keep(from, from+end)
+	if u.marks != nil {
+		return u.follow(r, w, entries, end, r.formOf(w))
+	}
 	return nil
 }
 

@@ -25,6 +25,7 @@ type run struct {
 	ruling   *ruling
 	agreed   bool              // a second person has
 	accounts []*budget.Account // by subject, as desc.shapes; nil: no budget applies
+	marks    *marks            // of an approved export that carries decoys; nil: it carries none
 	foretold bool              // its row went by a foretold access
 	nobody   bool              // recorded as any-row, because a row came without the key of a table that must have one
 }

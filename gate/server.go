@@ -373,6 +373,9 @@ func (r *replies) message(typ byte, from, to int) error {
 		if w.typ != 'E' && w.typ != 'Q' {
 			return wrong()
 		}
+		if again, err := r.leftDecoys(w, from); again || err != nil {
+			return err
+		}
 		if typ == 'C' && sp != nil && sp.written != nil && !sp.copies() {
 			if w.typ != 'E' {
 				return wrong()
@@ -414,12 +417,17 @@ func (r *replies) message(typ byte, from, to int) error {
 		if sp != nil && sp.catch != nil {
 			sp.catch.ends()
 		}
-		if w.skipped > 0 && typ == 'C' && !r.cutting {
+		var tagged []byte // with decoys
+		if w.skipped != 0 && typ == 'C' && !r.cutting {
 			tag, err := tagWithout(body, w.skipped)
 			if err != nil {
 				return err
 			}
-			to = from + copy(r.c.buf[from:to], tag)
+			if w.skipped < 0 {
+				tagged = tag
+			} else {
+				to = from + copy(r.c.buf[from:to], tag)
+			}
 			w.skipped = 0
 		}
 		if w.typ == 'E' {
@@ -437,6 +445,9 @@ func (r *replies) message(typ byte, from, to int) error {
 			} else {
 				r.c.marks = append(r.c.marks, mark{at: r.w, is: markEffect})
 			}
+		}
+		if tagged != nil {
+			return r.insert(tagged)
 		}
 		return pass()
 	case 's':
@@ -478,6 +489,9 @@ func (r *replies) message(typ byte, from, to int) error {
 		}
 		return pass()
 	case 'c':
+		if again, err := r.leftDecoys(w, from); again || err != nil {
+			return err
+		}
 		return pass()
 	case 'G':
 		if w.typ != 'E' && w.typ != 'Q' || sp == nil || !sp.copyIn || sp.kind != planFree && sp.kind != planAnyRow && !sp.blind && !sp.copies() || !s.wants.copyStarted() {

@@ -26,6 +26,7 @@ type want struct {
 	foretold *foretold // E and Q: its access, if that was written before its row, which has not come
 	undo     func()    // takes back what sending it changed in the session's names
 
+	rows    int32 // E: so many of the portal's at most; 0: all
 	skipped int64 // E, Q: rows of the running statement that the client has not been given, because of OFFSET
 
 	own     bool                    // the gate's own: that all is well is not the client's to read

@@ -61,6 +61,9 @@ type Config struct {
 	// Budgets say how many different customers may be read within a time.
 	Budgets budget.Config `yaml:"budgets"`
 
+	// Exports says what the answers of approved exports carry.
+	Exports Exports `yaml:"exports"`
+
 	// Leases say with which other gates the budgets are shared.
 	Leases lease.Config `yaml:"leases"`
 
@@ -235,6 +238,9 @@ func (c *Config) check(base string) error {
 		return fmt.Errorf("config: hands: %w", err)
 	}
 	if err := c.Budgets.Check(); err != nil {
+		return err
+	}
+	if err := c.checkExports(); err != nil {
 		return err
 	}
 	if err := c.Leases.Check(base, c.Number); err != nil {

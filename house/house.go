@@ -298,6 +298,7 @@ func (h *House) OpenGate(ctx context.Context) (err error) {
 	if h.Config.Handling.OffSite {
 		conf.Policy.Narrow, conf.Policy.OffSite = h.narrow, h.offSite
 	}
+	conf.Marks = h.marks
 	if err := h.OpenLeases(); err != nil {
 		return err
 	}

@@ -55,7 +55,10 @@ func rostersOf(v *vault.Vault, space string, all func() []string) (map[string]*v
 // MatchFile compares a recovered file with the roster of a space. Whoever
 // calls appends the entry, with the incident and the person filled in.
 func (h *House) MatchFile(ctx context.Context, file io.Reader, space string) (*sekisho.FileMatched, error) {
-	matched, _, err := h.matchFile(ctx, file, space)
+	matched, report, err := h.matchFile(ctx, file, space)
+	if err := h.foundMarks(ctx, matched, report); err != nil {
+		return nil, err
+	}
 	return matched, err
 }
 
@@ -64,7 +67,12 @@ func (h *House) matchFile(ctx context.Context, file io.Reader, space string) (*s
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the roster of %s: %w", space, err)
 	}
-	return sensor.MatchFile(ctx, file, sensor.FileOptions{Name: "the file"}, roster, h.Vault.Space(space))
+	looked := h.lookForMarks(file)
+	matched, report, err := sensor.MatchFile(ctx, looked, sensor.FileOptions{Name: "the file"}, roster, h.Vault.Space(space))
+	if report != nil {
+		report.Exports = looked.requests()
+	}
+	return matched, report, err
 }
 
 // TakeFile compares a recovered file and puts what it found in the ledger.

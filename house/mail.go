@@ -27,6 +27,8 @@ const (
 type mail struct {
 	mu   sync.Mutex
 	told map[uint64]sekisho.Time // entry of a decoy → the hour of its last alert
+
+	found map[string]bool // exports whose decoys stood in a file, with the file's hash
 }
 
 // ReceiveMail receives mail on l until ctx ends.
@@ -65,7 +67,7 @@ func (h *House) mailCame(ctx context.Context, m sensor.Mail) error {
 		if last, ok := h.mail.told[p.Entry]; ok && last == now/anHour {
 			continue
 		}
-		alerts = append(alerts, &sekisho.Alert{Detector: "decoy_mail", Endpoint: mailAt, From: now, Until: now + 1, Observed: 1, Basis: []uint64{p.Entry}})
+		alerts = append(alerts, h.mailedAlert(p, now))
 	}
 	if len(alerts) > 0 {
 		if _, err := h.Ledger.Append(ctx, alerts...); err != nil {

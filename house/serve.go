@@ -49,7 +49,7 @@ func (h *House) NewConsole() (c *console.Console, err error) {
 		Units: h.unitsAt, EndpointAt: h.Bindings.Endpoint,
 		School: h.School, ImportToken: h.importToken,
 		Packs: h.Packs, MakePack: h.MakePack, OpenPack: h.OpenPack,
-		Permits: h.Permits, Turned: turned, Estimate: estimate,
+		Permits: h.Permits, ExportDecoys: h.Config.Exports.Decoys, MarksExports: h.Config.Exports.Domain != "", Turned: turned, Estimate: estimate,
 		Dir: h.Config.Console.Users, FS: disk.OS{}, MetricsToken: metrics, Ledger: h.Ledger, Vault: h.Vault, Views: h.Views, Live: h.Live, Budgets: h.Budgets, Leases: h.leases, Trace: h.Trace,
 		ImportLog: h.ImportLog, Office: h.Office, Lures: h.Lures, StaffDoor: h.staffAddress(), Contain: h.Contain,
 		Duty: h.Duty, Documents: h.Config.Documents, CheckPages: h.CheckPages,

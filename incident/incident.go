@@ -105,6 +105,9 @@ func (f Fact) English(person func(uint32) string) string {
 	case "decoy":
 		return fmt.Sprintf("%s touched %d decoys at %s: records of nobody, which no work needs.", person(f.Principal), f.Count, f.Endpoint)
 	case "decoy_mail":
+		if f.Principal != 0 {
+			return fmt.Sprintf("Somebody wrote to the mailbox of a decoy that stood in one export's answer alone, which %s took at %s.", person(f.Principal), f.Endpoint)
+		}
 		return "Somebody wrote to the mailbox of a decoy, whose address stands in the database alone."
 	case "notice":
 		return fmt.Sprintf("A notice was received (%s).", f.Reason)

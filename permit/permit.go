@@ -36,7 +36,10 @@ type Request struct {
 	Decided *sekisho.ExportDecided // nil: not yet
 	Entry   uint64                 // sequence number of Decided
 	When    sekisho.Time           // of Decided
+	Decoys  uint64                 // that its answer is to carry
 	Used    *sekisho.ExportUsed    // nil: not yet
+	Taken   *sekisho.SessionOpened // of Used: who, where from
+	UseSeq  uint64                 // sequence number of Used
 	UsedAt  sekisho.Time
 }
 
@@ -62,11 +65,13 @@ type Book struct {
 	byNumber map[uint64]*Request
 	list     []*Request            // in the order in which they were asked
 	byExact  map[uint32][]*Request // by the ordinal of the text
+	marked   map[uint32]uint64     // decoys of a text whose request comes next
+	sessions map[uint64]*sekisho.SessionOpened
 }
 
 // New is an empty book.
 func New() *Book {
-	return &Book{byNumber: map[uint64]*Request{}, byExact: map[uint32][]*Request{}}
+	return &Book{byNumber: map[uint64]*Request{}, byExact: map[uint32][]*Request{}, marked: map[uint32]uint64{}, sessions: map[uint64]*sekisho.SessionOpened{}}
 }
 
 // Name is the view's.
@@ -76,8 +81,17 @@ func (*Book) Name() string { return "permit" }
 // and so does the first use.
 func (b *Book) Apply(e *sekisho.Entry) {
 	switch body := e.Body.(type) {
+	case *sekisho.LedgerOpened:
+		clear(b.sessions)
+	case *sekisho.SessionOpened:
+		b.sessions[e.ID.Seq] = body
+	case *sekisho.SessionClosed:
+		delete(b.sessions, body.Session)
+	case *sekisho.ExportMarked:
+		b.marked[body.Exact] = body.Decoys
 	case *sekisho.ExportAsked:
-		r := &Request{Number: e.ID.Seq, At: e.Time, Asked: body}
+		r := &Request{Number: e.ID.Seq, At: e.Time, Asked: body, Decoys: b.marked[body.Exact]}
+		delete(b.marked, body.Exact)
 		b.byNumber[r.Number] = r
 		b.list = append(b.list, r)
 		b.byExact[body.Exact] = append(b.byExact[body.Exact], r)
@@ -87,7 +101,7 @@ func (b *Book) Apply(e *sekisho.Entry) {
 		}
 	case *sekisho.ExportUsed:
 		if r := b.byNumber[body.Request]; r != nil && r.Used == nil {
-			r.Used, r.UsedAt = body, e.Time
+			r.Used, r.UsedAt, r.UseSeq, r.Taken = body, e.Time, e.ID.Seq, b.sessions[body.Session]
 		}
 	}
 }

@@ -43,11 +43,12 @@ type FileReport struct {
 	Columns   []Column
 	Rows      uint64 // the header not counted
 	Matched   uint64
-	ByKey     uint64 // of Matched: the key, and another field that agrees
-	ByFields  uint64 // of Matched: no usable key, but two fields that each find this person and nobody else
-	ByEMail   uint64 // of Matched: no usable key, but an e-mail address that finds this person and nobody else
-	ByKeyOnly uint64 // of Matched: nothing but the key; see AllowKeyOnly
-	People    int    // distinct customers
+	ByKey     uint64   // of Matched: the key, and another field that agrees
+	ByFields  uint64   // of Matched: no usable key, but two fields that each find this person and nobody else
+	ByEMail   uint64   // of Matched: no usable key, but an e-mail address that finds this person and nobody else
+	ByKeyOnly uint64   // of Matched: nothing but the key; see AllowKeyOnly
+	People    int      // distinct customers
+	Exports   []uint64 // requests of the exports whose own decoys stand in it: filled in by whoever knows them
 	Damaged   map[string]uint64
 	Samples   []Sample // the first few damaged rows
 }

@@ -112,7 +112,10 @@ func decoyList(verb string, check bool) *cobra.Command {
 				out, lacking := cmd.OutOrStdout(), false
 				for _, d := range list {
 					fmt.Fprintf(out, "%s %s  since %s by %s%s%s\n", d.Space, oneLine(d.Key), moment(d.Time, c.Zone), d.By, prefixed(", for ", oneLine(d.Group)), prefixed(", ", oneLine(d.Mailbox)))
-					if !check {
+					if d.Request != 0 {
+						fmt.Fprintf(out, "  in the answer to export %d alone\n", d.Request)
+					}
+					if !check || d.Request != 0 {
 						continue
 					}
 					none := true

@@ -81,6 +81,12 @@ func exportRequest() *cobra.Command {
 	where(cmd, &path, &data)
 	cmd.Flags().Uint64Var(&ask.Most, "most", 0, "how many customers at most")
 	cmd.Flags().StringVar(&ask.Reason, "reason", "", "why")
+	decoys := cmd.Flags().Uint64("decoys", 0, "how many records of nobody the answer shall carry that no other has; default: the config's")
+	cmd.PreRun = func(cmd *cobra.Command, _ []string) {
+		if cmd.Flags().Changed("decoys") {
+			ask.Decoys = decoys
+		}
+	}
 	cmd.Flags().StringVar(&ask.Lasts, "lasts", "24h", "how long an approval shall last")
 	cmd.MarkFlagRequired("most")
 	cmd.MarkFlagRequired("reason")
@@ -207,6 +213,9 @@ func printExport(out io.Writer, p *console.ExportPage, zone *time.Location) {
 	line("asked", "%s by %s: %s", moment(p.Time, zone), p.By, oneLine(p.Reason))
 	line("for", "%s in the role %s, over %s", p.Principal, p.Role, strings.Join(p.Tables, ", "))
 	line("customers", "%s at most", thousands(p.Most))
+	if p.Decoys > 0 {
+		line("decoys", "%s of its own", counted(int(p.Decoys), "decoy"))
+	}
 	if p.Rows > 0 {
 		line("estimate", "%s rows, by the database's planner", thousands(p.Rows))
 	}
