@@ -294,6 +294,7 @@ type DutyPage struct {
 	Milestones []string         `json:"milestones,omitempty"`
 	Waiting    []StatedLine     `json:"waiting,omitempty"`
 	Exceptions []ExceptionLine  `json:"exceptions,omitempty"`
+	Gone       []RosterGap      `json:"not_in_directory,omitempty"` // of the rosters that the duty rests on
 }
 
 func (*DutyPage) file() string { return "duty" }
@@ -438,6 +439,9 @@ func (c *Console) dutyPage(v *visit, name string, q url.Values) (*DutyPage, erro
 		p.Waiting = c.waitingFor(v, d)
 		p.Exceptions = c.exceptionLines(v, d.Name())
 	})
+	if slices.ContainsFunc(d.Evidence, func(s duty.Spec) bool { return s.Kind == "role_assignment" }) {
+		p.Gone = c.rosterGaps(v.tongue)
+	}
 	if !found {
 		return nil, fail(http.StatusNotFound, "duty_window")
 	}

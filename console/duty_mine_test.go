@@ -5,8 +5,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"sekisho"
+	"sekisho/incident"
 )
 
 // One's own page shows every obligation of the register, with its state, its end,
@@ -54,5 +56,33 @@ func TestEveryObligationIsOnOnesPage(t *testing.T) {
 	}
 	if body := clerk.get("/duties/mine").body; !strings.Contains(body, "deputy · air") {
 		t.Errorf("what a deputy answers for:\n%s", body)
+	}
+}
+
+// Whoever the rosters of the config name, and who has left or was never there, is
+// said on the pages of the duties that rest on appointments.
+func TestRostersAgainstTheDirectory(t *testing.T) {
+	s := newStaffHouse(t)
+	s.append(&sekisho.LedgerVerified{OK: true})
+	m, err := incident.Read(incident.Config{People: map[string]incident.Contact{}, Roster: map[string][]string{"incident_commander": {"sato", "suzuki", "nobody"}}})
+	must(t, err)
+	s.console.cfg.Manual = m
+	admin := s.signedIn("en")
+	const page = "/duties/policy/P2b"
+	if body := admin.get(page).body; strings.Contains(body, "not in the directory") {
+		t.Error("a directory without anybody is compared")
+	}
+	s.hire("sato", "suzuki")
+	s.clock.pass(24 * time.Hour)
+	s.append(&sekisho.PersonChanged{Staff: s.staff("suzuki"), Action: "left", Effective: sekisho.At(s.clock.now()), Left: sekisho.At(s.clock.now())})
+	s.clock.pass(time.Hour)
+	body := s.signedIn("en").get(page).body
+	for _, want := range []string{"has left</span> suzuki", "never in the directory</span> nobody"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("%q is not there", want)
+		}
+	}
+	if strings.Contains(body, "</span> sato") {
+		t.Error("somebody who works here is said to be gone")
 	}
 }

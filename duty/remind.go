@@ -46,6 +46,9 @@ func (b *Book) Rungs() []Rung {
 	return ladder
 }
 
+// Owners are the accounts behind the roles that owe duties, by the config.
+func (b *Book) Owners() map[string][]string { return maps.Clone(b.setup.Config.Owners) }
+
 // A Call is a reminder that has fallen due and stands in no entry: the entry. Of a
 // whole duty the config of the moment may name another person.
 type Call struct {

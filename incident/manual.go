@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -412,6 +413,9 @@ func (m *Manual) Playbook(name string) (*Playbook, bool) {
 
 // Roster is the accounts of a role, the holder first.
 func (m *Manual) Roster(role string) []string { return m.roster[role] }
+
+// Rosters are the accounts of every role.
+func (m *Manual) Rosters() map[string][]string { return maps.Clone(m.roster) }
 
 // Contact is how to reach an account.
 func (m *Manual) Contact(account string) Contact { return m.people[account] }
