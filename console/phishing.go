@@ -76,6 +76,8 @@ type PhishingPage struct {
 	Campaigns []PhishingLine `json:"campaigns"`
 	Lures     []LureLine     `json:"lures"`
 	Suspects  int            `json:"suspects_30_days"` // mails reported that were no lures
+	Past      []PhishingPast `json:"departments_over_time,omitempty"`
+	Over      []PhishingLine `json:"-"` // the columns of Past
 	Names     []string       `json:"-"`                // of lures, each once
 	From      string         `json:"-"`
 	Until     string         `json:"-"`
@@ -256,6 +258,10 @@ func (c *Console) phishingPage() (*PhishingPage, error) {
 			return nil, phishingError(err)
 		}
 		p.Campaigns = append(p.Campaigns, c.phishingLine(l, s))
+	}
+	p.Over = p.Campaigns[:min(len(p.Campaigns), mostPast)]
+	if p.Past, err = c.departmentsOver(l, p.Over); err != nil {
+		return nil, err
 	}
 	for i := range l.Lures {
 		p.Names = append(p.Names, l.Lures[i].Name)
