@@ -78,7 +78,7 @@ type PhishingPage struct {
 	Suspects  int            `json:"suspects_30_days"` // mails reported that were no lures
 	Past      []PhishingPast `json:"departments_over_time,omitempty"`
 	Over      []PhishingLine `json:"-"` // the columns of Past
-	Names     []string       `json:"-"`                // of lures, each once
+	Names     []string       `json:"-"` // of lures, each once
 	From      string         `json:"-"`
 	Until     string         `json:"-"`
 }
