@@ -128,7 +128,8 @@ func Needs(e *sekisho.Entry) bool {
 		return true
 	case *sekisho.CourseRead, *sekisho.TrainingPlanned, *sekisho.TrainingAssigned, *sekisho.TrainingChanged, *sekisho.TrainingCompleted, *sekisho.TrainingJudged:
 		return true
-	case *sekisho.LureAsked, *sekisho.MailStarted, *sekisho.MailEnded, *sekisho.MailSettled, *sekisho.MailBounced, *sekisho.SuspectReported:
+	case *sekisho.LureAsked, *sekisho.MailStarted, *sekisho.MailEnded, *sekisho.MailSettled, *sekisho.MailBounced, *sekisho.SuspectReported, *sekisho.LureSorted,
+		*sekisho.HandlingRead, *sekisho.SubjectRevised:
 		return true
 	case *sekisho.LureSeen: // of what people do with lures only that somebody reported
 		return b.Did == "reported"
