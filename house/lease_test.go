@@ -189,7 +189,11 @@ func TestTwoGatesShareABudget(t *testing.T) {
 		t.Errorf("cut off: %s (%s)", said.Message, said.Hint)
 	}
 	// Its time is over: nobody at all.
+	at2.Close(t.Context())
+	p.other.close()
 	p.other.now = p.other.now.Add(2 * time.Hour)
+	p.other.open()
+	at2 = p.other.through()
 	_, err = at2.Exec(t.Context(), "select name from crm.member where member_no = 1007")
 	if said := refusal(t, err); !strings.Contains(said.Message, `share of the budget "month" has ended`) {
 		t.Errorf("behind its time: %s", said.Message)
