@@ -403,6 +403,9 @@ func (c *Console) planCheck(v *visit, a CheckPlan) (uint64, error) {
 		return 0, fail(http.StatusBadRequest, "checks_noun", a.Noun)
 	}
 	b := &sekisho.CheckPlanned{Noun: n.Name, Space: n.Space, By: v.who.staff}
+	if n.Of == assetNoun && len(a.Units) == 1 && strings.TrimSpace(a.Units[0]) == "*" {
+		a.Units = c.allAssets()
+	}
 	for _, name := range a.Units {
 		if strings.TrimSpace(name) == "" {
 			continue
@@ -521,6 +524,7 @@ type CheckPage struct {
 	Present   []string         `json:"present,omitempty"`
 	Absent    []string         `json:"absent,omitempty"`
 	Members   []string         `json:"members,omitempty"` // of the council
+	Stock     []StockLine      `json:"stock,omitempty"`   // of a stock-taking
 	Quorum    int              `json:"quorum,omitempty"`
 	Suggested sekisho.Time     `json:"-"`
 	Evidence  string           `json:"evidence"`
@@ -632,6 +636,9 @@ func (c *Console) checkPage(v *visit, number uint64) (*CheckPage, error) {
 		for _, s := range one.Signed {
 			x := s.Body
 			p.Signed = append(p.Signed, CheckSignature{s.Entry, s.At, x.Party, c.named("staff", x.Person), x.Door, x.Agreed, x.SHA256 == one.Record, c.said(x.Said)})
+		}
+		if b.Noun == "stocktake" {
+			p.Stock = c.stock(one, now)
 		}
 		for n, party := range p.rules.Parties {
 			l := PartyLine{Party: party, Person: c.named("staff", c.signer(one, n)), Signed: one.Signature(party) != nil}

@@ -29,6 +29,9 @@ type CheckAct struct {
 	Unit     string            `json:"unit,omitempty"`    // finding: which of the check's; default the first
 	Grade    string            `json:"grade,omitempty"`   // finding
 	Code     string            `json:"code,omitempty"`    // finding: the checklist's item
+	Seen     map[string]string `json:"seen,omitempty"`    // seen: what was found, by the asset's name
+	Pieces   map[string]uint64 `json:"pieces,omitempty"`  // seen: how many
+	Rest     string            `json:"rest,omitempty"`    // seen: what holds of those that nobody has seen yet
 	Owner    string            `json:"owner,omitempty"`   // finding
 }
 
@@ -48,7 +51,7 @@ func (c *Console) actOnCheck(v *visit, which uint64, act string, a CheckAct) (ui
 		return 0, err
 	}
 	do, ok := checkActs[act]
-	if !ok {
+	if !ok && act != "seen" {
 		return 0, fail(http.StatusNotFound, "check_act")
 	}
 	c.deciding.Lock()
@@ -72,6 +75,9 @@ func (c *Console) actOnCheck(v *visit, which uint64, act string, a CheckAct) (ui
 	}
 	if a.Text = strings.TrimSpace(a.Text); len(a.Text) > maxSaid {
 		return 0, fail(http.StatusBadRequest, "room_text", number(maxSaid))
+	}
+	if act == "seen" {
+		return c.see(v, one, a)
 	}
 	b, err := do(c, v, one, a)
 	if err != nil {
@@ -412,13 +418,21 @@ func checkForm(v *visit) (a CheckAct, err error) {
 	}
 	f := v.r.PostForm
 	a = CheckAct{At: f.Get("at"), Due: f.Get("due"), Person: f.Get("person"), Result: f.Get("result"), Text: f.Get("text"), Record: f.Get("record"), Disagree: f.Get("answer") == "disagree",
-		Unit: f.Get("unit"), Grade: f.Get("grade"), Code: f.Get("code"), Owner: f.Get("owner"), Answers: map[string]string{}, Notes: map[string]string{}}
+		Unit: f.Get("unit"), Grade: f.Get("grade"), Code: f.Get("code"), Owner: f.Get("owner"), Rest: f.Get("rest"), Seen: map[string]string{}, Pieces: map[string]uint64{}, Answers: map[string]string{}, Notes: map[string]string{}}
 	for key := range f {
 		if item, ok := strings.CutPrefix(key, "answer."); ok {
 			a.Answers[item] = f.Get(key)
 		}
 		if item, ok := strings.CutPrefix(key, "note."); ok {
 			a.Notes[item] = f.Get(key)
+		}
+		if item, ok := strings.CutPrefix(key, "seen."); ok {
+			a.Seen[item] = f.Get(key)
+		}
+		if item, ok := strings.CutPrefix(key, "pieces."); ok && f.Get(key) != "" {
+			if a.Pieces[item], err = strconv.ParseUint(f.Get(key), 10, 64); err != nil {
+				return a, fail(http.StatusBadRequest, "asset_pieces")
+			}
 		}
 	}
 	for _, field := range f["present"] {

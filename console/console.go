@@ -129,6 +129,10 @@ type Config struct {
 	// PullDirectory does the same with a server of the config.
 	PullDirectory func(ctx context.Context, ask DirectoryPullAsk, by uint32) (*directory.Plan, error)
 
+	// Handling says how information is handled now; nil: nobody says, and nothing
+	// bears a label.
+	Handling func() Handling
+
 	// Erasures is in Views; Erase carries out what was approved. nil: not here.
 	Erasures *directory.Erasures
 	Erase    func(ctx context.Context) error
@@ -333,6 +337,9 @@ var routes = []route{
 	{pattern: "POST /documents/check", handle: (*Console).checkPagesForm},
 	{pattern: "GET /documents/{name}", handle: (*Console).document},
 	{pattern: "POST /documents/{name}", handle: (*Console).documentForm},
+	{pattern: "GET /handling", handle: (*Console).handling},
+	{pattern: "POST /handling", handle: (*Console).handlingProposeForm},
+	{pattern: "GET /handling/labels/{number}", handle: (*Console).handlingLabel},
 	{pattern: "GET /checks", handle: (*Console).checks},
 	{pattern: "POST /checks", handle: (*Console).planCheckForm},
 	{pattern: "GET /checks/{number}", handle: (*Console).check},
@@ -343,6 +350,7 @@ var routes = []route{
 	{pattern: "GET /registers", handle: (*Console).registers},
 	{pattern: "POST /registers", handle: (*Console).registerForm, limit: 16 << 20},
 	{pattern: "GET /registers/{ordinal}", handle: (*Console).thing},
+	{pattern: "POST /registers/{ordinal}/asset", handle: (*Console).assetForm},
 	{pattern: "POST /registers/{ordinal}/paper", handle: (*Console).thingPaper, limit: maxPaperUpload + 1<<20},
 	{pattern: "GET /posts", handle: (*Console).posts},
 	{pattern: "POST /posts", handle: (*Console).postForm},

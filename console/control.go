@@ -68,6 +68,8 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	GET  /api/documents           → a DocumentsPage; POST a DocumentAsk → the DocumentPage
 //	POST /api/document-pages      compares what the world reads → the DocumentsPage
 //	GET  /api/documents/NAME      → a DocumentPage; POST a DocumentAct → the same
+//	GET  /api/handling            → a HandlingPage; POST /api/handling/propose → the DocumentPage
+//	GET  /api/handling/labels/NUMBER       → a LabelPage
 //	GET  /api/directory?at=DATE   → a DirectoryPage
 //	POST /api/directory/import    (multipart) a DirectoryImport, then the file → a DirectoryPlan
 //	POST /api/directory/pull      a DirectoryPullAsk → a DirectoryPlan
@@ -117,7 +119,9 @@ func (c *Console) Control() http.Handler {
 		if err != nil {
 			return nil, err
 		}
-		v.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+		if err := c.gives(v, "list.csv", csvMedia, "incident_list", "csv", 0, c.listOf(q.Space)); err != nil {
+			return nil, err
+		}
 		counted := &counter{w: v.w}
 		err = rows(counted)
 		v.who.sent(counted.n)
@@ -152,6 +156,7 @@ func (c *Console) Control() http.Handler {
 	c.controlTell(handle)
 	c.controlPhishing(handle)
 	c.controlDocuments(handle)
+	c.controlHandling(handle)
 	c.controlDirectory(handle)
 	c.controlErasures(handle)
 	c.controlChecks(handle)

@@ -35,9 +35,9 @@ func (c *Console) list(v *visit) (page, error) {
 		return nil, err
 	}
 	http.NewResponseController(v.w).SetWriteDeadline(time.Now().Add(15 * time.Minute))
-	v.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	v.w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="incident-%d-%s%s.csv"`, one.Number, which, fileSuffix(q.Space)))
-	v.w.Header().Set("Cache-Control", "no-store")
+	if err := c.gives(v, fmt.Sprintf("incident-%d-%s%s.csv", one.Number, which, fileSuffix(q.Space)), csvMedia, "incident_list", "csv", one.Number, c.listOf(q.Space)); err != nil {
+		return nil, err
+	}
 	counted := &counter{w: v.w}
 	err = rows(counted)
 	v.who.sent(counted.n)
@@ -56,6 +56,8 @@ func fileSuffix(space string) string {
 	}
 	return "-" + space
 }
+
+const csvMedia = "text/csv; charset=utf-8"
 
 type counter struct {
 	w io.Writer

@@ -304,9 +304,9 @@ func (c *Console) mailingList(v *visit) (page, error) {
 		return nil, err
 	}
 	http.NewResponseController(v.w).SetWriteDeadline(time.Now().Add(15 * time.Minute))
-	v.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	v.w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="mailing-%d-%s.csv"`, n, which))
-	v.w.Header().Set("Cache-Control", "no-store")
+	if err := c.gives(v, fmt.Sprintf("mailing-%d-%s.csv", n, which), csvMedia, "mailing_list", "csv", n, c.listOf(s.Asked.Space)); err != nil {
+		return nil, err
+	}
 	counted := &counter{w: v.w}
 	err = writeList(counted, s.Asked.Space, c.cfg.Vault.Space(s.Asked.Space), roster, subjects)
 	v.who.sent(counted.n)

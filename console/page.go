@@ -27,7 +27,7 @@ var assets embed.FS
 // promises are the pages about what the policy promises: they share a second row
 // of links.
 var promises = []string{"duties", "duty", "duties_mine", "training", "trainingplan", "phishing", "phishing_plan", "phishing_campaign", "lure",
-	"checks", "check", "finding", "registers", "thing", "posts", "scans", "cloud", "terminals", "evaluation", "case", "documents", "document", "directory", "directory_person", "erasures", "erasure", "audit", "review"}
+	"checks", "check", "finding", "registers", "thing", "posts", "scans", "cloud", "terminals", "evaluation", "case", "documents", "document", "handling", "label", "directory", "directory_person", "erasures", "erasure", "audit", "review"}
 
 // A page is what a handler answers with: the same struct becomes HTML by the
 // template that bears its name, or JSON, as the visitor accepts.
@@ -97,6 +97,7 @@ type frame struct {
 	Zone     string
 	Page     page
 	Printed  string
+	Label    string // of what is printed
 	Desk     bool
 	Promise  bool // a page about what the policy promises: see promises
 	Checks   bool
@@ -177,6 +178,9 @@ func (c *Console) print(v *visit, status int, p page) {
 		Zone: v.zoneName(now), Page: p, Software: c.cfg.Software, Printed: v.printed(now)}
 	if v.r.Method != http.MethodGet {
 		f.Here = "/"
+	}
+	if v.who != nil && c.cfg.Handling != nil {
+		f.Label = c.printLabel(v, p.file())
 	}
 	if v.who != nil {
 		f.User, f.Waiting, f.Desk, f.School = v.who.name, c.waiting(), c.cfg.Desk != nil, c.cfg.School != nil

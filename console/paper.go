@@ -296,17 +296,20 @@ func (c *Console) showPaper(v *visit) (page, error) {
 	if !ok {
 		return nil, fail(http.StatusNotFound, "paper")
 	}
-	h := v.w.Header()
-	h.Set("Content-Type", b.Media)
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Length", strconv.Itoa(len(text)))
 	if b.Media != "image/jpeg" {
 		ending := ".pdf"
 		if strings.HasPrefix(b.Media, "text/") {
 			ending = ".txt"
 		}
-		h.Set("Content-Disposition", fmt.Sprintf("attachment; filename=\"%s-%d%s\"", b.What, seq, ending))
+		// What it holds nobody has said.
+		if err := c.gives(v, fmt.Sprintf("%s-%d%s", b.What, seq, ending), b.Media, "paper", ending[1:], seq, sekisho.Unclassified); err != nil {
+			return nil, err
+		}
 	}
+	h := v.w.Header()
+	h.Set("Content-Type", b.Media)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(text)))
 	io.WriteString(v.w, text)
 	return nil, errDone
 }

@@ -292,6 +292,21 @@ func (c *Console) controlRegisters(handle func(pattern string, limit int64, do f
 		}
 		return Taken{Lines: len(lines), Fresh: fresh, Dry: dry}, nil
 	})
+	handle("POST /api/assets", maxForm, func(v *visit) (any, error) {
+		a, err := told[AssetAct](v)
+		if err != nil {
+			return nil, err
+		}
+		o, err := c.unit("thing", assetNoun, v.r.URL.Query().Get("name"))
+		if err != nil {
+			return nil, err
+		}
+		if err := c.actOnAsset(v, o, a); err != nil {
+			return nil, err
+		}
+		v.r.SetPathValue("ordinal", strconv.FormatUint(uint64(o), 10))
+		return c.thing(v)
+	})
 	handle("GET /api/posts", maxForm, func(v *visit) (any, error) { return c.posts(v) })
 	handle("POST /api/posts", maxForm, func(v *visit) (any, error) {
 		a, err := told[PostAsk](v)

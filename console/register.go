@@ -17,7 +17,7 @@ import (
 )
 
 // registerNouns are the registers, each a list of things.
-var registerNouns = []string{"supplier", "contract", "server", "cloud", "council", "membership", "certificate", "law", "audit_scope", "store"}
+var registerNouns = []string{"supplier", "contract", "server", "cloud", "council", "membership", "certificate", "law", "audit_scope", "store", assetNoun}
 
 // A RegisterLine is a line of a register. Names, addresses and whatever else is
 // told stand in Fields, which the vault keeps.
@@ -72,6 +72,7 @@ func (p *RegistersPage) Blank() RegisterLine { return RegisterLine{Noun: p.Noun}
 // A ThingPage is one line of a register with its papers and checks.
 type ThingPage struct {
 	RegisterLine
+	Asset  *AssetLine    `json:"asset,omitempty"`
 	Checks []CheckLine   `json:"checks"`
 	Found  []FindingLine `json:"found"`
 	May    bool          `json:"-"`
@@ -120,6 +121,8 @@ func (c *Console) thingLine(t *duty.Thing, now sekisho.Time) RegisterLine {
 	switch check := c.cfg.Checks.Assessed(t.Ordinal, reviewed(b.Noun), now); {
 	case l.Retired:
 		l.State = "retired"
+	case b.Noun == assetNoun:
+		l.State = c.cfg.Checks.AssetState(t, now)
 	case b.Until != 0 && b.Until <= now:
 		l.State = "ended"
 	case b.Noun == "membership" || b.Noun == "certificate":
@@ -135,7 +138,7 @@ func (c *Console) thingLine(t *duty.Thing, now sekisho.Time) RegisterLine {
 }
 
 func registerRank(state string) int {
-	return slices.Index([]string{"ended", "unassessed", "declared", "registered", "valid", "assessed", "retired"}, state)
+	return slices.Index([]string{"ended", "missing", "disputed", "overdue", "destroying", "unassessed", "unseen", "declared", "damaged", "elsewhere", "registered", "valid", "assessed", "seen", "destroyed", "retired"}, state)
 }
 
 func (c *Console) registersPage(v *visit, noun string) *RegistersPage {
@@ -209,6 +212,13 @@ func (c *Console) thing(v *visit) (page, error) {
 		return nil, fail(http.StatusNotFound, "register_thing")
 	}
 	now := sekisho.At(c.cfg.Now())
+	var of sekisho.Categories
+	c.cfg.Views.Read(func() {
+		if t := c.cfg.Checks.Thing(uint32(o)); t != nil {
+			of = held(t.Body.Traits)
+		}
+	})
+	witnesses := c.witnesses(of)
 	var p *ThingPage
 	c.cfg.Views.Read(func() {
 		t := c.cfg.Checks.Thing(uint32(o))
@@ -219,6 +229,9 @@ func (c *Console) thing(v *visit) (page, error) {
 		p.Papers, p.Lines = c.paperLines(t.Papers), t.Lines
 		if t.Body.Noun == "supplier" {
 			p.Reads = c.reads(t)
+		}
+		if t.Body.Noun == assetNoun {
+			p.Asset = c.assetLine(v, t, witnesses)
 		}
 		for _, one := range c.cfg.Checks.All() {
 			if one.Body.Space == "thing" && slices.Contains(one.Body.Units, t.Ordinal) {
@@ -290,6 +303,9 @@ func (c *Console) registered(v *visit, a RegisterAsk) (*sekisho.Registered, erro
 	}
 	slices.Sort(b.Traits)
 	b.Traits = slices.Compact(b.Traits)
+	if err := checkAsset(b); err != nil {
+		return nil, err
+	}
 	for _, m := range a.Members {
 		o, err := c.account(m)
 		if err != nil {
@@ -440,9 +456,9 @@ func (c *Console) registerCSV(v *visit, noun string) error {
 		}
 	}
 	slices.Sort(more)
-	v.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	v.w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", noun+".csv"))
-	v.w.Header().Set("Cache-Control", "no-store")
+	if err := c.gives(v, noun+".csv", csvMedia, "register", "csv", 0, 0); err != nil {
+		return err
+	}
 	w := csv.NewWriter(v.w)
 	w.Write(append(slices.Clone(registerColumns), more...))
 	date := func(t sekisho.Time) string {

@@ -131,21 +131,22 @@ func onThisMachine(hostport string) bool {
 
 // StaffSources are what the employees' door stands on.
 type StaffSources struct {
-	Append func(ctx context.Context, b ...sekisho.Body) (sekisho.ID, error)
-	Last   func() uint64
-	Vault  *vault.Vault
-	Views  *view.Set
-	Links  *duty.Links     // in Views
-	People *directory.Book // in Views
-	School *duty.School
-	Lures  *tell.Lures // nil: no drills by mail
-	Duty   *duty.Book  // in Views; nil: there are no documents
-	Secret [32]byte    // of the links, of the house's own
-	Name   string      // the ledger's
-	Drill  string      // the scenario, if this is one
-	Zone   *time.Location
-	Now    func() time.Time
-	Log    *slog.Logger
+	Append   func(ctx context.Context, b ...sekisho.Body) (sekisho.ID, error)
+	Last     func() uint64
+	Vault    *vault.Vault
+	Views    *view.Set
+	Links    *duty.Links     // in Views
+	People   *directory.Book // in Views
+	School   *duty.School
+	Lures    *tell.Lures     // nil: no drills by mail
+	Duty     *duty.Book      // in Views; nil: there are no documents
+	Handling func() Handling // how information is handled now; nil: nobody says
+	Secret   [32]byte        // of the links, of the house's own
+	Name     string          // the ledger's
+	Drill    string          // the scenario, if this is one
+	Zone     *time.Location
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // A StaffDoor serves the pages.
@@ -213,6 +214,7 @@ var staffNouns = []staffNoun{
 	{routes: trainingAtTheDoor, mine: (*StaffDoor).myTraining, proves: "training_completion"},
 	{routes: documentsAtTheDoor, mine: (*StaffDoor).myDocuments, proves: "acknowledgement"},
 	{routes: checksAtTheDoor, mine: (*StaffDoor).myChecks},
+	{routes: handlingAtTheDoor},
 	{routes: phishingAtTheDoor, mine: (*StaffDoor).myPhishing},
 }
 

@@ -162,8 +162,11 @@ func (b *Book) Apply(e *sekisho.Entry) {
 	// Each other noun's fold stands here in a line of its own.
 	b.training.apply(b, e)
 	b.documented(e)
-	if x, ok := e.Body.(*sekisho.HandlingRead); ok {
+	switch x := e.Body.(type) {
+	case *sekisho.HandlingRead:
 		b.handled(e, x)
+	case *sekisho.Labelled:
+		b.labelled(e, x)
 	}
 	b.checks.Apply(e)
 }

@@ -24,6 +24,7 @@ type Check struct {
 	Findings  []uint64          `json:"findings"`
 	Signed    []Signature       `json:"-"`
 	Attended  *sekisho.Attended `json:"-"`
+	Seen      map[uint32]Sight  `json:"-"` // of a stock-taking: by its ordinal in "thing"
 	Result    string            `json:"result"`
 	Good      sekisho.Time      `json:"good"` // until when its result is good; 0: no end of its own
 	Cancelled sekisho.Time      `json:"cancelled"`
@@ -83,7 +84,7 @@ type Noun struct {
 
 // Nouns are the kinds of checks.
 func Nouns() []Noun {
-	return []Noun{inspection, selfCheck, audit, report, penetration, cloudAssessment, supplierReview, clauseCheck, meeting, legalReview}
+	return []Noun{inspection, selfCheck, audit, report, penetration, cloudAssessment, supplierReview, clauseCheck, meeting, legalReview, stocktake}
 }
 
 // NounOf is the noun of that name.
@@ -108,6 +109,7 @@ type Checks struct {
 	cloud
 	terminals
 	evaluation
+	assets
 
 	// Where what they prove goes; nil: nowhere.
 	credit   func(Credit)
@@ -134,6 +136,7 @@ func NewChecks() *Checks {
 	b.cloud.init()
 	b.terminals.init()
 	b.evaluation.init()
+	b.assets.init()
 	return b
 }
 
@@ -204,6 +207,7 @@ func (b *Checks) Apply(e *sekisho.Entry) {
 		b.seen(e)
 		b.posture(e)
 		b.evaluate(e)
+		b.assetEntry(e)
 	}
 }
 
@@ -267,6 +271,7 @@ func (b *Checks) Missing(c *Check) (codes []string) {
 	for _, p := range n.Papers {
 		add(!c.has(p), "no_"+p)
 	}
+	add(n.Name == stocktake.Name && c.unseen(), "unseen")
 	add(n.Expert && c.Body.Expert == 0, "no_expert")
 	if n.Attended {
 		add(c.Attended == nil, "no_attendance")
@@ -300,6 +305,10 @@ func (b *Checks) prove(c *Check, e *sekisho.Entry) {
 		b.withdraw(c.Number)
 	}
 	c.credited, c.state, c.good = true, state, c.Good
+	if n.Name == stocktake.Name {
+		b.proveStocktake(c, e, state)
+		return
+	}
 	for _, u := range c.Body.Units {
 		b.credit(Credit{Seq: c.Number, Kind: n.Evidence, Unit: Unit{c.Body.Space, u}, From: int64(c.Held), Until: int64(c.Good), Recorded: int64(e.Time), Item: itemOf(c), State: state})
 	}
@@ -352,7 +361,7 @@ func (b *Checks) Overdue(now sekisho.Time) (n int) {
 // Clone is a copy to keep while the views go on.
 func (c *Check) Clone() *Check {
 	d := *c
-	d.Answers = maps.Clone(c.Answers)
+	d.Answers, d.Seen = maps.Clone(c.Answers), maps.Clone(c.Seen)
 	d.Papers, d.Findings, d.Signed, d.Steps = slices.Clone(c.Papers), slices.Clone(c.Findings), slices.Clone(c.Signed), slices.Clone(c.Steps)
 	return &d
 }

@@ -22,6 +22,8 @@ type handling struct {
 	last   *sekisho.HandlingRead
 	at     sekisho.Time
 	labels []Credit // of the last word
+
+	labelled []Label
 }
 
 // handled: each protected table is a store that is counted; it has its labels if
@@ -62,5 +64,34 @@ func (b *Book) handled(e *sekisho.Entry, x *sekisho.HandlingRead) {
 	}
 	for _, u := range slices.SortedFunc(maps.Keys(was), func(a, b Unit) int { return cmp.Compare(a.Ordinal, b.Ordinal) }) {
 		b.strike("store", u, int64(e.Time))
+	}
+}
+
+// A Label is what something bears that left the house.
+type Label struct {
+	Seq  uint64
+	At   sekisho.Time
+	Body *sekisho.Labelled
+}
+
+// mostLabels are kept; the ledger has all.
+const mostLabels = 10_000
+
+// Labels are the latest, the last one last.
+func (b *Book) Labels() []Label { return b.handling.labelled }
+
+// Label is one of them.
+func (b *Book) Label(seq uint64) (Label, bool) {
+	i, ok := slices.BinarySearchFunc(b.handling.labelled, seq, func(l Label, seq uint64) int { return cmp.Compare(l.Seq, seq) })
+	if !ok {
+		return Label{}, false
+	}
+	return b.handling.labelled[i], true
+}
+
+func (b *Book) labelled(e *sekisho.Entry, x *sekisho.Labelled) {
+	b.handling.labelled = append(b.handling.labelled, Label{e.ID.Seq, e.Time, x})
+	if n := len(b.handling.labelled); n >= 2*mostLabels {
+		b.handling.labelled = slices.Clone(b.handling.labelled[n-mostLabels:])
 	}
 }

@@ -166,6 +166,10 @@ func (b *Checks) enlistThing(t *Thing) {
 		counted = counted && !t.Has("no_service")
 	case "council":
 		b.enlistMembers(t)
+	case "asset":
+		if at := b.assets.assets[t.Ordinal].Destroyed(); at != 0 {
+			return // it was struck when the last witness had spoken
+		}
 	}
 	if !counted {
 		b.strike(population, u, int64(t.At))

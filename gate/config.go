@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"sekisho"
 	"sekisho/budget"
 	"sekisho/permit"
 )
@@ -63,6 +64,10 @@ type Config struct {
 	// one. spent are the requests that the gate has used. nil: nothing is ever
 	// approved.
 	Permit func(exact uint32, spent func(request uint64) bool) (permit.Request, permit.State, bool) `yaml:"-" json:"-"`
+
+	// Label makes the label of what leaves by COPY, or by an approved statement, with
+	// data of these categories. nil: nothing is labelled.
+	Label func(of sekisho.Categories, at sekisho.Time, by uint32) *sekisho.Labelled `yaml:"-" json:"-"`
 }
 
 // TLS for the client side.

@@ -34,6 +34,11 @@ func (r *replies) copyOut(w *want, sp *stmtPlan, from, to int) error {
 	if r.cutting {
 		return nil
 	}
+	if sp.kind != planFree {
+		if why := r.copyLabel(w, sp); why != nil {
+			return r.cut(w, why)
+		}
+	}
 	if sp.kind != planExact {
 		r.keep(from, to)
 		return nil

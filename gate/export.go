@@ -182,9 +182,15 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 						return why
 					}
 				}
-				if _, err := g.append(&sekisho.ExportUsed{Request: r.Number, Session: s.id.Load(), Number: u.number}); err != nil {
+				bodies, label := []sekisho.Body{&sekisho.ExportUsed{Request: r.Number, Session: s.id.Load(), Number: u.number}}, s.labels("export", sp, u.number)
+				if label != nil {
+					bodies = append(bodies, label)
+				}
+				id, err := g.append(bodies...)
+				if err != nil {
 					return ledgerRefusal(fmt.Errorf("spending an approval: %w", err))
 				}
+				s.bears(w, label, id.Seq+1)
 				g.exports.spend(r.Number)
 				u.limit.most, u.limit.request = r.Decided.Most, r.Number
 				if len(boxes) > 0 {

@@ -3,12 +3,15 @@ package gate
 import (
 	"context"
 	"crypto/x509"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"sekisho"
 	"sekisho/act"
@@ -157,4 +160,101 @@ func TestHandlingRulesObserved(t *testing.T) {
 			return !r.Enforced && r.Decision == "refuse" && slices.Contains(r.Rules, "handling-travel_document-off_site")
 		})
 	})
+}
+
+// labelling is a house whose gate labels what leaves.
+func labelling(t *testing.T) option {
+	t.Helper()
+	rules, err := catalog.ReadHandling(catalog.ShippedHandling())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(o *options) {
+		o.gate.Label = func(of sekisho.Categories, at sekisho.Time, by uint32) *sekisho.Labelled {
+			return rules.Label("", "", of, at, by)
+		}
+	}
+}
+
+func (h *house) labels() (all []*sekisho.Labelled, numbers []uint64) {
+	for _, e := range h.entries() {
+		if l, ok := e.Body.(*sekisho.Labelled); ok {
+			all, numbers = append(all, l), append(numbers, e.ID.Seq)
+		}
+	}
+	return all, numbers
+}
+
+// What leaves by COPY bears a label, which is in the ledger before the first line;
+// the data is what it is without one.
+func TestCopyBearsItsLabel(t *testing.T) {
+	h := newHouse(t, labelling(t))
+	const copyOut = "copy (select member_no, name from crm.member order by 1) to stdout;\n"
+	plain := h.direct(copyOut)
+	said := h.psql("sato", copyOut+"select 1;\n")
+	all, numbers := h.labels()
+	if len(all) != 1 || all[0].What != "copy" || all[0].Class != "confidential" || all[0].Categories != sekisho.Identity || all[0].By == 0 || all[0].Until == 0 {
+		t.Fatalf("%+v", all)
+	}
+	notice := fmt.Sprintf("NOTICE:  sekisho label=%d class=confidential categories=identity by=sato", numbers[0])
+	if !strings.Contains(said, notice) || !strings.Contains(said, fmt.Sprintf("sekisho handling label %d", numbers[0])) {
+		t.Errorf("psql shows no %q: %.400q", notice, said[max(0, len(said)-400):])
+	}
+	if !strings.Contains(said, plain) {
+		t.Error("the lines are not those of the table")
+	}
+	first := uint64(0)
+	for _, e := range h.entries() {
+		if _, ok := e.Body.(*sekisho.Access); ok && first == 0 {
+			first = e.ID.Seq
+		}
+	}
+	if first == 0 || first < numbers[0] {
+		t.Errorf("the first customers are named in %d, the label is %d", first, numbers[0])
+	}
+	if h.psql("sato", "select name from crm.member where member_no = 1003;\n"); len(all) != 1 {
+		t.Error("a look-up bears a label")
+	}
+}
+
+// An approved bulk read bears one, by both protocols, and a client that reads
+// notices gets it.
+func TestApprovedExportBearsItsLabel(t *testing.T) {
+	var h *house
+	h = newHouse(t, askAbove(10, &h), labelling(t))
+	const sql = "select name, city from crm.member order by member_no"
+	n := reference(t, h.psql("sato", sql))
+	h.approve(n, 5000, time.Now().Add(time.Hour))
+	config, err := pgx.ParseConfig(h.dsn("sato"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var notices []string
+	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { notices = append(notices, n.Severity+" "+n.Message) }
+	conn, err := pgx.ConnectConfig(context.Background(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	rows, err := conn.Query(context.Background(), sql)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for rows.Next() {
+		count++
+	}
+	if err := rows.Err(); err != nil || count < 100 {
+		t.Fatalf("%d rows, %v", count, err)
+	}
+	all, numbers := h.labels()
+	if len(all) != 1 || all[0].What != "export" || all[0].Categories != sekisho.Identity|sekisho.Contact {
+		t.Fatalf("%+v", all)
+	}
+	if len(notices) != 1 || !strings.HasPrefix(notices[0], fmt.Sprintf("NOTICE sekisho label=%d class=confidential categories=identity,contact by=sato", numbers[0])) {
+		t.Errorf("%q", notices)
+	}
+	if err := conn.QueryRow(context.Background(), names).Scan(new(string)); err != nil || len(notices) != 1 {
+		t.Errorf("the next statement: %v, %q", err, notices)
+	}
 }

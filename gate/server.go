@@ -447,9 +447,9 @@ func (r *replies) message(typ byte, from, to int) error {
 			}
 		}
 		if tagged != nil {
-			return r.insert(tagged)
+			return r.labelled(w, r.insert(tagged))
 		}
-		return pass()
+		return r.labelled(w, pass())
 	case 's':
 		if w.typ != 'E' {
 			return wrong()

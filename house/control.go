@@ -136,6 +136,8 @@ type Caller struct {
 	http http.Client
 	// Zone is the house's, in which it read dates; nil before its first answer.
 	Zone *time.Location
+	// Label is what the last answer bears that is a file.
+	Label string
 }
 
 // Call finds the running house.
@@ -255,6 +257,9 @@ func (c *Caller) send(ctx context.Context, method, path, kind string, body io.Re
 		if zone, err := time.LoadLocation(name); err == nil {
 			c.Zone = zone
 		}
+	}
+	if label := resp.Header.Get("Sekisho-Label"); label != "" {
+		c.Label = label
 	}
 	if resp.StatusCode == http.StatusOK {
 		return answer(resp.Body)

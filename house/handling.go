@@ -152,7 +152,7 @@ func (h *House) RecordHandling(ctx context.Context) error {
 		for _, s := range h.Gate.Stores() {
 			used |= s.Categories
 			unnamed := s.Unnamed
-			if rules.Unruled(s.Categories&^sekisho.Unclassified) != 0 {
+			if version != 0 && rules.Unruled(s.Categories&^sekisho.Unclassified) != 0 {
 				unnamed = max(unnamed, 1)
 			}
 			b.Stores = append(b.Stores, h.Vault.Space("thing").OfText([]byte("store/"+s.Table)))
@@ -191,4 +191,35 @@ func (h *House) KeepHandling(ctx context.Context) {
 		case <-time.After(time.Minute):
 		}
 	}
+}
+
+// handlingState is what the doors show.
+func (h *House) handlingState() console.Handling {
+	rules, version := h.HandlingNow()
+	s := console.Handling{Rules: rules, Version: version, Proposed: h.handling.proposed, Used: h.Config.Catalog.Used(), OffSite: h.Config.Handling.OffSite, ListOf: map[string]sekisho.Categories{}}
+	for _, subject := range h.Config.Catalog.Subjects {
+		s.ListOf[subject.Name] = h.Config.Catalog.ListOf(subject)
+	}
+	return s
+}
+
+// label makes the label of what leaves at the gate.
+func (h *House) label(of sekisho.Categories, at sekisho.Time, by uint32) *sekisho.Labelled {
+	rules, _ := h.HandlingNow()
+	return rules.Label("", "", of, at, by)
+}
+
+// Handling is what may be done with information of each category.
+func (c *Caller) Handling(ctx context.Context) (p console.HandlingPage, err error) {
+	return p, c.tell(ctx, "/api/handling", nil, &p)
+}
+
+// HandlingLabel is one label.
+func (c *Caller) HandlingLabel(ctx context.Context, number uint64) (p console.LabelPage, err error) {
+	return p, c.tell(ctx, fmt.Sprintf("/api/handling/labels/%d", number), nil, &p)
+}
+
+// ProposeHandling keeps the file's rules as a version that is to be approved.
+func (c *Caller) ProposeHandling(ctx context.Context) (p console.DocumentPage, err error) {
+	return p, c.tell(ctx, "/api/handling/propose", struct{}{}, &p)
 }

@@ -295,6 +295,7 @@ func (h *House) append(ctx context.Context, b ...sekisho.Body) (sekisho.ID, erro
 func (h *House) OpenGate(ctx context.Context) (err error) {
 	conf := h.Config.Gate
 	conf.Now, conf.Permit, conf.Policy.Zone = h.now, h.permit, h.Zone
+	conf.Label = h.label
 	if h.Config.Handling.OffSite {
 		conf.Policy.Narrow, conf.Policy.OffSite = h.narrow, h.offSite
 	}

@@ -52,7 +52,7 @@ func (h *House) NewConsole() (c *console.Console, err error) {
 		Permits: h.Permits, ExportDecoys: h.Config.Exports.Decoys, MarksExports: h.Config.Exports.Domain != "", Turned: turned, Estimate: estimate,
 		Dir: h.Config.Console.Users, FS: disk.OS{}, MetricsToken: metrics, Ledger: h.Ledger, Vault: h.Vault, Views: h.Views, Live: h.Live, Budgets: h.Budgets, Leases: h.leases, Trace: h.Trace,
 		ImportLog: h.ImportLog, Office: h.Office, Lures: h.Lures, StaffDoor: h.staffAddress(), Contain: h.Contain,
-		Duty: h.Duty, Documents: h.Config.Documents, CheckPages: h.CheckPages,
+		Duty: h.Duty, Documents: h.Config.Documents, CheckPages: h.CheckPages, Handling: h.handlingState,
 		Decoys: h.Decoys, Tables: h.tablesOf(), CountRows: h.countRows,
 		Incidents: h.Incidents, Manual: h.Manual, Rules: h.Rules, Company: h.company, Residence: h.Config.Law.Residence, MatchFile: h.MatchFile, Outside: h.outside.state,
 		Name: h.Config.Name, Drill: h.drill, Software: Software, Mode: mode, Zone: h.Zone, TLS: h.Config.Console.Cert != "",

@@ -113,7 +113,7 @@ func (h *House) NewStaffDoor() (*console.StaffDoor, error) {
 	if h.Config.Staff.Listen == "" {
 		return nil, nil
 	}
-	s := console.StaffSources{Append: h.append, Last: h.Ledger.Last, Vault: h.Vault, Views: h.Views, Links: h.Links, People: h.Directory, School: h.School, Duty: h.Duty, Lures: h.Lures,
+	s := console.StaffSources{Append: h.append, Last: h.Ledger.Last, Vault: h.Vault, Views: h.Views, Links: h.Links, People: h.Directory, School: h.School, Duty: h.Duty, Lures: h.Lures, Handling: h.handlingState,
 		Name: h.Config.Name, Drill: h.drill, Zone: h.Zone, Now: h.now, Log: h.Log.With("door", "staff")}
 	m := hmac.New(sha256.New, h.staffKey[:])
 	m.Write([]byte("sekisho: links of the employees' door"))

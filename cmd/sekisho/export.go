@@ -44,7 +44,11 @@ func atHouse(cmd *cobra.Command, path, data string, f func(ctx context.Context, 
 		return err
 	}
 	defer c.Close()
-	return f(cmd.Context(), c)
+	err = f(cmd.Context(), c)
+	if c.Label != "" { // beside what was printed, so that a file stays what it is
+		fmt.Fprintln(cmd.ErrOrStderr(), c.Label)
+	}
+	return err
 }
 
 // article puts the indefinite article before a noun.

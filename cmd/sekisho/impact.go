@@ -87,7 +87,11 @@ so is every list of people (--list) that is given out.`,
 			} else {
 				err := atControl(ctx, dir, zoneName, func(c *house.Caller) (err error) {
 					if list != "" {
-						return c.List(ctx, list, q, recovered, out)
+						err := c.List(ctx, list, q, recovered, out)
+						if c.Label != "" {
+							fmt.Fprintln(cmd.ErrOrStderr(), c.Label)
+						}
+						return err
 					}
 					a, err = c.Impact(ctx, q, recovered)
 					if c.Zone != nil {

@@ -70,7 +70,7 @@ Start with "sekisho demo", which brings a database of its own, or with
 		{"Begin:", []*cobra.Command{demoCommand(), initCommand(), doctorCommand(), upCommand(), readinessCommand(), policyCommand()}},
 		{"An incident:", []*cobra.Command{impactCommand(), incidentCommand(), containCommand(), clockCommand(), lawCommand(), tellCommand(), deskCommand(), drillCommand()}},
 		{"Day by day:", []*cobra.Command{exportCommand(), budgetCommand(), decoyCommand(), userCommand(), loginCommand(), caCommand(), verifierCommand(), ledgerCommand(), handCommand(), breakglassCommand()}},
-		{"The policy's promises:", []*cobra.Command{dutyCommand(), documentCommand(), trainingCommand(), phishingCommand(), checkCommand(), registerCommand(), directoryCommand()}},
+		{"The policy's promises:", []*cobra.Command{dutyCommand(), documentCommand(), handlingCommand(), trainingCommand(), phishingCommand(), checkCommand(), registerCommand(), directoryCommand()}},
 		{"", []*cobra.Command{versionCommand()}},
 	} {
 		for _, c := range group.commands {
