@@ -37,11 +37,13 @@ type cloud struct {
 	scans    []*Scan
 	scanOf   map[uint64]*Scan
 	askedFor map[uint32]*Asked
+	heard    map[string]sekisho.Time // by sensor: the last moment that it told of
 	asked    []*Asked
 }
 
 func (c *cloud) init() {
 	c.services, c.scanOf, c.askedFor = map[uint32]*Service{}, map[uint64]*Scan{}, map[uint32]*Asked{}
+	c.heard = map[string]sekisho.Time{}
 }
 
 // Services is every service that a sensor saw, in the order of their first
@@ -50,6 +52,9 @@ func (b *Checks) Services() []*Service { return b.seenIn }
 
 // Service is what sensors saw of a thing, or nil.
 func (b *Checks) Service(ordinal uint32) *Service { return b.services[ordinal] }
+
+// HeardUntil is the last moment of which a sensor of names told; 0: it told nothing.
+func (b *Checks) HeardUntil(sensor string) sekisho.Time { return b.heard[sensor] }
 
 // Scans is what was read of scanners.
 func (b *Checks) Scans() []*Scan { return b.scans }
@@ -83,6 +88,7 @@ func (b *Checks) seen(e *sekisho.Entry) {
 			a.Where[x.Endpoint] = true
 		}
 	case *sekisho.ServiceSeen:
+		b.heard[x.Sensor] = max(b.heard[x.Sensor], min(x.Last, e.Time)) // no line from the future silences it
 		s := b.services[x.Thing]
 		if s == nil {
 			s = &Service{Ordinal: x.Thing, First: x.First}
@@ -92,8 +98,10 @@ func (b *Checks) seen(e *sekisho.Entry) {
 				b.enlist("cloud", Member{Unit: Unit{"thing", x.Thing}, From: int64(x.First)})
 			}
 		}
+		if s.Days == 0 || int64(x.Last)/microsADay != int64(s.Last)/microsADay {
+			s.Days++
+		}
 		s.First, s.Last = min(s.First, x.First), max(s.Last, x.Last)
-		s.Days++
 		s.Machines = max(s.Machines, x.Machines)
 		s.Times += x.Times
 		s.Bytes += x.Bytes

@@ -39,31 +39,61 @@ var ErrNames = errors.New("neither Zeek's dns.log nor its ssl.log, as JSON lines
 // lines or tab-separated. A line that cannot be read is counted. endpointAt tells
 // the machine at an address at a time; nil, or "" from it, leaves the address.
 func ReadNames(text []byte, endpointAt func(netip.Addr, sekisho.Time) string) (*Names, error) {
+	h := NewHeard(0)
+	n, err := h.Read(text, endpointAt)
+	if err != nil {
+		return nil, err
+	}
+	if !h.known {
+		return nil, fmt.Errorf("reading names: %w", ErrNames)
+	}
+	n.Services = h.take(func(place, *sight) bool { return true })
+	return n, nil
+}
+
+// Heard keeps what a log of names says while it grows, so that a service is told
+// at its first sight of a day, and once more when the day is over.
+type Heard struct {
+	since   sekisho.Time // nothing up to here is heard again
+	columns []string     // of a tab-separated log
+	known   bool         // it is a log of names
+	by      map[place]*sight
+}
+
+type place struct {
+	domain string
+	day    int64 // UTC
+}
+
+type sight struct {
+	Used
+	who  map[string]bool
+	told bool
+}
+
+// mostHeard is how many services, and machines of each, are told apart at a time: a
+// program that asks for made-up names all day fills no memory, and no ledger.
+const mostHeard = 20_000
+
+// NewHeard begins after a moment up to which everything is known.
+func NewHeard(since sekisho.Time) *Heard { return &Heard{since: since, by: map[place]*sight{}} }
+
+// Read hears whole lines that follow those before.
+func (h *Heard) Read(text []byte, endpointAt func(netip.Addr, sekisho.Time) string) (*Names, error) {
 	n := &Names{}
-	type place struct {
-		domain string
-		day    int64
-	}
-	type sight struct {
-		Used
-		who map[string]bool
-	}
-	by := map[place]*sight{}
-	var columns []string
-	known := false
 	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(make([]byte, 64<<10), 1<<20)
+	lines.Buffer(nil, len(text)+1) // it is in memory as a whole
 	for lines.Scan() {
 		line := strings.TrimRight(lines.Text(), "\r")
 		if rest, ok := strings.CutPrefix(line, "#fields\t"); ok {
-			columns = strings.Split(rest, "\t")
-			known = true
+			h.columns = strings.Split(rest, "\t")
+			h.known = true
 		}
 		if line == "" || line[0] == '#' {
 			continue
 		}
 		n.Lines++
-		ts, from, name, ok := nameLine(line, columns)
+		ts, from, name, ok := nameLine(line, h.columns)
 		if name == "" && ok {
 			continue // a session without a name
 		}
@@ -72,12 +102,22 @@ func ReadNames(text []byte, endpointAt func(netip.Addr, sekisho.Time) string) (*
 			n.Rejected++
 			continue
 		}
-		known = true
+		h.known = true
+		if ts <= h.since {
+			continue
+		}
 		key := place{domain, int64(ts) / microsADay}
-		s := by[key]
+		s := h.by[key]
 		if s == nil {
-			s = &sight{Used: Used{Domain: domain, First: ts, Last: ts}, who: map[string]bool{}}
-			by[key] = s
+			if len(h.by) >= mostHeard {
+				n.Rejected++
+				continue
+			}
+			s = &sight{Used: Used{Domain: domain}, who: map[string]bool{}}
+			h.by[key] = s
+		}
+		if s.Times == 0 {
+			s.First, s.Last = ts, ts
 		}
 		s.First, s.Last = min(s.First, ts), max(s.Last, ts)
 		s.Times++
@@ -85,24 +125,44 @@ func ReadNames(text []byte, endpointAt func(netip.Addr, sekisho.Time) string) (*
 		if endpointAt != nil {
 			who = cmp.Or(endpointAt(from, ts), who)
 		}
-		s.who[who] = true
+		if len(s.who) < mostHeard {
+			s.who[who] = true
+		}
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("reading names: %w", err)
 	}
-	if !known {
-		return nil, fmt.Errorf("reading names: %w", ErrNames)
+	return n, nil
+}
+
+// Due gives what is to be told now: services that were seen for the first time on
+// a day, and what else was seen of them on days that are over. It is told once.
+func (h *Heard) Due(now sekisho.Time) []Used {
+	today := int64(now) / microsADay
+	due := h.take(func(p place, s *sight) bool { return s.Times > 0 && (!s.told || p.day < today) })
+	for p := range h.by {
+		if p.day < today {
+			delete(h.by, p)
+		}
 	}
-	for _, s := range by {
+	return due
+}
+
+func (h *Heard) take(which func(place, *sight) bool) (list []Used) {
+	for p, s := range h.by {
+		if !which(p, s) {
+			continue
+		}
 		s.Machines = len(s.who)
 		s.Endpoints = sortedKeys(s.who)
 		s.Endpoints = s.Endpoints[:min(len(s.Endpoints), 20)]
-		n.Services = append(n.Services, s.Used)
+		list = append(list, s.Used)
+		s.Used, s.told = Used{Domain: p.domain}, true // who was there stays: the most machines of the day count
 	}
-	slices.SortFunc(n.Services, func(a, b Used) int {
+	slices.SortFunc(list, func(a, b Used) int {
 		return cmp.Or(strings.Compare(a.Domain, b.Domain), cmp.Compare(a.First, b.First))
 	})
-	return n, nil
+	return list
 }
 
 // nameLine is the time, the asking address and the name of one line.

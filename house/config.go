@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"sekisho"
@@ -139,6 +140,9 @@ type Sensors struct {
 	Bindings []sensor.Binding `yaml:"bindings"`
 	// Zeek lists conn.log files to follow, in Zeek's JSON or tab-separated form.
 	Zeek []Zeek `yaml:"zeek"`
+	// Names lists dns.log or ssl.log files to follow: they say which services
+	// outside are used, and those that nobody assessed are listed (docs/checks.md).
+	Names []Names `yaml:"names"`
 	// Mail receives what is sent to the mailboxes of decoys.
 	Mail Mail `yaml:"mail"`
 	// Events receives security events of other machines, in OCSF's JSON.
@@ -205,6 +209,18 @@ func (c *Config) check(base string) error {
 		}
 		if z.Path = Against(base, z.Path); z.Name == "" {
 			z.Name = "zeek-conn"
+		}
+	}
+	for i := range c.Sensors.Names {
+		n := &c.Sensors.Names[i]
+		if n.Path == "" {
+			return fmt.Errorf("config: sensors: names: the path of number %d is missing", i+1)
+		}
+		if n.Path = Against(base, n.Path); n.Name == "" {
+			n.Name = "zeek-names"
+		}
+		if slices.ContainsFunc(c.Sensors.Names[:i], func(other Names) bool { return other.Name == n.Name }) {
+			return fmt.Errorf("config: sensors: names: two are called %q; give each a name", n.Name)
 		}
 	}
 	if err := c.Sensors.Events.check(base); err != nil {

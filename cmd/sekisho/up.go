@@ -121,6 +121,7 @@ func stand(ctx context.Context, c house.Config, base string, level slog.Level, w
 		return nil, errors.Join(err, d.close())
 	}
 	h.FollowZeek(d.ctx)
+	h.FollowNames(d.ctx)
 	d.running.Go(func() { h.KeepRosters(d.ctx) })
 	h.KeepDirectory(d.ctx)
 	d.running.Go(func() { h.KeepRevised(d.ctx) })
