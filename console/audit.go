@@ -269,11 +269,10 @@ func (c *Console) fetchPack(v *visit) (page, error) {
 	}
 	defer f.Close()
 	http.NewResponseController(v.w).SetWriteDeadline(time.Now().Add(10 * time.Minute))
-	h := v.w.Header()
-	h.Set("Content-Type", "application/zip")
-	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="sekisho-pack-%d.zip"`, number))
-	h.Set("Content-Length", strconv.FormatInt(size, 10))
-	h.Set("Cache-Control", "no-store")
+	if err := c.gives(v, fmt.Sprintf("sekisho-pack-%d.zip", number), "application/zip", "pack", "zip", number, 0); err != nil {
+		return nil, err
+	}
+	v.w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 	n, err := io.Copy(v.w, f)
 	v.who.sent(int(n))
 	if err != nil {
