@@ -94,6 +94,8 @@ type TurnedLine struct {
 type ExportsPage struct {
 	Requests []ExportLine `json:"requests"`
 	Turned   []TurnedLine `json:"turned"`
+	Marks    bool         `json:"marks"`  // answers can carry decoys of their own
+	Decoys   uint64       `json:"decoys"` // so many unless somebody says otherwise
 }
 
 func (*ExportsPage) file() string { return "exports" }
@@ -134,7 +136,7 @@ func (c *Console) waiting() (n int) {
 }
 
 func (c *Console) exportsPage() *ExportsPage {
-	p := &ExportsPage{Requests: []ExportLine{}, Turned: []TurnedLine{}}
+	p := &ExportsPage{Requests: []ExportLine{}, Turned: []TurnedLine{}, Marks: c.cfg.MarksExports, Decoys: c.cfg.ExportDecoys}
 	var list []permit.Request
 	if c.cfg.Permits != nil {
 		c.cfg.Views.Read(func() { list = c.cfg.Permits.List() })
@@ -394,7 +396,15 @@ func (c *Console) askExportForm(v *visit) (page, error) {
 	if err != nil {
 		return nil, fail(http.StatusBadRequest, "export_number")
 	}
-	n, err := c.askExport(v, ExportAsk{Reference: reference, Most: most, Lasts: strings.TrimSpace(f.Get("lasts")), Reason: f.Get("reason")})
+	ask := ExportAsk{Reference: reference, Most: most, Lasts: strings.TrimSpace(f.Get("lasts")), Reason: f.Get("reason")}
+	if said := strings.TrimSpace(f.Get("decoys")); said != "" {
+		n, err := strconv.ParseUint(said, 10, 64)
+		if err != nil {
+			return nil, fail(http.StatusBadRequest, "export_decoys")
+		}
+		ask.Decoys = &n
+	}
+	n, err := c.askExport(v, ask)
 	if err != nil {
 		return nil, err
 	}

@@ -36,13 +36,13 @@ func (h *house) as(name, role, lang string, also ...string) *browser {
 
 func TestExportPages(t *testing.T) {
 	var logged bytes.Buffer
-	h := newHouse(t, withTurned, logTo(&logged))
+	h := newHouse(t, withTurned, logTo(&logged), func(c *Config) { c.MarksExports = true })
 	asker, clerk, japanese, own := h.as("ito", "user", "en"), h.as("mori", "user", "en"), h.as("kato", "approver", "ja"), h.as("sato.console", "approver", "en", "sato")
 	if a := asker.get("/exports"); !strings.Contains(a.body, "Turned away lately") || !strings.Contains(a.body, "where city = $1") || strings.Contains(a.body, "Osaka") {
 		t.Errorf("the list is\n%s", a.body)
 	}
-	ask := url.Values{"reference": {"3"}, "most": {"20,000"}, "lasts": {"2h"}, "reason": {"a letter to <everybody>"}}
-	for field, wrong := range map[string]string{"reference": "4", "most": "500", "lasts": "900h", "reason": " "} {
+	ask := url.Values{"reference": {"3"}, "most": {"20,000"}, "lasts": {"2h"}, "reason": {"a letter to <everybody>"}, "decoys": {"3"}}
+	for field, wrong := range map[string]string{"reference": "4", "most": "500", "lasts": "900h", "reason": " ", "decoys": "101"} {
 		form := url.Values{field: {wrong}}
 		for k, v := range ask {
 			if k != field {
@@ -68,7 +68,7 @@ func TestExportPages(t *testing.T) {
 	}{
 		{asker, []string{"&#34;Osaka&#34;", "a letter to &lt;everybody&gt;", "somebody else has to decide", "Withdraw"}, []string{"Approve<"}},
 		{clerk, []string{"shown to those who decide"}, []string{"Osaka", "Approve<", "Withdraw"}},
-		{japanese, []string{"Osaka", "回答待ち", "承認</button>", "却下</button>", `待つ申請">1</b>`}, []string{"取り下げ</button>"}},
+		{japanese, []string{"Osaka", "<b>3</b><span>回答に含める、この持ち出し専用のおとりの件数", "回答待ち", "承認</button>", "却下</button>", `待つ申請">1</b>`}, []string{"取り下げ</button>"}},
 		{own, []string{"Osaka", "somebody else has to decide"}, []string{"Approve<"}},
 	} {
 		page := c.b.get(at).body
