@@ -134,8 +134,8 @@ func TestExportFromEndToEnd(t *testing.T) {
 	// A restart forgets neither the approval nor its use; nor does a kill.
 	r.stop()
 	r.up()
-	if out := r.psql(sql); strings.Count(out, "\n") != 300 {
-		t.Errorf("approved: %s", out[max(0, len(out)-400):])
+	if out := r.psql(sql); len(regexp.MustCompile(`(?m)^\d+\|`).FindAllString(out, -1)) != 300 || !strings.Contains(out, "NOTICE:") {
+		t.Errorf("approved, with a label: %s", out[max(0, len(out)-400):])
 	}
 	r.cmd.Process.Kill()
 	r.cmd.Wait()
