@@ -126,9 +126,10 @@ type LabelPage struct{ LabelLine }
 
 func (*LabelPage) file() string { return "label" }
 
-// handlingRows are the rules in a language, those of the catalog's own categories
+// handlingRows are the rules in a tongue, those of the catalog's own categories
 // first.
-func handlingRows(h *catalog.Handling, used sekisho.Categories, lang string) (rows []HandlingRow) {
+func handlingRows(h *catalog.Handling, used sekisho.Categories, t *tongue) (rows []HandlingRow) {
+	lang := t.Lang
 	for _, c := range sekisho.AllCategories() {
 		r := h.Rule(c)
 		if r.Missing && used&c == 0 {
@@ -136,6 +137,9 @@ func handlingRows(h *catalog.Handling, used sekisho.Categories, lang string) (ro
 		}
 		rank := slices.IndexFunc(h.Classes, func(one catalog.Coded) bool { return one.ID == r.Class })
 		row := HandlingRow{Category: r.Category, Name: r.Name, Says: r.Name.In(lang), Class: r.Class, Classed: catalog.SayOf(h.Classes, r.Class).In(lang), Used: used&c != 0, Missing: r.Missing}
+		if r.Missing { // nobody has written down what it is called
+			row.Says = t.code("category", r.Category)
+		}
 		switch rank {
 		case len(h.Classes) - 1:
 			row.Rank = "alarm"
@@ -181,7 +185,7 @@ func (c *Console) handling(v *visit) (page, error) {
 	now := c.cfg.Handling()
 	h := now.Rules
 	p := &HandlingPage{Edition: h.Edition, Effective: h.Effective, Source: h.Source, SHA256: hex.EncodeToString(h.SHA256[:]), Version: now.Version, OffSite: now.OffSite,
-		Rows: handlingRows(h, now.Used, v.Lang), Stores: []HandlingShop{}, Labels: []LabelLine{}, May: c.mayDecide(v.who)}
+		Rows: handlingRows(h, now.Used, v.tongue), Stores: []HandlingShop{}, Labels: []LabelLine{}, May: c.mayDecide(v.who)}
 	for _, act := range catalog.HandlingActs() {
 		p.Acts = append(p.Acts, catalog.ActName(act).In(v.Lang))
 	}

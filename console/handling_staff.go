@@ -19,7 +19,7 @@ func (d *StaffDoor) handling(v *staffVisit) error {
 	}
 	now := d.StaffSources.Handling()
 	p := &myHandling{Edition: now.Rules.Edition, Version: now.Version}
-	for _, r := range handlingRows(now.Rules, now.Used, v.Lang) {
+	for _, r := range handlingRows(now.Rules, now.Used, v.tongue) {
 		if r.Used {
 			p.Rows = append(p.Rows, r)
 		}

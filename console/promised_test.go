@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"sekisho"
+	"sekisho/catalog"
 	"sekisho/duty"
 )
 
@@ -137,6 +138,14 @@ func TestPagesSpeakInWords(t *testing.T) {
 			seen[raw] = true
 		}
 	}
+	// Handling rules that nobody has approved yet: nothing but codes is known of a
+	// category. Approved ones bring their own words.
+	shipped, err := catalog.ReadHandling(catalog.ShippedHandling())
+	must(t, err)
+	handling := Handling{Rules: shipped.Strictest(), Proposed: shipped, Used: ^sekisho.Categories(0)}
+	s.console.cfg.Handling = func() Handling { return handling }
+	s.door.StaffSources.Handling = s.console.cfg.Handling
+	pages["handling"], pages["audit"], pages["review"], door["my handling"] = "/handling", "/audit", "/review", "/my/handling"
 	s.as("hori", hr, "en")
 	for _, lang := range languages {
 		admin, hori, mine := s.signedIn(lang), s.stranger(lang), s.enters("sato", lang)
@@ -151,6 +160,11 @@ func TestPagesSpeakInWords(t *testing.T) {
 		for name, path := range door {
 			look(mine, lang, name, path)
 		}
+		strictest := handling
+		handling.Rules, handling.Version = shipped, 1
+		look(admin, lang, "approved handling", "/handling")
+		look(mine, lang, "my approved handling", "/my/handling")
+		handling = strictest
 	}
 }
 

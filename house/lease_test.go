@@ -56,9 +56,10 @@ func twoGates(t *testing.T, customers uint32) *pairOfGates {
 	budgets := func() budget.Config {
 		return budget.Config{{Name: "month", Customers: customers, Within: budget.Span(30 * 24 * time.Hour)}}
 	}
-	second := site{t: t, cluster: first.cluster, config: first.config, now: first.now}
+	second := &site{t: t, cluster: first.cluster, config: first.config}
+	second.clock.Store(first.clock.Load())
 	second.config.Data, second.config.Number = filepath.Join(dir, "second"), 2
-	p.other = &second
+	p.other = second
 	first.config.Budgets, second.config.Budgets = budgets(), budgets()
 	front, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -178,7 +179,7 @@ func TestTwoGatesShareABudget(t *testing.T) {
 	p.shut()
 	p.issuer.close()
 	p.issuer.open()
-	if u := p.issuer.house.Budgets.Uses(sekisho.At(p.issuer.now)); len(u) != 1 || u[0].Used != 60 || u[0].Overshoot != 79 || len(u[0].Lent) != 1 || u[0].Lent[0].Gate != 2 {
+	if u := p.issuer.house.Budgets.Uses(sekisho.At(p.issuer.now())); len(u) != 1 || u[0].Used != 60 || u[0].Overshoot != 79 || len(u[0].Lent) != 1 || u[0].Lent[0].Gate != 2 {
 		t.Errorf("after its restart the issuer knows %+v", u)
 	}
 
@@ -191,7 +192,7 @@ func TestTwoGatesShareABudget(t *testing.T) {
 	// Its time is over: nobody at all.
 	at2.Close(t.Context())
 	p.other.close()
-	p.other.now = p.other.now.Add(2 * time.Hour)
+	p.other.later(2 * time.Hour)
 	p.other.open()
 	at2 = p.other.through()
 	_, err = at2.Exec(t.Context(), "select name from crm.member where member_no = 1007")

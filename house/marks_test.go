@@ -56,7 +56,7 @@ func TestAnExportIsKnownByItsDecoys(t *testing.T) {
 		&sekisho.ExportAsked{Refused: turned.Number, Principal: turned.Statement.Principal, Role: "staff", Exact: exact, Tables: turned.Statement.Tables, Most: 1000, Lasts: 3600})
 	must(t, err)
 	request := asked.Seq + 1
-	_, err = s.house.Ledger.Append(t.Context(), &sekisho.ExportDecided{Request: request, Action: "approved", Most: 1000, Until: sekisho.At(s.now.Add(time.Hour))})
+	_, err = s.house.Ledger.Append(t.Context(), &sekisho.ExportDecided{Request: request, Action: "approved", Most: 1000, Until: sekisho.At(s.now().Add(time.Hour))})
 	must(t, err)
 	must(t, s.house.Settle(t.Context()))
 	list, err := read()

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,7 +57,7 @@ type site struct {
 	house   *House
 	gate    string // its address
 	shut    context.CancelFunc
-	now     time.Time // by the house's clock, which begins with an hour and moves when the test says so
+	clock   atomic.Int64 // in nanoseconds: it begins with an hour, and moves when the test says so
 	log     log
 	watcher *pgx.Conn
 }
@@ -85,7 +86,7 @@ func newSite(t *testing.T, settings ...string) *site {
 	must(t, os.WriteFile(password, []byte("upstream\n"), 0o600))
 	verifier, err := gate.MakeVerifier("open sesame")
 	must(t, err)
-	s := &site{t: t, cluster: cluster, now: time.Now().Truncate(time.Hour).Add(time.Hour), config: Config{
+	s := &site{t: t, cluster: cluster, config: Config{
 		Name: "crm", Data: filepath.Join(dir, "data"),
 		Catalog: catalog.Config{
 			Subjects: []catalog.Subject{{Name: "member", Table: "crm.member", Key: "member_no"}},
@@ -98,10 +99,16 @@ func newSite(t *testing.T, settings ...string) *site {
 			Principals: []gate.Principal{{Name: "sato", Role: "staff", Verifier: verifier}},
 		},
 	}}
+	s.clock.Store(time.Now().Truncate(time.Hour).Add(time.Hour).UnixNano())
 	s.open()
 	t.Cleanup(func() { s.close() })
 	return s
 }
+
+// later sets the house's clock forward.
+func (s *site) later(d time.Duration) { s.clock.Add(int64(d)) }
+
+func (s *site) now() time.Time { return time.Unix(0, s.clock.Load()) }
 
 func must(t testing.TB, err error) {
 	t.Helper()
@@ -112,7 +119,7 @@ func must(t testing.TB, err error) {
 
 func (s *site) open() {
 	s.t.Helper()
-	h, err := Open(s.t.Context(), s.config, "/", Options{Now: func() time.Time { return s.now }, Log: slog.New(slog.NewTextHandler(&s.log, nil))})
+	h, err := Open(s.t.Context(), s.config, "/", Options{Now: s.now, Log: slog.New(slog.NewTextHandler(&s.log, nil))})
 	must(s.t, err)
 	s.house = h
 	must(s.t, h.OpenGate(s.t.Context()))
@@ -243,7 +250,7 @@ func TestPastTheGate(t *testing.T) {
 	s.ask(gone, "select name from crm.member where member_no = 8")
 	gone.Close(t.Context())
 	s.owner("delete from crm.member where member_no > 4000")
-	s.now = s.now.Add(time.Minute)
+	s.later(time.Minute)
 	s.until("an autovacuum worker", "select exists (select from pg_stat_activity where backend_type = 'autovacuum worker' and datname = 'crm')")
 	// The delete was the cluster's owner's.
 	s.expect("the gate's own, and the server's", "outside: cluster_owner at unverified@unknown, 1000 rows")
@@ -254,7 +261,7 @@ func TestPastTheGate(t *testing.T) {
 	dba, porter := s.past("dba"), s.past("porter")
 	s.ask(dba, "select name from crm.member where member_no <= 412")
 	s.ask(porter, "select name from crm.everybody")
-	s.now = s.now.Add(time.Minute)
+	s.later(time.Minute)
 	s.expect("two that went round",
 		"outside: dba at unverified@local, 0 rows", "outside: dba at unverified@unknown, 412 rows",
 		"outside: porter at unverified@local, 0 rows", "outside: porter at unverified@unknown, 4000 rows")
@@ -272,13 +279,13 @@ func TestPastTheGate(t *testing.T) {
 	// More rows within the hour are told with the next one; and neither a restart
 	// tells anything twice, nor does it lose them.
 	s.ask(dba, "select name from crm.member where member_no <= 10")
-	s.now = s.now.Add(time.Minute)
+	s.later(time.Minute)
 	s.expect("more rows within the hour")
 	s.close()
 	s.ask(dba, "select name from crm.member where member_no <= 30")
 	s.open()
 	s.expect("after a restart")
-	s.now = s.now.Add(time.Hour)
+	s.later(time.Hour)
 	s.expect("the next hour", "outside: dba at unverified@unknown, 40 rows")
 
 	// Somebody who has one of the gate's passwords.

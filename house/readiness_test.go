@@ -67,7 +67,7 @@ writer observe ready: 1 runs of 1, any-row 1, refused 0 of 0, cannot tell 0, key
 	if r := report.Roles[by["clean"]]; r.Worst < 1 || r.Worst > 1.5 || r.NoPlans != "" {
 		t.Errorf("the key of one row costs %v times as much (%s)", r.Worst, r.NoPlans)
 	}
-	later, err := Ready(t.Context(), s.config, "/", sekisho.At(s.now.AddDate(0, 0, 1)), sekisho.Time(math.MaxInt64), false)
+	later, err := Ready(t.Context(), s.config, "/", sekisho.At(s.now().AddDate(0, 0, 1)), sekisho.Time(math.MaxInt64), false)
 	must(t, err)
 	if later.First != "" || later.Roles[0].Verdict != "unseen" {
 		t.Errorf("nothing was done then: %+v", later)

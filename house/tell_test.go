@@ -307,7 +307,7 @@ func TestTellingPeopleOfTwoSubjects(t *testing.T) {
 	h.Views.Read(func() { ends = h.Trace.Terminals() })
 	// What was read at that terminal within the hour was extraction, and 4,000 bytes
 	// went to a hostile destination.
-	opened, err := h.Ledger.Append(ctx, &sekisho.Alert{Detector: "sweep", Principal: s.house.Vault.Space("staff").OfText([]byte("sato")), Endpoint: ends[0], From: sekisho.At(s.now) - 1, Until: sekisho.At(s.now) + 3600e6, Observed: 30})
+	opened, err := h.Ledger.Append(ctx, &sekisho.Alert{Detector: "sweep", Principal: s.house.Vault.Space("staff").OfText([]byte("sato")), Endpoint: ends[0], From: sekisho.At(s.now()) - 1, Until: sekisho.At(s.now()) + 3600e6, Observed: 30})
 	must(t, err)
 	must(t, h.Settle(ctx))
 	for len(h.Incidents.List()) == 0 {
