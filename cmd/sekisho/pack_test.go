@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -86,8 +87,11 @@ func TestPackOnTheCommandLine(t *testing.T) {
 		if !strings.Contains(said, "recorded as entry") || !strings.Contains(said, "SHA-256 of pack.json") {
 			t.Errorf("making says %s", said)
 		}
-		sum := said[strings.LastIndex(said, ": ")+2:]
-		if said := verify(name, "--sha256", strings.TrimSpace(sum)); !strings.Contains(said, "everything fits") || !strings.Contains(said, "complete  not shown") {
+		sum := regexp.MustCompile(`SHA-256 of pack.json.*: ([0-9a-f]{64})`).FindStringSubmatch(said)
+		if sum == nil || !strings.Contains(said, "label=") {
+			t.Fatalf("making says %s", said)
+		}
+		if said := verify(name, "--sha256", sum[1]); !strings.Contains(said, "everything fits") || !strings.Contains(said, "complete  not shown") {
 			t.Errorf("verifying says %s", said)
 		}
 	}
