@@ -36,9 +36,6 @@ type ExportAsk struct {
 	Decoys *uint64 `json:"decoys,omitempty"`
 }
 
-// mostDecoysOf is how many decoys one answer can carry.
-const mostDecoysOf = 100
-
 // An ExportAnswer decides a request.
 type ExportAnswer struct {
 	Action string `json:"action"` // "approved", "rejected", "withdrawn"
@@ -298,7 +295,7 @@ func (c *Console) askExport(v *visit, ask ExportAsk) (uint64, error) {
 	if ask.Decoys != nil {
 		decoys = *ask.Decoys
 	}
-	if decoys > mostDecoysOf || decoys > 0 && !c.cfg.MarksExports {
+	if decoys > permit.MostDecoys || decoys > 0 && !c.cfg.MarksExports {
 		return 0, fail(http.StatusBadRequest, "export_decoys")
 	}
 	c.deciding.Lock()

@@ -347,8 +347,8 @@ func (c *Console) readNames(v *visit, sensor string, text []byte, dry bool) (Tak
 	var bodies []sekisho.Body
 	c.cfg.Views.Read(func() {
 		for _, one := range read.Services {
-			b := &sekisho.ServiceSeen{Sensor: sensor, First: one.First, Last: one.Last, Endpoints: one.Endpoints, Machines: uint64(one.Machines), Times: one.Times, Bytes: one.Bytes}
-			if b.Thing = c.cfg.Vault.Space("thing").OfText([]byte("cloud/" + one.Domain)); b.Thing == 0 {
+			b := one.Seen(sensor, c.cfg.Vault.Space("thing"))
+			if b == nil {
 				continue
 			}
 			// The same log twice is the same days: what is known of a day stays.

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"sekisho"
+	"sekisho/vault"
 )
 
 // A Names is what a log of names says.
@@ -30,6 +31,16 @@ type Used struct {
 	Machines    int
 	Times       uint64
 	Bytes       uint64
+}
+
+// Seen is the entry of a service that a sensor saw; nil if the vault has no room for
+// its name.
+func (u *Used) Seen(sensor string, things *vault.Space) *sekisho.ServiceSeen {
+	thing := things.OfText([]byte("cloud/" + u.Domain))
+	if thing == 0 {
+		return nil
+	}
+	return &sekisho.ServiceSeen{Thing: thing, Sensor: sensor, First: u.First, Last: u.Last, Endpoints: u.Endpoints, Machines: uint64(u.Machines), Times: u.Times, Bytes: u.Bytes}
 }
 
 // ErrNames: the bytes are no log of names.

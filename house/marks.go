@@ -27,15 +27,12 @@ type Exports struct {
 	Domain string `yaml:"domain"`
 }
 
-// mostMarks is how many decoys one answer can carry.
-const mostMarks = 100
-
 func (c *Config) checkExports() error {
 	e := &c.Exports
 	e.Domain = strings.ToLower(e.Domain)
 	switch {
-	case e.Decoys > mostMarks:
-		return fmt.Errorf("config: exports: decoys %d: the most is %d", e.Decoys, mostMarks)
+	case e.Decoys > permit.MostDecoys:
+		return fmt.Errorf("config: exports: decoys %d: the most is %d", e.Decoys, permit.MostDecoys)
 	case e.Decoys > 0 && e.Domain == "":
 		return errors.New("config: exports: domain is missing: where the decoys' mailboxes are")
 	case e.Domain != "" && !slices.ContainsFunc(c.Sensors.Mail.Domains, func(d string) bool { return strings.EqualFold(d, e.Domain) }):
@@ -54,7 +51,7 @@ func (h *House) marks(request uint64, decoys int) (list []string) {
 	if h.Config.Exports.Domain == "" {
 		return nil
 	}
-	for i := range uint64(min(decoys, mostMarks)) {
+	for i := range uint64(min(decoys, permit.MostDecoys)) {
 		mac := hmac.New(sha256.New, h.staffKey[:])
 		mac.Write([]byte("sekisho: mailbox of an export's decoy\x00"))
 		mac.Write(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, request), i))

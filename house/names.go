@@ -101,9 +101,8 @@ func (f *follower) look() error {
 	}
 	var bodies []sekisho.Body
 	for _, one := range f.heard.Due(sekisho.At(h.now())) {
-		thing := h.Vault.Space("thing").OfText([]byte("cloud/" + one.Domain))
-		if thing != 0 {
-			bodies = append(bodies, &sekisho.ServiceSeen{Thing: thing, Sensor: f.log.Name, First: one.First, Last: one.Last, Endpoints: one.Endpoints, Machines: uint64(one.Machines), Times: one.Times, Bytes: one.Bytes})
+		if b := one.Seen(f.log.Name, h.Vault.Space("thing")); b != nil {
+			bodies = append(bodies, b)
 		}
 	}
 	for from := 0; from < len(bodies); from += 500 {

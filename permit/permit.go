@@ -27,6 +27,9 @@ const (
 // askedFor is how long a request waits for an answer.
 const askedFor = 7 * 24 * sekisho.Time(3600e6)
 
+// MostDecoys is how many decoys of its own one answer can carry.
+const MostDecoys = 100
+
 // A Request is one request with what became of it. What Get and List return is
 // a copy, to keep.
 type Request struct {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -34,11 +35,13 @@ func trainingShare(f console.TrainingFigure) string {
 	return fmt.Sprintf("%3d %%  %d of %d, unknown %d, begun %d, open %d, failed %d, missed %d", f.Percent(), f.Numerator, f.Denominator, f.Unknown, f.Begun, f.Open, f.Failed, f.Missed)
 }
 
-func trainingList() *cobra.Command {
+// trainingListing is a command that prints a part of what stands on the page of
+// training: all of it as JSON, or line by line.
+func trainingListing(use, short string, part func(console.TrainingPage) any, print func(io.Writer, console.TrainingPage, *time.Location)) *cobra.Command {
 	var f deskFlags
 	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List plans, the latest first",
+		Use:   use,
+		Short: short,
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return atHouse(cmd, f.path, f.data, func(ctx context.Context, c *house.Caller) error {
@@ -47,14 +50,9 @@ func trainingList() *cobra.Command {
 					return err
 				}
 				if f.json {
-					return asJSON(cmd.OutOrStdout(), p.Plans)
+					return asJSON(cmd.OutOrStdout(), part(p))
 				}
-				for _, l := range p.Plans {
-					fmt.Fprintf(cmd.OutOrStdout(), "%-8d %-20s %-12s by %s  %s\n", l.Number, l.Course+" "+l.Edition, l.Whom, moment(l.Due, c.Zone)[:10], trainingShare(l.All))
-				}
-				if len(p.Plans) == 0 {
-					fmt.Fprintln(cmd.OutOrStdout(), "nothing was planned yet")
-				}
+				print(cmd.OutOrStdout(), p, c.Zone)
 				return nil
 			})
 		},
@@ -63,30 +61,23 @@ func trainingList() *cobra.Command {
 	return cmd
 }
 
+func trainingList() *cobra.Command {
+	return trainingListing("list", "List plans, the latest first", func(p console.TrainingPage) any { return p.Plans }, func(w io.Writer, p console.TrainingPage, zone *time.Location) {
+		for _, l := range p.Plans {
+			fmt.Fprintf(w, "%-8d %-20s %-12s by %s  %s\n", l.Number, l.Course+" "+l.Edition, l.Whom, moment(l.Due, zone)[:10], trainingShare(l.All))
+		}
+		if len(p.Plans) == 0 {
+			fmt.Fprintln(w, "nothing was planned yet")
+		}
+	})
+}
+
 func trainingCourses() *cobra.Command {
-	var f deskFlags
-	cmd := &cobra.Command{
-		Use:   "courses",
-		Short: "List the editions of courses that can be planned",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return atHouse(cmd, f.path, f.data, func(ctx context.Context, c *house.Caller) error {
-				p, err := c.Training(ctx)
-				if err != nil {
-					return err
-				}
-				if f.json {
-					return asJSON(cmd.OutOrStdout(), p.Courses)
-				}
-				for _, l := range p.Courses {
-					fmt.Fprintf(cmd.OutOrStdout(), "%-20s %-10s %s: %d pages, %d of %d questions, %d %% to pass, %d attempts\n", l.Course, l.Edition, oneLine(l.Title), l.Pages, l.Draw, l.Questions, l.Pass, l.Attempts)
-				}
-				return nil
-			})
-		},
-	}
-	f.add(cmd)
-	return cmd
+	return trainingListing("courses", "List the editions of courses that can be planned", func(p console.TrainingPage) any { return p.Courses }, func(w io.Writer, p console.TrainingPage, _ *time.Location) {
+		for _, l := range p.Courses {
+			fmt.Fprintf(w, "%-20s %-10s %s: %d pages, %d of %d questions, %d %% to pass, %d attempts\n", l.Course, l.Edition, oneLine(l.Title), l.Pages, l.Draw, l.Questions, l.Pass, l.Attempts)
+		}
+	})
 }
 
 func trainingPlan() *cobra.Command {
@@ -279,30 +270,12 @@ taken are named with their reason; exit status 3 says that there are any.`,
 }
 
 func trainingDeclared() *cobra.Command {
-	var f deskFlags
-	cmd := &cobra.Command{
-		Use:   "declared",
-		Short: "List completions that wait for a second person",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return atHouse(cmd, f.path, f.data, func(ctx context.Context, c *house.Caller) error {
-				p, err := c.Training(ctx)
-				if err != nil {
-					return err
-				}
-				if f.json {
-					return asJSON(cmd.OutOrStdout(), p.Waiting)
-				}
-				for _, w := range p.Waiting {
-					fmt.Fprintf(cmd.OutOrStdout(), "%-8d %-20s %-20s %s  from %s, by %s\n", w.Entry, oneLine(w.Person), w.Course, moment(w.When, c.Zone)[:10], oneLine(w.System), oneLine(w.By))
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%d in all\n", p.Declared)
-				return nil
-			})
-		},
-	}
-	f.add(cmd)
-	return cmd
+	return trainingListing("declared", "List completions that wait for a second person", func(p console.TrainingPage) any { return p.Waiting }, func(w io.Writer, p console.TrainingPage, zone *time.Location) {
+		for _, l := range p.Waiting {
+			fmt.Fprintf(w, "%-8d %-20s %-20s %s  from %s, by %s\n", l.Entry, oneLine(l.Person), l.Course, moment(l.When, zone)[:10], oneLine(l.System), oneLine(l.By))
+		}
+		fmt.Fprintf(w, "%d in all\n", p.Declared)
+	})
 }
 
 func trainingJudge(verb, action, short string) *cobra.Command {
