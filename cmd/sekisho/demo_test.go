@@ -151,6 +151,11 @@ func (r *running) promises(dir, told string) {
 		t.Errorf("the employee's page has no course:\n%s", page)
 	}
 	config := filepath.Join(dir, "sekisho.yaml")
+	for part, want := range map[string]string{"list": "suspicious-mail ", "courses": "customer-data ", "declared": "0 in all"} {
+		if said, err := r.sekisho("training", part, "--config", config); err != nil || !strings.Contains(said, want) {
+			t.Errorf("training %s: %v: %s", part, err, said)
+		}
+	}
 	from := time.Now()
 	said, err := r.sekisho("phishing", "propose", "--config", config, "--title", "First drill", "--lure", "itinerary", "--from", from.Format(time.DateOnly), "--until", from.AddDate(0, 0, 7).Format(time.DateOnly), "--reason", "to see how it goes")
 	if err != nil || !strings.Contains(said, "nothing has happened: this drill would write to") {
