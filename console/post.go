@@ -301,8 +301,10 @@ func (c *Console) controlRegisters(handle func(pattern string, limit int64, do f
 		if err != nil {
 			return nil, err
 		}
-		if err := c.actOnAsset(v, o, a); err != nil {
-			return nil, err
+		if a.Action != "" { // else the asset is only shown
+			if err := c.actOnAsset(v, o, a); err != nil {
+				return nil, err
+			}
 		}
 		v.r.SetPathValue("ordinal", strconv.FormatUint(uint64(o), 10))
 		return c.thing(v)

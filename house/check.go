@@ -51,6 +51,11 @@ func (c *Caller) ActOnFinding(ctx context.Context, number uint64, act string, a 
 	return p, c.tell(ctx, fmt.Sprintf("/api/findings/%d/%s", number, act), a, &p)
 }
 
+// Asset shows an asset of the register, after one step towards its end if a says so.
+func (c *Caller) Asset(ctx context.Context, name string, a console.AssetAct) (p console.ThingPage, err error) {
+	return p, c.tell(ctx, "/api/assets?name="+url.QueryEscape(name), a, &p)
+}
+
 // TakeIn sends a file to one of the registers' doors. With dry nothing is written.
 func (c *Caller) TakeIn(ctx context.Context, api string, file io.Reader, dry bool) (t console.Taken, err error) {
 	if dry {

@@ -273,7 +273,7 @@ and the services that sensors saw come in by files, too.`,
 		taking("scan FILE", "Take in what a scanner found: nmap's XML, SARIF 2.1.0, or CSV", 1, func(args []string) (string, string) { return "/api/scans?", args[0] }),
 		taking("terminals FILE", "Take in the terminals that an MDM exports as CSV", 1, func(args []string) (string, string) { return "/api/terminals?", args[0] }),
 		taking("services FILE", "Take in the services that machines used: Zeek's dns.log or ssl.log", 1, func(args []string) (string, string) { return "/api/services?", args[0] }),
-		registerExport())
+		registerExport(), assetCommand())
 	return cmd
 }
 

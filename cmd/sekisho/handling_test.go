@@ -84,3 +84,39 @@ func TestHandlingRulesFromTheFileToTheGate(t *testing.T) {
 	}
 	r.mustNot("The oldest", "handling", "label", "1")
 }
+
+// An asset ends by the command, too: who destroyed it is not their own witness, and
+// it counts until the others have said that they saw it.
+func TestAnAssetEndsBeforeWitnesses(t *testing.T) {
+	r := start(t)
+	file := filepath.Join(r.dir, "assets.csv")
+	os.WriteFile(file, []byte("name,owner,traits,place\nOld backup,ueda,media contact,vault\n"), 0o600)
+	r.must("user", "add", "ueda")
+	r.must("register", "import", "asset", file)
+	if out := r.must("register", "asset", "Old backup"); !strings.Contains(out, "holds      contact") || !strings.Contains(out, "place      vault") || strings.Contains(out, "end ") && !strings.Contains(out, "its end") {
+		t.Error(out)
+	}
+	r.mustNot("none of destroyed", "register", "asset", "Old backup", "burnt")
+	r.mustNot("shredded, pulped", "register", "asset", "Old backup", "destroyed")
+	r.mustNot("", "register", "asset", "No such thing", "destroyed", "--how", "wiped")
+	var p console.ThingPage
+	if err := json.Unmarshal([]byte(r.must("register", "asset", "Old backup", "destroyed", "--how", "degaussed", "--pieces", "3", "--text", "with the large magnet", "--json")), &p); err != nil {
+		t.Fatal(err)
+	}
+	r.mustNot("somebody else", "register", "asset", "Old backup", "witnessed")
+	out := r.must("register", "asset", "Old backup")
+	if !strings.Contains(out, "degaussed") || !strings.Contains(out, "3 pieces") || !strings.Contains(out, "waits for") || !strings.Contains(out, "with the large magnet") {
+		t.Error(out)
+	}
+	for n := range p.Asset.Witnesses {
+		user := "witness" + strconv.FormatUint(n, 10)
+		other := r.signedIn(user, r.must("user", "add", user))
+		if resp, err := other.PostForm(r.console+"/registers/"+strconv.FormatUint(uint64(p.Ordinal), 10)+"/asset", url.Values{"action": {"witnessed"}}); err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("a witness: %v, %v", resp, err)
+		}
+	}
+	if out := r.must("register", "asset", "Old backup"); !strings.Contains(out, ": destroyed: with the large magnet") || strings.Contains(out, "waits for") {
+		t.Error(out)
+	}
+	r.mustNot("destroyed already", "register", "asset", "Old backup", "withdrawn")
+}
