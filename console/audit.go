@@ -372,16 +372,8 @@ func (c *Console) mayRead(e *sekisho.Entry) error {
 }
 
 func (c *Console) controlPacks(handle func(pattern string, limit int64, do func(v *visit) (any, error))) {
-	settled := func(do func(v *visit) (any, error)) func(v *visit) (any, error) {
-		return func(v *visit) (any, error) {
-			if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
-				return nil, fmt.Errorf("answering a command: %w", err)
-			}
-			return do(v)
-		}
-	}
-	handle("GET /api/packs", maxForm, settled(func(v *visit) (any, error) { return c.auditPage(v, nil) }))
-	handle("POST /api/packs", maxForm, settled(func(v *visit) (any, error) {
+	handle("GET /api/packs", maxForm, c.settled(func(v *visit) (any, error) { return c.auditPage(v, nil) }))
+	handle("POST /api/packs", maxForm, c.settled(func(v *visit) (any, error) {
 		o, err := told[PackOrder](v)
 		if err != nil {
 			return nil, err

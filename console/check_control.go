@@ -1,7 +1,6 @@
 package console
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
 )
@@ -21,8 +20,8 @@ func (c *Console) controlChecks(handle func(pattern string, limit int64, do func
 			if err := c.checksReady(); err != nil {
 				return nil, err
 			}
-			if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
-				return nil, fmt.Errorf("answering a command: %w", err)
+			if err := c.caughtUp(v); err != nil {
+				return nil, err
 			}
 			n := uint64(0)
 			if s := v.r.PathValue("number"); s != "" {

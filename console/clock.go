@@ -222,9 +222,9 @@ func (c *Console) duties(ctx context.Context, one *incident.Incident) []law.Find
 }
 
 func (c *Console) clocks(v *visit) (page, error) {
-	number, err := strconv.ParseUint(v.r.PathValue("id"), 10, 64)
+	number, err := v.pathNumber("id", "incident")
 	if err != nil {
-		return nil, fail(http.StatusNotFound, "incident")
+		return nil, err
 	}
 	return c.clocksPage(v, number)
 }

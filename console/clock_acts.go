@@ -257,9 +257,9 @@ func (c *Console) registerNotice(v *visit, a NoticeAct) (uint64, error) {
 // The pages' forms.
 
 func (c *Console) clocksForm(v *visit) (page, error) {
-	number, err := strconv.ParseUint(v.r.PathValue("id"), 10, 64)
+	number, err := v.pathNumber("id", "incident")
 	if err != nil {
-		return nil, fail(http.StatusNotFound, "incident")
+		return nil, err
 	}
 	if err := v.r.ParseForm(); err != nil {
 		return nil, tooLarge(err)
@@ -307,15 +307,7 @@ func (c *Console) noticeForm(v *visit) (page, error) {
 // The control socket's.
 
 func (c *Console) controlClocks(handle func(pattern string, limit int64, do func(v *visit) (any, error))) {
-	settled := func(do func(v *visit) (any, error)) func(v *visit) (any, error) {
-		return func(v *visit) (any, error) {
-			if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
-				return nil, fmt.Errorf("answering a command: %w", err)
-			}
-			return do(v)
-		}
-	}
-	handle("GET /api/clocks", maxForm, settled(func(v *visit) (any, error) {
+	handle("GET /api/clocks", maxForm, c.settled(func(v *visit) (any, error) {
 		var cases []*incident.Incident
 		c.cfg.Views.Read(func() { cases = c.cfg.Incidents.List() })
 		list := []*ClocksPage{}
@@ -332,11 +324,11 @@ func (c *Console) controlClocks(handle func(pattern string, limit int64, do func
 		}
 		return list, nil
 	}))
-	handle("GET /api/incidents/{id}/clocks", maxForm, settled(func(v *visit) (any, error) { return c.clocks(v) }))
-	handle("POST /api/incidents/{id}/clocks", maxForm, settled(func(v *visit) (any, error) {
-		n, err := strconv.ParseUint(v.r.PathValue("id"), 10, 64)
+	handle("GET /api/incidents/{id}/clocks", maxForm, c.settled(func(v *visit) (any, error) { return c.clocks(v) }))
+	handle("POST /api/incidents/{id}/clocks", maxForm, c.settled(func(v *visit) (any, error) {
+		n, err := v.pathNumber("id", "incident")
 		if err != nil {
-			return nil, fail(http.StatusNotFound, "incident")
+			return nil, err
 		}
 		a, err := told[ClockAct](v)
 		if err != nil {
@@ -347,8 +339,8 @@ func (c *Console) controlClocks(handle func(pattern string, limit int64, do func
 		}
 		return c.clocksPage(v, n)
 	}))
-	handle("GET /api/notices", maxForm, settled(func(v *visit) (any, error) { return c.noticesPage(), nil }))
-	handle("POST /api/notices", maxForm, settled(func(v *visit) (any, error) {
+	handle("GET /api/notices", maxForm, c.settled(func(v *visit) (any, error) { return c.noticesPage(), nil }))
+	handle("POST /api/notices", maxForm, c.settled(func(v *visit) (any, error) {
 		a, err := told[NoticeAct](v)
 		if err != nil {
 			return nil, err

@@ -513,20 +513,14 @@ func (c *Console) roomContain(v *visit, one *incident.Incident) (any, error) {
 // The control socket's.
 
 func (c *Console) controlContainments(handle func(pattern string, limit int64, do func(v *visit) (any, error))) {
-	caught := func(v *visit) error {
-		if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
-			return fmt.Errorf("answering a command: %w", err)
-		}
-		return nil
-	}
 	handle("GET /api/containments", maxForm, func(v *visit) (any, error) {
-		if err := caught(v); err != nil {
+		if err := c.caughtUp(v); err != nil {
 			return nil, err
 		}
 		return c.containmentsPage(0), nil
 	})
 	handle("GET /api/containments/{number}", maxForm, func(v *visit) (any, error) {
-		if err := caught(v); err != nil {
+		if err := c.caughtUp(v); err != nil {
 			return nil, err
 		}
 		n, err := containmentNumber(v)
@@ -536,7 +530,7 @@ func (c *Console) controlContainments(handle func(pattern string, limit int64, d
 		return c.containmentPage(v, n)
 	})
 	handle("POST /api/containments/plan", 1<<20, func(v *visit) (any, error) {
-		if err := caught(v); err != nil {
+		if err := c.caughtUp(v); err != nil {
 			return nil, err
 		}
 		ask, err := told[contain.Ask](v)
@@ -546,7 +540,7 @@ func (c *Console) controlContainments(handle func(pattern string, limit int64, d
 		return c.planContainment(ask)
 	})
 	handle("POST /api/containments", 1<<20, func(v *visit) (any, error) {
-		if err := caught(v); err != nil {
+		if err := c.caughtUp(v); err != nil {
 			return nil, err
 		}
 		ask, err := told[contain.Ask](v)
@@ -564,7 +558,7 @@ func (c *Console) controlContainments(handle func(pattern string, limit int64, d
 		if err != nil {
 			return nil, err
 		}
-		if err := caught(v); err != nil {
+		if err := c.caughtUp(v); err != nil {
 			return nil, err
 		}
 		a, err := told[ContainmentAnswer](v)
@@ -581,7 +575,7 @@ func (c *Console) controlContainments(handle func(pattern string, limit int64, d
 		if err != nil {
 			return nil, err
 		}
-		if err := caught(v); err != nil {
+		if err := c.caughtUp(v); err != nil {
 			return nil, err
 		}
 		ask, err := told[contain.LiftAsk](v)

@@ -189,14 +189,31 @@ func (c *Console) asPeer(v *visit, do func(v *visit) (any, error)) (any, error) 
 	return do(v)
 }
 
+// caughtUp waits for the views: a command is answered from everything that was
+// durable when it asked, however long they need.
+func (c *Console) caughtUp(v *visit) error {
+	if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
+		return fmt.Errorf("answering a command: %w", err)
+	}
+	return nil
+}
+
+// settled answers a command once the views have caught up.
+func (c *Console) settled(do func(v *visit) (any, error)) func(v *visit) (any, error) {
+	return func(v *visit) (any, error) {
+		if err := c.caughtUp(v); err != nil {
+			return nil, err
+		}
+		return do(v)
+	}
+}
+
 // controlQuestion reads a question, and compares the file that comes after it,
 // if one does: then who is in the file is what is confirmed.
 func (c *Console) controlQuestion(v *visit) (trace.Question, error) {
 	http.NewResponseController(v.w).SetReadDeadline(time.Now().Add(10 * time.Minute))
-	// A command is answered from everything that was durable when it asked,
-	// however long the views need.
-	if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
-		return trace.Question{}, fmt.Errorf("answering a command: %w", err)
+	if err := c.caughtUp(v); err != nil {
+		return trace.Question{}, err
 	}
 	var asked question
 	read := func(r io.Reader) error {

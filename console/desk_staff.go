@@ -630,8 +630,8 @@ func (c *Console) controlDesk(handle func(pattern string, limit int64, do func(v
 			if err := c.noDesk(); err != nil {
 				return nil, err
 			}
-			if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
-				return nil, fmt.Errorf("answering a command: %w", err)
+			if err := c.caughtUp(v); err != nil {
+				return nil, err
 			}
 			return do(v)
 		}

@@ -351,8 +351,8 @@ func (c *Console) directoryPerson(v *visit) (page, error) {
 
 func (c *Console) controlDirectory(handle func(pattern string, limit int64, do func(v *visit) (any, error))) {
 	handle("GET /api/directory", maxForm, func(v *visit) (any, error) {
-		if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
-			return nil, fmt.Errorf("answering a command: %w", err)
+		if err := c.caughtUp(v); err != nil {
+			return nil, err
 		}
 		return c.directoryAt(v, v.r.URL.Query().Get("at"), "")
 	})

@@ -1,10 +1,7 @@
 package console
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -17,10 +14,6 @@ import (
 
 // What people do at the register. Nobody signs their own evidence, and nobody
 // approves their own exception: people are compared, not accounts.
-
-// maxEvidence is the most bytes of a document that is kept with a piece of
-// evidence.
-const maxEvidence = 1 << 20
 
 // A DutyAct is one thing done at the register of duties. Do says which; the
 // other fields are those that it needs.
@@ -187,196 +180,6 @@ func (c *Console) unitHint(d *duty.Duty) string {
 	return "thing"
 }
 
-func (c *Console) recordEvidence(v *visit, a *DutyAct) (sekisho.Body, DutyDone, error) {
-	var done DutyDone
-	e := &sekisho.EvidenceStated{Evidence: a.Kind, Producer: a.Producer, Item: strings.TrimSpace(a.Item), State: a.State, Value: a.Value, By: v.who.staff}
-	if e.Producer == "" {
-		e.Producer = "H"
-	}
-	d := c.cfg.Duty.Register().Duty(a.Duty)
-	switch {
-	case !slices.Contains(duty.Kinds, a.Kind):
-		return nil, done, fail(http.StatusBadRequest, "duty_kind", strings.Join(duty.Kinds, ", "))
-	case e.Producer != "H" && e.Producer != "X" && !(e.Producer == "S" && v.who.local):
-		// What systems report comes by the control socket, not by a form that
-		// somebody fills in.
-		return nil, done, fail(http.StatusBadRequest, "duty_producer")
-	case d == nil:
-		return nil, done, fail(http.StatusNotFound, "duty")
-	case len(e.Item) > 200 || len(a.State) > 40 || a.State == duty.Unsigned || a.State == duty.Declared:
-		return nil, done, fail(http.StatusBadRequest, "duty_long")
-	case strings.TrimSpace(a.Said) == "" && a.Document == "" && a.SHA256 == "":
-		return nil, done, fail(http.StatusBadRequest, "duty_said")
-	}
-	fits := slices.ContainsFunc(d.Evidence, func(s duty.Spec) bool { return s.Kind == a.Kind && s.Accepts(e.Item) })
-	if !fits {
-		var kinds []string
-		for _, s := range d.Evidence {
-			kinds = append(kinds, strings.TrimSpace(s.Kind+" "+s.Item))
-		}
-		return nil, done, fail(http.StatusBadRequest, "duty_fits", strings.Join(kinds, ", "))
-	}
-	var err error
-	if e.From, err = c.parseDay(a.From); err != nil {
-		return nil, done, err
-	}
-	if e.Until, err = c.parseDay(a.Until); err != nil {
-		return nil, done, err
-	}
-	if e.From == 0 {
-		e.From = sekisho.At(c.cfg.Now())
-	}
-	if e.Until != 0 && e.Until <= e.From {
-		return nil, done, fail(http.StatusBadRequest, "duty_period")
-	}
-	if e.Space, e.Units, err = c.dutyUnits(d, a.Units); err != nil {
-		return nil, done, err
-	}
-	if len(e.Units) == 0 {
-		if c.unitHint(d) != "group" {
-			return nil, done, fail(http.StatusBadRequest, "duty_nobody")
-		}
-		e.Space, e.Units = duty.Group.Space, []uint32{duty.Group.Ordinal}
-	}
-	if a.SHA256 != "" {
-		sum, err := hex.DecodeString(a.SHA256)
-		if err != nil || len(sum) != len(e.SHA256) {
-			return nil, done, fail(http.StatusBadRequest, "duty_sha256")
-		}
-		copy(e.SHA256[:], sum)
-	}
-	if a.Document != "" {
-		text, err := base64.StdEncoding.DecodeString(a.Document)
-		if err != nil || len(text) > maxEvidence {
-			return nil, done, fail(http.StatusBadRequest, "duty_document")
-		}
-		sum := sha256.Sum256(text)
-		if a.SHA256 != "" && sum != e.SHA256 {
-			return nil, done, fail(http.StatusBadRequest, "duty_sha256")
-		}
-		if e.SHA256 = sum; !a.Dry {
-			if e.Document = c.cfg.Vault.Space("document").OfText(text); e.Document == 0 {
-				return nil, done, fmt.Errorf("keeping a document of evidence: the vault takes no more")
-			}
-		}
-	}
-	e.Said = c.sayDuty(a.Said, a.Dry)
-	done.Units = len(e.Units)
-	if e.Producer != "S" && e.State == "" {
-		done.State = duty.Unsigned
-	}
-	return e, done, nil
-}
-
-// signEvidence is the second person's word.
-func (c *Console) signEvidence(v *visit, a *DutyAct) (sekisho.Body, error) {
-	var s duty.Stated
-	ok := false
-	c.cfg.Views.Read(func() { s, ok = c.cfg.Duty.Stated(a.Entry) })
-	if !ok || s.Gone != 0 {
-		return nil, fail(http.StatusNotFound, "duty_evidence")
-	}
-	mine := c.same(v, c.named("staff", s.Body.By))
-	switch a.Action {
-	case "withdrawn":
-		if !mine {
-			return nil, fail(http.StatusForbidden, "duty_withdraw")
-		}
-	case "countersigned", "rejected":
-		if s.Verdict != "" {
-			return nil, fail(http.StatusConflict, "duty_signed")
-		}
-		if mine {
-			return nil, fail(http.StatusForbidden, "duty_own")
-		}
-	default:
-		return nil, fail(http.StatusBadRequest, "duty_act")
-	}
-	return &sekisho.EvidenceSigned{Evidence: a.Entry, Action: a.Action, Said: c.sayDuty(a.Said, a.Dry), By: v.who.staff}, nil
-}
-
-// longestException is how long a waiver may last: it ends and is asked for
-// again, or it is no exception.
-const longestException = 366 * 24 * 3600 * 1_000_000
-
-func (c *Console) askException(v *visit, a *DutyAct) (sekisho.Body, DutyDone, error) {
-	var done DutyDone
-	d := c.cfg.Duty.Register().Duty(a.Duty)
-	if d == nil {
-		return nil, done, fail(http.StatusNotFound, "duty")
-	}
-	e := &sekisho.ExceptionAsked{Duty: d.Name(), What: a.What, By: v.who.staff}
-	if a.What != "waived" && a.What != "na" {
-		return nil, done, fail(http.StatusBadRequest, "duty_what")
-	}
-	if strings.TrimSpace(a.Said) == "" {
-		return nil, done, fail(http.StatusBadRequest, "duty_why")
-	}
-	var err error
-	if e.From, err = c.parseDay(a.From); err != nil {
-		return nil, done, err
-	}
-	if e.Until, err = c.parseDay(a.Until); err != nil {
-		return nil, done, err
-	}
-	if e.From == 0 {
-		e.From = sekisho.At(c.cfg.Now())
-	}
-	if e.Until <= e.From || e.Until-e.From > longestException {
-		return nil, done, fail(http.StatusBadRequest, "duty_end")
-	}
-	if e.Space, e.Units, err = c.dutyUnits(d, a.Units); err != nil {
-		return nil, done, err
-	}
-	owner, ok := c.cfg.Vault.Space("staff").Find(strings.TrimSpace(a.Owner))
-	if !ok {
-		return nil, done, fail(http.StatusBadRequest, "duty_owner")
-	}
-	e.Owner, e.Said = owner, c.sayDuty(a.Said, a.Dry)
-	done.Units = len(e.Units)
-	return e, done, nil
-}
-
-func (c *Console) decideException(v *visit, a *DutyAct) (sekisho.Body, error) {
-	var one *duty.Exception
-	c.cfg.Views.Read(func() {
-		for _, o := range c.cfg.Duty.Exceptions() {
-			if o.Seq == a.Entry {
-				one = &o
-			}
-		}
-	})
-	if one == nil {
-		return nil, fail(http.StatusNotFound, "duty_exception")
-	}
-	mine := c.same(v, c.named("staff", one.Body.By))
-	switch a.Action {
-	case "approved", "rejected":
-		switch {
-		case one.Action != "":
-			return nil, fail(http.StatusConflict, "duty_decided")
-		case !c.mayDecide(v.who):
-			return nil, fail(http.StatusForbidden, "duty_role")
-		case mine || c.same(v, c.named("staff", one.Body.Owner)):
-			return nil, fail(http.StatusForbidden, "duty_own")
-		}
-	case "withdrawn":
-		if one.Action != "" || !mine {
-			return nil, fail(http.StatusForbidden, "duty_withdraw")
-		}
-	case "ended":
-		if one.Action != "approved" || one.Ended != 0 {
-			return nil, fail(http.StatusConflict, "duty_decided")
-		}
-		if !mine && !c.mayDecide(v.who) {
-			return nil, fail(http.StatusForbidden, "duty_role")
-		}
-	default:
-		return nil, fail(http.StatusBadRequest, "duty_act")
-	}
-	return &sekisho.ExceptionDecided{Exception: a.Entry, Action: a.Action, Said: c.sayDuty(a.Said, a.Dry), By: v.who.staff}, nil
-}
-
 func (c *Console) stateControl(v *visit, a *DutyAct) (sekisho.Body, error) {
 	i := c.cfg.Duty.Register().Instrument(a.Instrument)
 	if i == nil {
@@ -473,81 +276,6 @@ func (c *Console) listUnit(v *visit, a *DutyAct) (sekisho.Body, error) {
 	return u, nil
 }
 
-// A StatedLine is evidence that waits for a second person.
-type StatedLine struct {
-	Entry uint64       `json:"entry"`
-	At    sekisho.Time `json:"at"`
-	Kind  string       `json:"kind"`
-	Item  string       `json:"item,omitempty"`
-	Units []string     `json:"units"`
-	More  int          `json:"more,omitempty"`
-	From  sekisho.Time `json:"from"`
-	Text  string       `json:"text"`
-	By    string       `json:"by"`
-	Own   bool         `json:"own"`
-}
-
-// waitingFor lists unsigned evidence of a duty's kinds. The views stand still.
-func (c *Console) waitingFor(v *visit, d *duty.Duty) (list []StatedLine) {
-	for _, s := range c.cfg.Duty.Unsigned(500) {
-		if d != nil && !slices.ContainsFunc(d.Evidence, func(e duty.Spec) bool {
-			return e.Second && e.Kind == s.Body.Evidence && e.Accepts(s.Body.Item)
-		}) {
-			continue
-		}
-		line := StatedLine{Entry: s.Seq, At: sekisho.Time(s.At), Kind: s.Body.Evidence, Item: s.Body.Item, From: s.Body.From, Text: c.said(s.Body.Said), By: c.named("staff", s.Body.By)}
-		line.Own = c.same(v, line.By)
-		for n, u := range s.Body.Units {
-			if n == 5 {
-				line.More = len(s.Body.Units) - n
-				break
-			}
-			line.Units = append(line.Units, c.unitName(v.tongue, duty.Unit{Space: s.Body.Space, Ordinal: u}))
-		}
-		if list = append(list, line); len(list) == 50 {
-			break
-		}
-	}
-	return list
-}
-
-// An ExceptionLine is one exception with its answer.
-type ExceptionLine struct {
-	Entry  uint64       `json:"entry"`
-	At     sekisho.Time `json:"at"`
-	Duty   string       `json:"duty"`
-	What   string       `json:"what"`
-	Units  int          `json:"units"` // 0: all
-	From   sekisho.Time `json:"from"`
-	Until  sekisho.Time `json:"until"`
-	Owner  string       `json:"owner"`
-	Why    string       `json:"why"`
-	By     string       `json:"by"`
-	Action string       `json:"action"` // "" while it waits
-	Judge  string       `json:"decided_by,omitempty"`
-	Ended  sekisho.Time `json:"ended,omitempty"`
-	Over   bool         `json:"over"`
-	Own    bool         `json:"own"`
-}
-
-// exceptionLines are those of a duty, or all. The views stand still.
-func (c *Console) exceptionLines(v *visit, name string) (list []ExceptionLine) {
-	now := sekisho.At(c.cfg.Now())
-	for _, o := range c.cfg.Duty.Exceptions() {
-		if name != "" && o.Body.Duty != name {
-			continue
-		}
-		line := ExceptionLine{Entry: o.Seq, At: sekisho.Time(o.At), Duty: o.Body.Duty, What: o.Body.What, Units: len(o.Body.Units), From: o.Body.From, Until: o.Body.Until,
-			Owner: c.named("staff", o.Body.Owner), Why: c.said(o.Body.Said), By: c.named("staff", o.Body.By), Action: o.Action, Judge: c.named("staff", o.By), Ended: sekisho.Time(o.Ended)}
-		line.Over = o.Ended != 0 || now >= o.Body.Until
-		line.Own = c.same(v, line.By) || c.same(v, line.Owner)
-		if list = append(list, line); len(list) == 100 {
-			break
-		}
-	}
-	return list
-}
-
 // dutyForm is a form of the pages as an act.
 func dutyForm(v *visit) (a DutyAct, err error) {
 	if strings.HasPrefix(v.r.Header.Get("Content-Type"), "application/json") {
@@ -621,19 +349,11 @@ func (*DutyDone) file() string { return "duty" } // of JSON only: a form is sent
 
 // controlDuties are the register's commands.
 func (c *Console) controlDuties(handle func(pattern string, limit int64, do func(v *visit) (any, error))) {
-	settled := func(do func(v *visit) (any, error)) func(v *visit) (any, error) {
-		return func(v *visit) (any, error) {
-			if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
-				return nil, fmt.Errorf("answering a command: %w", err)
-			}
-			return do(v)
-		}
-	}
-	handle("GET /api/duties", maxForm, settled(func(v *visit) (any, error) { return c.dutiesPage(v.tongue, v.r.URL.Query()) }))
-	handle("GET /api/duties/{instrument}/{id}", maxForm, settled(func(v *visit) (any, error) {
+	handle("GET /api/duties", maxForm, c.settled(func(v *visit) (any, error) { return c.dutiesPage(v.tongue, v.r.URL.Query()) }))
+	handle("GET /api/duties/{instrument}/{id}", maxForm, c.settled(func(v *visit) (any, error) {
 		return c.dutyPage(v, v.r.PathValue("instrument")+"/"+v.r.PathValue("id"), v.r.URL.Query())
 	}))
-	handle("POST /api/duties", 4<<20, settled(func(v *visit) (any, error) {
+	handle("POST /api/duties", 4<<20, c.settled(func(v *visit) (any, error) {
 		a, err := told[DutyAct](v)
 		if err != nil {
 			return nil, err

@@ -129,9 +129,9 @@ func (c *Console) erasures(*visit) (page, error) {
 }
 
 func (c *Console) erasure(v *visit) (page, error) {
-	n, err := strconv.ParseUint(v.r.PathValue("number"), 10, 64)
+	n, err := v.pathNumber("number", "erasure")
 	if err != nil {
-		return nil, fail(http.StatusNotFound, "erasure")
+		return nil, err
 	}
 	return c.erasurePage(v, n)
 }
@@ -429,24 +429,16 @@ func (c *Console) seeErasure(v *visit, number uint64) (page, error) {
 }
 
 func (c *Console) controlErasures(handle func(pattern string, limit int64, do func(v *visit) (any, error))) {
-	settled := func(do func(v *visit) (any, error)) func(v *visit) (any, error) {
-		return func(v *visit) (any, error) {
-			if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
-				return nil, fmt.Errorf("answering a command: %w", err)
-			}
-			return do(v)
-		}
-	}
-	handle("GET /api/erasures", maxForm, settled(func(*visit) (any, error) { return c.erasuresPage() }))
-	handle("POST /api/erasures", 1<<20, settled(func(v *visit) (any, error) {
+	handle("GET /api/erasures", maxForm, c.settled(func(*visit) (any, error) { return c.erasuresPage() }))
+	handle("POST /api/erasures", 1<<20, c.settled(func(v *visit) (any, error) {
 		ask, err := told[ErasureAsk](v)
 		if err != nil {
 			return nil, err
 		}
 		return c.askErasure(v, ask)
 	}))
-	handle("GET /api/erasures/{number}", maxForm, settled(func(v *visit) (any, error) { return c.erasure(v) }))
-	handle("POST /api/erasures/{number}", maxForm, settled(func(v *visit) (any, error) {
+	handle("GET /api/erasures/{number}", maxForm, c.settled(func(v *visit) (any, error) { return c.erasure(v) }))
+	handle("POST /api/erasures/{number}", maxForm, c.settled(func(v *visit) (any, error) {
 		n, err := strconv.ParseUint(v.r.PathValue("number"), 10, 64)
 		if err != nil || c.cfg.Erasures == nil {
 			return nil, fail(http.StatusNotFound, "erasure")

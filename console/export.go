@@ -171,9 +171,9 @@ func (c *Console) turned() []permit.Turned {
 func (c *Console) exports(*visit) (page, error) { return c.exportsPage(), nil }
 
 func (c *Console) export(v *visit) (page, error) {
-	n, err := strconv.ParseUint(v.r.PathValue("number"), 10, 64)
+	n, err := v.pathNumber("number", "export")
 	if err != nil {
-		return nil, fail(http.StatusNotFound, "export")
+		return nil, err
 	}
 	return c.exportPage(v, n)
 }
@@ -409,9 +409,9 @@ func (c *Console) askExportForm(v *visit) (page, error) {
 }
 
 func (c *Console) decideExportForm(v *visit) (page, error) {
-	n, err := strconv.ParseUint(v.r.PathValue("number"), 10, 64)
+	n, err := v.pathNumber("number", "export")
 	if err != nil {
-		return nil, fail(http.StatusNotFound, "export")
+		return nil, err
 	}
 	if err := v.r.ParseForm(); err != nil {
 		return nil, tooLarge(err)
@@ -452,19 +452,19 @@ func told[T any](v *visit) (t T, err error) {
 func (c *Console) controlExports(handle func(pattern string, limit int64, do func(v *visit) (any, error))) {
 	numbered := func(do func(v *visit, n uint64) (any, error)) func(v *visit) (any, error) {
 		return func(v *visit) (any, error) {
-			if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
-				return nil, fmt.Errorf("answering a command: %w", err)
+			if err := c.caughtUp(v); err != nil {
+				return nil, err
 			}
-			n, err := strconv.ParseUint(v.r.PathValue("number"), 10, 64)
+			n, err := v.pathNumber("number", "export")
 			if err != nil {
-				return nil, fail(http.StatusNotFound, "export")
+				return nil, err
 			}
 			return do(v, n)
 		}
 	}
 	handle("GET /api/exports", maxForm, func(v *visit) (any, error) {
-		if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
-			return nil, fmt.Errorf("answering a command: %w", err)
+		if err := c.caughtUp(v); err != nil {
+			return nil, err
 		}
 		return c.exportsPage(), nil
 	})

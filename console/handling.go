@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"sekisho"
 	"sekisho/catalog"
@@ -229,9 +228,9 @@ func (c *Console) handlingLabel(v *visit) (page, error) {
 	if err := c.handlingReady(); err != nil {
 		return nil, err
 	}
-	n, err := strconv.ParseUint(v.r.PathValue("number"), 10, 64)
+	n, err := v.pathNumber("number", "label")
 	if err != nil {
-		return nil, fail(http.StatusNotFound, "label")
+		return nil, err
 	}
 	if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
 		return nil, err

@@ -280,9 +280,9 @@ type breakdownRow struct {
 }
 
 func (c *Console) incident(v *visit) (page, error) {
-	number, err := strconv.ParseUint(v.r.PathValue("id"), 10, 64)
+	number, err := v.pathNumber("id", "incident")
 	if err != nil {
-		return nil, fail(http.StatusNotFound, "incident")
+		return nil, err
 	}
 	return c.showIncident(v, number)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -139,9 +138,9 @@ func (c *Console) mailingOf(v *visit) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := strconv.ParseUint(v.r.PathValue("number"), 10, 64)
+	n, err := v.pathNumber("number", "tell_mailing")
 	if err != nil {
-		return 0, fail(http.StatusNotFound, "tell_mailing")
+		return 0, err
 	}
 	if s, err := o.Mailing(n); err != nil || s.Asked.Incident != one.Number {
 		return 0, fail(http.StatusNotFound, "tell_mailing")
@@ -365,15 +364,9 @@ func (c *Console) streamPart(v *visit, name, part string, fresh func() (page, er
 
 // controlTell is the control socket's part.
 func (c *Console) controlTell(handle func(pattern string, limit int64, do func(v *visit) (any, error))) {
-	settled := func(v *visit) error {
-		if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
-			return fmt.Errorf("answering a command: %w", err)
-		}
-		return nil
-	}
 	about := func(do func(v *visit, one *incident.Incident) (any, error)) func(v *visit) (any, error) {
 		return func(v *visit) (any, error) {
-			if err := settled(v); err != nil {
+			if err := c.caughtUp(v); err != nil {
 				return nil, err
 			}
 			if lang := v.r.URL.Query().Get("words"); c.presses[lang] != nil {
@@ -407,7 +400,7 @@ func (c *Console) controlTell(handle func(pattern string, limit int64, do func(v
 		if err != nil {
 			return nil, err
 		}
-		if err := settled(v); err != nil {
+		if err := c.caughtUp(v); err != nil {
 			return nil, err
 		}
 		if ask.DryRun {
@@ -420,7 +413,7 @@ func (c *Console) controlTell(handle func(pattern string, limit int64, do func(v
 		return c.mailingPage(v, n)
 	})
 	handle("GET /api/mailings", maxForm, func(v *visit) (any, error) {
-		if err := settled(v); err != nil {
+		if err := c.caughtUp(v); err != nil {
 			return nil, err
 		}
 		o, err := c.office()
@@ -437,12 +430,12 @@ func (c *Console) controlTell(handle func(pattern string, limit int64, do func(v
 	})
 	one := func(do func(v *visit, n uint64) error) func(v *visit) (any, error) {
 		return func(v *visit) (any, error) {
-			if err := settled(v); err != nil {
+			if err := c.caughtUp(v); err != nil {
 				return nil, err
 			}
-			n, err := strconv.ParseUint(v.r.PathValue("number"), 10, 64)
+			n, err := v.pathNumber("number", "tell_mailing")
 			if err != nil {
-				return nil, fail(http.StatusNotFound, "tell_mailing")
+				return nil, err
 			}
 			if err := do(v, n); err != nil {
 				return nil, err

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,7 +45,17 @@ type visit struct {
 	who *session // nil on the few pages that need no sign-in
 }
 
-// done is the answer of a handler that has written its own.
+// pathNumber is a number in the address, such as an entry's; unknown is the hint
+// that there is none such.
+func (v *visit) pathNumber(name, unknown string) (uint64, error) {
+	n, err := strconv.ParseUint(v.r.PathValue(name), 10, 64)
+	if err != nil {
+		return 0, fail(http.StatusNotFound, unknown)
+	}
+	return n, nil
+}
+
+// errDone is the answer of a handler that has written its own.
 var errDone = errors.New("the answer is written")
 
 // A failure is an error to show: its status chooses the words error.STATUS and

@@ -283,9 +283,9 @@ func paperForm(v *visit) (ask PaperAsk, err error) {
 // showPaper gives a document out. Pictures are shown; all else is saved, so that
 // nothing that somebody handed in runs in a page of ours.
 func (c *Console) showPaper(v *visit) (page, error) {
-	seq, err := strconv.ParseUint(v.r.PathValue("entry"), 10, 64)
+	seq, err := v.pathNumber("entry", "paper")
 	if err != nil {
-		return nil, fail(http.StatusNotFound, "paper")
+		return nil, err
 	}
 	var b *sekisho.PaperAdded
 	c.cfg.Views.Read(func() { b = c.cfg.Checks.Paper(seq) })

@@ -576,8 +576,8 @@ type ReviewDone struct {
 
 func (c *Console) controlReview(handle func(pattern string, limit int64, do func(v *visit) (any, error))) {
 	handle("GET /api/review", maxForm, func(v *visit) (any, error) {
-		if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
-			return nil, fmt.Errorf("answering a command: %w", err)
+		if err := c.caughtUp(v); err != nil {
+			return nil, err
 		}
 		q := v.r.URL.Query()
 		if press := c.presses[q.Get("lang")]; press != nil {
@@ -586,8 +586,8 @@ func (c *Console) controlReview(handle func(pattern string, limit int64, do func
 		return c.reviewPage(v, ReviewAsk{From: q.Get("from"), Until: q.Get("until")})
 	})
 	handle("POST /api/review", maxForm, func(v *visit) (any, error) {
-		if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
-			return nil, fmt.Errorf("answering a command: %w", err)
+		if err := c.caughtUp(v); err != nil {
+			return nil, err
 		}
 		a, err := told[ReviewAsk](v)
 		if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"sekisho"
@@ -16,9 +15,9 @@ import (
 
 // room shows the room of an incident.
 func (c *Console) room(v *visit) (page, error) {
-	number, err := strconv.ParseUint(v.r.PathValue("id"), 10, 64)
+	number, err := v.pathNumber("id", "incident")
 	if err != nil {
-		return nil, fail(http.StatusNotFound, "incident")
+		return nil, err
 	}
 	return c.roomPage(v, number)
 }

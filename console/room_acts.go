@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -89,9 +88,9 @@ func roomForm(v *visit) (a RoomAct, err error) {
 
 // roomAct does what a form of the room asks for.
 func (c *Console) roomAct(v *visit) (page, error) {
-	number, err := strconv.ParseUint(v.r.PathValue("id"), 10, 64)
+	number, err := v.pathNumber("id", "incident")
 	if err != nil {
-		return nil, fail(http.StatusNotFound, "incident")
+		return nil, err
 	}
 	a, err := roomForm(v)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"sekisho"
@@ -83,19 +82,19 @@ type ManualText struct {
 func (c *Console) controlRoom(handle func(pattern string, limit int64, do func(v *visit) (any, error))) {
 	numbered := func(do func(v *visit, n uint64) (any, error)) func(v *visit) (any, error) {
 		return func(v *visit) (any, error) {
-			if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
-				return nil, fmt.Errorf("answering a command: %w", err)
+			if err := c.caughtUp(v); err != nil {
+				return nil, err
 			}
-			n, err := strconv.ParseUint(v.r.PathValue("id"), 10, 64)
+			n, err := v.pathNumber("id", "incident")
 			if err != nil {
-				return nil, fail(http.StatusNotFound, "incident")
+				return nil, err
 			}
 			return do(v, n)
 		}
 	}
 	handle("GET /api/incidents", maxForm, func(v *visit) (any, error) {
-		if err := c.cfg.Views.WaitFor(v.r.Context(), c.cfg.Ledger.Last()); err != nil {
-			return nil, fmt.Errorf("answering a command: %w", err)
+		if err := c.caughtUp(v); err != nil {
+			return nil, err
 		}
 		return c.incidents(v)
 	})
