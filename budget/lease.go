@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"sekisho"
 )
@@ -426,6 +427,12 @@ type Lent struct {
 
 	Whose  sekisho.LeaseHolder `json:"-"`
 	Window uint64              `json:"-"` // microseconds: for so long a share counts after it has ended
+}
+
+// Frees is when the share counts no more, at the earliest, if the gate does not
+// ask again; margin is the issuer's.
+func (l *Lent) Frees(margin time.Duration) sekisho.Time {
+	return l.At + sekisho.Time(l.Lasts*1e6) + sekisho.Time(margin/time.Microsecond) + sekisho.Time(l.Window)
 }
 
 // LentOut lists what other gates hold of every budget.

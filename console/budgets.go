@@ -40,18 +40,27 @@ type budgetLine struct {
 // A BudgetUse is one holder's, with names.
 type BudgetUse struct {
 	budget.Use
-	Name    string `json:"name,omitempty"`        // of the principal
-	For     string `json:"for_purpose,omitempty"` // the purpose
-	Percent uint64 `json:"percent"`
+	Name    string       `json:"name,omitempty"`        // of the principal
+	For     string       `json:"for_purpose,omitempty"` // the purpose
+	Percent uint64       `json:"percent"`
+	Lapses  sekisho.Time `json:"lapsed_counts_until,omitempty"` // of the lapsed shares the latest
 }
 
 // A Channel is how the gates that share the budgets reach one another. Without
 // any it is empty.
 type Channel struct {
 	Gates  []ChannelGate `json:"gates,omitempty"` // this one grants them shares
-	Lasts  string        `json:"lasts,omitempty"`
-	Margin string        `json:"margin,omitempty"`
+	Lasts  budget.Span   `json:"lasts,omitempty"`
+	Margin budget.Span   `json:"margin,omitempty"`
 	From   *ChannelFrom  `json:"from,omitempty"` // this one has its shares from there
+	Left   *ChannelLeft  `json:"left,omitempty"` // this one grants no shares any more, and others have some
+}
+
+// A ChannelLeft is what other gates hold of a house that grants no shares any
+// more.
+type ChannelLeft struct {
+	Customers uint64       `json:"customers"`
+	Frees     sekisho.Time `json:"frees"` // when the last of them counts no more, at the earliest
 }
 
 // A ChannelGate is a gate that may ask for shares.
@@ -88,7 +97,7 @@ func (c *Console) budgetsNow() *BudgetsPage {
 	}
 	if c.cfg.Leases != nil {
 		p.Channel = c.cfg.Leases()
-		p.Shared = p.Channel.From != nil || len(p.Channel.Gates) > 0
+		p.Shared = p.Channel.From != nil || len(p.Channel.Gates) > 0 || p.Channel.Left != nil
 	}
 	for i, b := range c.cfg.Budgets.Budgets() {
 		p.budgets[b.Name] = i
@@ -115,6 +124,11 @@ func (c *Console) budgetsNow() *BudgetsPage {
 		}
 		if u.Purpose != 0 {
 			one.For = c.named("purpose", u.Purpose)
+		}
+		for _, l := range u.Lent {
+			if l.Lapsed {
+				one.Lapses = max(one.Lapses, l.Frees(time.Duration(p.Channel.Margin)))
+			}
 		}
 		p.Uses = append(p.Uses, one)
 	}

@@ -16,7 +16,7 @@ func TestSharedBudgetsPage(t *testing.T) {
 	lent.Lent = []budget.Lent{{Gate: 2, Share: 79, Used: 71, Lapsed: true}}
 	taken.Taken = &budget.Taken{Share: 79, Until: 1_411_088_400_000_000}
 	lines := []budgetLine{{Name: "month", Per: []string{"principal"}, Customers: 139, Within: "30d", AtEnd: "cut"}}
-	issuer := &BudgetsPage{Budgets: lines, Fault: 79, Channel: Channel{Margin: "1m0s", Gates: []ChannelGate{{Number: 2, Name: "gate-2"}}}, Uses: []BudgetUse{{Use: lent}}}
+	issuer := &BudgetsPage{Budgets: lines, Fault: 79, Channel: Channel{Margin: budget.Span(time.Minute), Gates: []ChannelGate{{Number: 2, Name: "gate-2"}}}, Uses: []BudgetUse{{Use: lent}}}
 	other := &BudgetsPage{Budgets: lines, Channel: Channel{From: &ChannelFrom{Number: 1, Name: "gate-1", Address: "10.0.0.5:7443", Error: "no route to host"}}, Uses: []BudgetUse{{Use: taken}}}
 	for lang, want := range map[string][2][]string{
 		"en": {{"Greatest overshoot: 0.", "at most 79 customers", "gate 2: 79, of which 71 used · lapsed"}, {"Gate 1 (gate-1, 10.0.0.5:7443) grants", "not reached", "no route to host", "share of 79 until"}},

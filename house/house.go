@@ -71,6 +71,7 @@ type House struct {
 	// Of budgets that several gates share; nil until OpenLeases, and if it is not so.
 	Lender   *lease.Door
 	Borrower *lease.Borrower
+	Former   *lease.Door // of one that grants none any more, until its last has run out
 
 	// Cases, if set before NewConsole, are shown on the page about drills.
 	Cases func() []*console.Compared

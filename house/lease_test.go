@@ -227,7 +227,7 @@ func TestStrangersGetNoShares(t *testing.T) {
 	knock := func(change func(*lease.Config), number uint32) error {
 		c := p.other.config.Leases
 		change(&c)
-		return CheckLeases(t.Context(), c, number)
+		return CheckLeases(t.Context(), c, number, p.other.config.Budgets)
 	}
 	same := func(*lease.Config) {}
 	must(t, knock(same, 2))

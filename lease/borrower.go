@@ -240,13 +240,17 @@ func (b *Borrower) State() State {
 	return b.last
 }
 
-// Knock looks whether the issuer would answer this gate: it asks for nothing, in
-// no epoch, which changes nothing. It is for whoever checks a config.
-func Knock(ctx context.Context, c Config, number uint32) error {
+// Knock looks whether the issuer would answer this gate, and has the same
+// budgets: it asks for nothing, in no epoch, which changes nothing. It is for
+// whoever checks a config.
+func Knock(ctx context.Context, c Config, number uint32, budgets budget.Config) error {
 	b, err := NewBorrower(c, Outfit{Number: number, Now: time.Now})
 	if err != nil {
 		return err
 	}
-	_, err = b.send(ctx, &Question{Gate: number, Instance: b.id})
-	return err
+	a, err := b.send(ctx, &Question{Gate: number, Instance: b.id})
+	if err != nil || a.Budgets == nil {
+		return err
+	}
+	return differ(termsOf(budgets), a.Budgets)
 }

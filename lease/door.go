@@ -63,6 +63,10 @@ func NewDoor(conf Config, o Outfit) (*Door, error) {
 	return d, nil
 }
 
+// NewFormer makes the door of a house that grants no shares any more: nobody is
+// let in, and what it has granted runs out.
+func NewFormer(conf Config, o Outfit) *Door { return newDoor(conf, o) }
+
 func newDoor(conf Config, o Outfit) *Door {
 	d := &Door{conf: conf, o: o, in: porter.New(), seen: map[uint32]*Gate{}, granted: map[string]uint64{}}
 	for _, g := range conf.Gates {
@@ -92,7 +96,7 @@ func (d *Door) Answer(ctx context.Context, gate uint32, q *Question) (*Answer, e
 		return nil, ErrUnknown
 	}
 	if q.Number == 0 && len(q.Asks) == 0 { // only whether somebody is there
-		return &Answer{Issuer: d.o.Number, Seconds: uint64(d.conf.Lasts / time.Second)}, nil
+		return &Answer{Issuer: d.o.Number, Seconds: uint64(d.conf.Lasts / time.Second), Budgets: termsOf(d.o.Book.Budgets())}, nil
 	}
 	if last := d.o.Book.AskedBy(gate); last.Epoch > g.Epoch {
 		g.Epoch, g.number, g.instance = last.Epoch, last.Number, ""

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"sekisho/budget"
 )
@@ -34,6 +36,48 @@ type Answer struct {
 	Seconds uint64         `json:"lasts_seconds"`
 	Shares  []Share        `json:"shares"`
 	Wanted  []budget.Claim `json:"wanted,omitempty"` // what others lack
+	Budgets []Terms        `json:"budgets"`          // the issuer's, if the question was only whether somebody is there
+}
+
+// Terms are what both sides of a budget must agree on.
+type Terms struct {
+	Name      string   `json:"name"`
+	Subject   string   `json:"subject,omitempty"`
+	Per       []string `json:"per"`
+	Customers uint32   `json:"customers"`
+	Seconds   uint64   `json:"within_seconds"`
+}
+
+func termsOf(c budget.Config) []Terms {
+	list := []Terms{}
+	for _, b := range c {
+		list = append(list, Terms{b.Name, b.Subject, b.Per, b.Customers, uint64(b.Within / 1e9)})
+	}
+	return list
+}
+
+// differ says which budget of a gate's config the issuer does not share, or the
+// other way round. A policy's are not in the config, and not compared.
+func differ(own, issuers []Terms) error {
+	same := func(a, b Terms) bool {
+		per := func(t Terms) []string { return slices.Sorted(slices.Values(t.Per)) }
+		return a.Subject == b.Subject && a.Customers == b.Customers && a.Seconds == b.Seconds && slices.Equal(per(a), per(b))
+	}
+	for _, t := range own {
+		i := slices.IndexFunc(issuers, func(o Terms) bool { return o.Name == t.Name })
+		if i < 0 {
+			return fmt.Errorf("%w: %q", budget.ErrNoBudget, t.Name)
+		}
+		if !same(t, issuers[i]) {
+			return fmt.Errorf("%w: %q", budget.ErrDiffers, t.Name)
+		}
+	}
+	for _, t := range issuers {
+		if !strings.HasPrefix(t.Name, "policy: ") && !slices.ContainsFunc(own, func(o Terms) bool { return o.Name == t.Name }) {
+			return fmt.Errorf("the issuer has a budget that this gate does not keep to: %q", t.Name)
+		}
+	}
+	return nil
 }
 
 // A Share is what a gate may have from now on.

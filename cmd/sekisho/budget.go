@@ -59,6 +59,9 @@ The largest shares come first.`,
 
 // printChannel says with whom the budgets are shared, and what that could cost.
 func printChannel(out io.Writer, p *console.BudgetsPage, zone *time.Location) {
+	if left := p.Channel.Left; left != nil {
+		fmt.Fprintf(out, "this house grants no shares of its budgets any more; other gates hold %s still, which count until they have run out and a window has passed: %s\n", counted(int(left.Customers), "customer"), moment(left.Frees, zone))
+	}
 	switch c := p.Channel; {
 	case c.From != nil && c.From.Error != "":
 		fmt.Fprintf(out, "gate %d (%s, %s) grants the shares of this one, and is not reached: %s\n", c.From.Number, oneLine(c.From.Name), oneLine(c.From.Address), oneLine(c.From.Error))
@@ -116,6 +119,9 @@ func printUses(out io.Writer, p *console.BudgetsPage, top int, zone *time.Locati
 			if l.Lapsed {
 				line += ", lapsed"
 			}
+		}
+		if u.Lapses != 0 {
+			line += "; counts until " + moment(u.Lapses, zone)
 		}
 		fmt.Fprintln(out, line)
 	}

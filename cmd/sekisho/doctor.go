@@ -98,7 +98,7 @@ func patient(ctx context.Context, path string) survey.Patient {
 	p.Console = survey.Door{Listen: c.Console.Listen, Cert: c.Console.Cert, Key: c.Console.Key}
 	switch l := c.Leases; {
 	case l.Borrows():
-		p.With, p.Shares = fmt.Sprintf("gate %d (%s, %s)", l.From.Number, l.From.Name, l.From.Address), func(ctx context.Context) error { return house.CheckLeases(ctx, l, c.Number) }
+		p.With, p.Shares = fmt.Sprintf("gate %d (%s, %s)", l.From.Number, l.From.Name, l.From.Address), func(ctx context.Context) error { return house.CheckLeases(ctx, l, c.Number, c.Budgets) }
 	case l.Issues():
 		p.With, p.Shares = fmt.Sprintf("%s, at %s", counted(len(l.Gates), "gate"), l.Listen), func(context.Context) error { return house.CheckLender(l) }
 	}

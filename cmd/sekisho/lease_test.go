@@ -19,9 +19,9 @@ func TestSharedBudgetsPrinted(t *testing.T) {
 		page console.BudgetsPage
 		want string
 	}{
-		{console.BudgetsPage{Fault: 79, Channel: console.Channel{Margin: "1m0s", Gates: []console.ChannelGate{{Number: 2, Name: "gate-2", Asked: 1_411_084_800_000_000}}}, Uses: []console.BudgetUse{{Use: lent, Percent: 43}}}, `
+		{console.BudgetsPage{Fault: 79, Channel: console.Channel{Margin: budget.Span(time.Minute), Gates: []console.ChannelGate{{Number: 2, Name: "gate-2", Asked: 1_411_084_800_000_000}}}, Uses: []console.BudgetUse{{Use: lent, Percent: 43}}}, `
 gate 2 (gate-2) has shares of these budgets; it asked at 2014-09-19 00:00:00
-greatest overshoot: 0; if a gate spends a share that has ended (its clocks or its process stand still for more than 1m0s), at most 79 customers: the shares of all others
+greatest overshoot: 0; if a gate spends a share that has ended (its clocks or its process stand still for more than 1m), at most 79 customers: the shares of all others
 month                everybody (member)                      60 of 139         43%  within 30d    gate 2: 79, of which 71 used, lapsed
 `},
 		{console.BudgetsPage{Channel: console.Channel{From: &console.ChannelFrom{Number: 1, Name: "gate-1", Address: "10.0.0.5:7443", Error: "no route to host"}}, Uses: []console.BudgetUse{{Use: taken, Percent: 43}}}, `
