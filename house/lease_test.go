@@ -3,6 +3,7 @@ package house
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"path/filepath"
@@ -263,4 +264,52 @@ func TestStrangersGetNoShares(t *testing.T) {
 	if err := knock(same, 2); err == nil {
 		t.Error("a certificate that was taken back still asks for shares")
 	}
+}
+
+// A house that grants no shares any more says what others hold of it, and keeps
+// it out of its own budget; the budgets of both are compared by whoever asks.
+func TestWhoGrantsNoMoreSaysWhatOthersHold(t *testing.T) {
+	p := twoGates(t, 139)
+	at2 := p.other.through()
+	p.other.ask(at2, "select name from crm.member where member_no between 1001 and 1050")
+	for _, one := range []struct {
+		change func(*budget.Budget)
+		says   string
+	}{
+		{func(b *budget.Budget) {}, ""},
+		{func(b *budget.Budget) { b.Customers = 140 }, "another limit"},
+		{func(b *budget.Budget) { b.Within = budget.Span(24 * time.Hour) }, "another limit"},
+		{func(b *budget.Budget) { b.Per = []string{"role"} }, "another limit"},
+		{func(b *budget.Budget) { b.Name = "moon" }, "no such budget"},
+	} {
+		budgets := slices.Clone(p.other.config.Budgets)
+		one.change(&budgets[0])
+		if err := CheckLeases(t.Context(), p.other.config.Leases, 2, budgets); (err == nil) != (one.says == "") || err != nil && !strings.Contains(err.Error(), one.says) {
+			t.Errorf("%v: %v", budgets, err)
+		}
+	}
+	if err := CheckLeases(t.Context(), p.other.config.Leases, 2, nil); err == nil || !strings.Contains(err.Error(), "does not keep to") {
+		t.Errorf("a gate without budgets: %v", err)
+	}
+
+	lent := p.issuer.house.Budgets.LentOut()
+	if len(lent) != 1 || lent[0].Share < 50 {
+		t.Fatalf("lent out: %+v", lent)
+	}
+	share := lent[0].Share
+	p.shut()
+	p.issuer.close()
+	p.issuer.config.Leases = lease.Config{}
+	p.issuer.open()
+	c := p.issuer.house.leases()
+	if c.Left == nil || c.Left.Customers != share || c.Left.Frees <= sekisho.At(p.issuer.now().Add(30*24*time.Hour)) || len(c.Gates) != 0 {
+		t.Errorf("it says %+v of what it has lent", c.Left)
+	}
+	if said := p.issuer.log.String(); !strings.Contains(said, "grants no shares of budgets any more") {
+		t.Errorf("its log: %s", said)
+	}
+	at1 := p.issuer.through()
+	p.issuer.ask(at1, fmt.Sprintf("select name from crm.member where member_no <= %d", 139-share))
+	_, err := at1.Exec(t.Context(), "select name from crm.member where member_no = 500")
+	refusal(t, err)
 }

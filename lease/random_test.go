@@ -53,6 +53,7 @@ type simGate struct {
 	book    *budget.Book
 	door    *Door
 	asks    *Borrower
+	former  bool // it grants no shares any more
 	fails   bool // the next entry: the process ends at that moment
 	dead    bool
 }
@@ -125,7 +126,10 @@ func (g *simGate) start() {
 		},
 	}
 	if g.number == 1 {
-		g.door = newDoor(conf, o)
+		if g.door = newDoor(conf, o); g.former {
+			conf.Gates = nil
+			g.door = NewFormer(conf, o)
+		}
 		return
 	}
 	g.asks = newBorrower(conf, o)

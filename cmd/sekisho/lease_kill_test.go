@@ -39,8 +39,8 @@ const (
 func lives(t *testing.T) int {
 	if n := os.Getenv("SEKISHO_TEST_KILLS"); n != "" {
 		lives, err := strconv.Atoi(n)
-		if err != nil || lives < 3 {
-			t.Fatalf("SEKISHO_TEST_KILLS=%s: give a number from 3 on", n)
+		if err != nil || lives < 4 || lives > 25 {
+			t.Fatalf("SEKISHO_TEST_KILLS=%s: give a number from 4 to 25", n)
 		}
 		return lives
 	}
@@ -106,6 +106,7 @@ type twoSites struct {
 	login    login
 	password string
 	members  []int64
+	people   map[string]int
 
 	mu       sync.Mutex
 	lives    [2]int // of each house; a life is an epoch of its ledger
@@ -140,8 +141,9 @@ func twoHouses(t *testing.T, lives int) *twoSites {
 	text := regexp.MustCompile(`listen: 127.0.0.1:\d+`).ReplaceAllString(string(b), "listen: 127.0.0.1:0")
 	text = regexp.MustCompile(`(?m)^ *ask_above: .*\n|^budgets:\n(  .*\n)+|^  policy:\n(    .*\n)+`).ReplaceAllString(text, "")
 	verifier := regexp.MustCompile(`(?m)^ *verifier: (.*)$`).FindStringSubmatch(text)[1]
-	people := "  principals:\n"
+	people, numbers := "  principals:\n", map[string]int{}
 	for life := range lives {
+		numbers[personName(life)] = life
 		people += fmt.Sprintf("    - {name: %s, role: call_centre, verifier: %q}\n", personName(life), strings.Trim(verifier, `"`))
 	}
 	text = strings.Replace(text, "  principals:\n", people, 1)
@@ -181,7 +183,7 @@ func twoHouses(t *testing.T, lives int) *twoSites {
 	if err != nil {
 		t.Fatal(err)
 	}
-	two := &twoSites{t: t, login: first.login, houses: [2]*running{first, second}, password: strings.TrimSpace(string(password)), rows: map[string]int{}, answered: map[string]int{}}
+	two := &twoSites{t: t, login: first.login, houses: [2]*running{first, second}, password: strings.TrimSpace(string(password)), people: numbers, rows: map[string]int{}, answered: map[string]int{}}
 	for i := range 2000 {
 		two.members = append(two.members, demo.MemberNo(storeSeed, i))
 	}
@@ -248,9 +250,13 @@ func (two *twoSites) kill(i int) {
 // until waits for a condition.
 func (two *twoSites) until(what string, done func() bool) {
 	two.t.Helper()
-	for end := time.Now().Add(3 * time.Minute); !done(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Minute); !done(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			two.t.Fatalf("waited in vain until %s\n%s\n%s", what, two.houses[0].said.String(), two.houses[1].said.String())
+			for i, r := range two.houses {
+				out, _ := r.sekisho("budget", "--config", filepath.Join(r.dir, "sekisho.yaml"))
+				two.t.Logf("house %d:\n%s\n%s", i+1, out, r.said.String())
+			}
+			two.t.Fatalf("waited in vain until %s", what)
 		}
 	}
 }
@@ -342,7 +348,10 @@ func (two *twoSites) connect(ctx context.Context, addr, person string) (*pgconn.
 
 // read is one statement. What a budget refuses is no error.
 func (two *twoSites) read(ctx context.Context, conn *pgconn.PgConn, house, life int, person string, rng *rand.Rand) error {
-	at := rng.IntN(len(two.members))
+	// Nobody reads whom another person reads, so that everybody's budget counts
+	// each of a person's customers; both houses read the same.
+	own := len(two.members) / len(two.people)
+	at := two.people[person]*own + rng.IntN(own-9)
 	sql := fmt.Sprintf("select member_no, name_latin from crm.member where member_no >= %d order by member_no limit %d", two.members[at], 1+rng.IntN(9))
 	if rng.IntN(2) == 0 {
 		sql = fmt.Sprintf("select member_no, name_latin from crm.member where member_no = %d", two.members[at])
