@@ -247,3 +247,20 @@ func TestStrictest(t *testing.T) {
 		t.Errorf("by %v", d.Policies)
 	}
 }
+
+// Of roles that no permit names, nothing is permitted, and the hint does not send
+// the client looking for a better terminal.
+func TestRolesWithoutARule(t *testing.T) {
+	p, _ := shipped(t)
+	if p.Silent("call_centre") || !p.Silent("front_desk") {
+		t.Error("the shipped policy knows the call centre and no front desk")
+	}
+	d := p.Decide(Request{Verb: sekisho.Read, Role: "front_desk", Categories: sekisho.Contact})
+	if d.Effect != Refuse || !strings.Contains(d.Hint.En, "about the role front_desk") || !strings.Contains(d.Hint.Ja, "front_desk") {
+		t.Errorf("%+v", d)
+	}
+	open := load(t, []File{{Name: "all.cedar", Text: []byte(`@id("posts") permit (principal in Post::"agent", action, resource);`)}})
+	if open.Silent("front_desk") {
+		t.Error("a rule about a post may be about somebody of any role")
+	}
+}

@@ -280,7 +280,7 @@ func (t *tally) decision(p *Policy, r *Request) Decision {
 	case t.final != nil:
 		return Decision{Effect: Refuse, Refused: t.refused, Reason: t.final.reason, Hint: t.final.hint, Policies: p.ids(&t.against)}
 	case t.uncovered:
-		return Decision{Effect: Refuse, Refused: t.refused, Reason: uncoveredReason(r, t.refused), Hint: uncoveredHint}
+		return Decision{Effect: Refuse, Refused: t.refused, Reason: uncoveredReason(r, t.refused), Hint: p.uncoveredHint(r.Role)}
 	}
 	d := Decision{Effect: Allow, Masks: t.masks, RowCap: t.rowCap, Second: t.second, AskAbove: t.askAbove, Budgets: t.budgets, Policies: p.ids(&t.decided)}
 	d.words = [Allow]*rule{Ask: t.asks, Cap: t.cap, Mask: t.mask}
@@ -317,6 +317,18 @@ func uncoveredReason(r *Request, refused sekisho.Categories) Text {
 		En: "no rule of the policy lets this session " + verbEn(r.Verb) + " data of category " + data,
 		Ja: "このセッションによる区分 " + data + " の" + verbJa(r.Verb) + "を許可する規則がありません",
 	}
+}
+
+// uncoveredHint says what the client can do; where no rule is about the role at
+// all that is nothing.
+func (p *Policy) uncoveredHint(role string) Text {
+	if p.Silent(role) {
+		return Text{
+			En: "No rule of the policy is about the role " + role + ": whoever keeps the policy has to write one (sekisho doctor lists such roles).",
+			Ja: "役割 " + role + " についての規則がポリシーにありません。ポリシーの管理者に追加を依頼してください（sekisho doctor で確認できます）。",
+		}
+	}
+	return uncoveredHint
 }
 
 var uncoveredHint = Text{

@@ -119,6 +119,8 @@ type Config struct {
 	// who works here; nil: nobody knows. Documents says who approves texts.
 	Duty      *duty.Book
 	Directory *directory.Book
+	// Logins are the names that may come in at the gate.
+	Logins    []string
 	Documents DocumentsConfig
 	// CheckPages compares what the world reads with the approved versions, and
 	// records it. nil: it cannot be asked for.

@@ -71,6 +71,7 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //	GET  /api/handling            → a HandlingPage; POST /api/handling/propose → the DocumentPage
 //	GET  /api/handling/labels/NUMBER       → a LabelPage
 //	GET  /api/directory?at=DATE   → a DirectoryPage
+//	GET  /api/directory/leavers   → []Leaver, who left and is let in still
 //	POST /api/directory/import    (multipart) a DirectoryImport, then the file → a DirectoryPlan
 //	POST /api/directory/pull      a DirectoryPullAsk → a DirectoryPlan
 //	GET  /api/erasures            → an ErasuresPage; POST an ErasureAsk → an ErasurePage
@@ -158,6 +159,7 @@ func (c *Console) Control() http.Handler {
 	c.controlDocuments(handle)
 	c.controlHandling(handle)
 	c.controlDirectory(handle)
+	c.controlLeavers(handle)
 	c.controlErasures(handle)
 	c.controlChecks(handle)
 	c.controlRegisters(handle)

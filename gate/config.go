@@ -284,6 +284,9 @@ func (c *Config) Check() error {
 	return nil
 }
 
+// Enforces: some statement of this role's is enforced.
+func (r *Role) Enforces() bool { return !r.observes() }
+
 // observes: no statement of this role is ever enforced.
 func (r *Role) observes() bool {
 	for _, m := range r.Tables {

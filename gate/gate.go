@@ -446,7 +446,11 @@ func (r *Role) purpose(stated string) (string, error) {
 			return p, nil
 		}
 	}
-	return "", &startupError{"22023", "this role knows no such purpose", "Use one of: " + strings.Join(r.Purposes, ", ") + "."}
+	hint := "Use one of: " + strings.Join(r.Purposes, ", ") + "."
+	if len(r.Purposes) == 0 {
+		hint = "State none: the config lists no purposes for this role. Whoever keeps it adds them to the role (gate.roles, purposes)."
+	}
+	return "", &startupError{"22023", "this role knows no such purpose", hint}
 }
 
 // authenticate runs SCRAM. For a name that nobody has it goes through the same

@@ -48,6 +48,19 @@ type DirectorySCIM struct {
 	Company string `yaml:"company"`
 }
 
+// logins are the names that may come in at the gate.
+func (h *House) logins() (list []string) {
+	for _, p := range h.Config.Gate.Principals {
+		list = append(list, p.Name)
+	}
+	return list
+}
+
+// Leavers are the doors that open for people who have left by the directory.
+func (c *Caller) Leavers(ctx context.Context) (list []console.Leaver, err error) {
+	return list, c.tell(ctx, "/api/directory/leavers", nil, &list)
+}
+
 // DirectoryLDAP is one directory server.
 type DirectoryLDAP struct {
 	// Name is what the ledger calls it.

@@ -44,7 +44,7 @@ func (h *House) NewConsole() (c *console.Console, err error) {
 	}
 	h.Console, err = console.New(console.Config{
 		Steps: h.Steps, Cases: h.Cases,
-		Directory: h.Directory, ImportDirectory: h.ImportDirectory, PullDirectory: h.PullDirectory, Erasures: h.Erasures, Erase: h.erase,
+		Directory: h.Directory, Logins: h.logins(), ImportDirectory: h.ImportDirectory, PullDirectory: h.PullDirectory, Erasures: h.Erasures, Erase: h.erase,
 		Enquiries: h.Enquiries, Desk: h.Desk,
 		Units: h.unitsAt, EndpointAt: h.Bindings.Endpoint,
 		School: h.School, ImportToken: h.importToken,

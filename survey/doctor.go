@@ -3,6 +3,7 @@ package survey
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,6 +84,14 @@ type Patient struct {
 	Gate    Door
 	Console Door
 
+	// Silent are roles of which no rule of the policy permits anything, and whether
+	// something of each is enforced now.
+	Silent map[string]bool
+
+	// Leavers asks the running sekisho for who has left and is let in still; nil: it
+	// does not run, or has no directory of people.
+	Leavers func(context.Context) ([]string, error)
+
 	// Shares asks the gate that grants shares of budgets whether it would answer, or
 	// looks whether this one could; nil: budgets are shared with nobody. With is who
 	// is on the other side.
@@ -132,8 +141,41 @@ func Doctor(ctx context.Context, p Patient) []Finding {
 			d.note(OK, "shares", p.With)
 		}
 	}
+	d.people(ctx)
 	d.server(ctx)
 	return d.found
+}
+
+// people looks at who is let in: roles to which the policy gives nothing, and
+// people who have left.
+func (d *doctor) people(ctx context.Context) {
+	var cut, later []string
+	for role, enforced := range d.p.Silent {
+		if enforced {
+			cut = append(cut, role)
+		} else {
+			later = append(later, role)
+		}
+	}
+	slices.Sort(cut)
+	slices.Sort(later)
+	if len(cut) > 0 {
+		d.note(Failure, "silent", cut)
+	}
+	if len(later) > 0 {
+		d.note(Warning, "silent", later)
+	}
+	if d.p.Leavers == nil {
+		return
+	}
+	switch list, err := d.p.Leavers(ctx); {
+	case err != nil:
+		d.note(Unknown, "leavers", err)
+	case len(list) > 0:
+		d.note(Warning, "leavers", list)
+	default:
+		d.note(OK, "leavers")
+	}
 }
 
 // Worst is the gravest level among findings: a failure, else a warning, else

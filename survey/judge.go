@@ -258,5 +258,8 @@ func (c *Column) judgeText(distinct []string, add func(Kind, float64, Reason)) {
 
 // percentOf keeps small shares visible.
 func percentOf(share float64) string {
+	if share >= .1 {
+		return strconv.FormatFloat(100*share, 'f', 0, 64)
+	}
 	return strconv.FormatFloat(100*share, 'g', 2, 64)
 }

@@ -44,6 +44,34 @@ func (p *Plan) Write(out io.Writer, from Where, w *Words) error {
 	return err
 }
 
+// homes are the subjects' own tables, or their schemas, as SQL names them.
+func (p *Plan) homes(schemas bool) string {
+	var list []string
+	for _, s := range p.Subjects {
+		name := sqlName(s.Table.Schema)
+		if !schemas {
+			name += "." + sqlName(s.Table.Name)
+		}
+		if !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	if len(list) == 0 {
+		return "…"
+	}
+	return oneLine(strings.Join(list, ", "))
+}
+
+var unquoted = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
+
+// sqlName quotes a name where it has to be.
+func sqlName(s string) string {
+	if unquoted.MatchString(s) {
+		return s
+	}
+	return quoteName(s)
+}
+
 func (p *Plan) writeGate(y *yamlWriter, from Where, w *Words) {
 	y.line(0, "gate:")
 	y.comment(1, w.Say("file.listen"))
@@ -66,7 +94,7 @@ func (p *Plan) writeGate(y *yamlWriter, from Where, w *Words) {
 		y.comment(2, w.Say("file.no_tls"))
 		y.line(2, "sslmode: disable")
 	}
-	for _, line := range strings.Split(w.Say("file.reader"), "|") {
+	for _, line := range strings.Split(w.Say("file.reader", p.homes(true), p.homes(false)), "|") {
 		y.comment(2, line)
 	}
 	y.line(2, "reader:")

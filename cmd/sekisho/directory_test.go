@@ -53,6 +53,20 @@ func TestDirectoryFromEndToEnd(t *testing.T) {
 	if out := r.must(append([]string{"directory", "import", later}, mapped...)...); !strings.Contains(out, "left     i.suzuki") {
 		t.Errorf("somebody leaves: %s", out)
 	}
+	// The doctor names what still opens for whoever has left.
+	r.must("user", "add", "i.suzuki")
+	mdm := filepath.Join(r.dir, "mdm.csv")
+	os.WriteFile(mdm, []byte("endpoint,managed,encrypted,patched,holder\npc-9001,yes,yes,yes,i.suzuki\n"), 0o600)
+	r.must("register", "terminals", mdm)
+	if out, _ := r.doctored(); !strings.Contains(out, "are let in still: account i.suzuki, left ") || !strings.Contains(out, ", terminal pc-9001 (i.suzuki), left ") {
+		t.Errorf("the doctor does not know who has left:\n%s", out)
+	}
+	r.must("user", "remove", "i.suzuki")
+	os.WriteFile(mdm, []byte("endpoint,managed,encrypted,patched,holder\npc-9001,yes,yes,yes,k.tanaka\n"), 0o600)
+	r.must("register", "terminals", mdm)
+	if out, _ := r.doctored(); !strings.Contains(out, "nobody who has left") {
+		t.Errorf("nothing opens any more:\n%s", out)
+	}
 	if out := r.must("directory", "erase", "i.suzuki", "--dry-run"); !strings.Contains(out, "dry run: 2 records of i.suzuki") || !strings.Contains(out, "hangs    2 entries of PersonChanged") {
 		t.Errorf("what hangs on it: %s", out)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sekisho/gate"
 	"sekisho/house"
 	"sekisho/survey"
 )
@@ -105,8 +106,59 @@ func patient(ctx context.Context, path string) survey.Patient {
 	if caller, err := house.Call(ctx, filepath.Clean(c.Data)); err == nil {
 		caller.Close()
 		p.Running = true
+		p.Leavers = func(ctx context.Context) ([]string, error) { return leavers(ctx, c.Data) }
+	}
+	p.Silent, err = silent(&c, base)
+	if err != nil {
+		p.Broken = err
 	}
 	return p
+}
+
+// silent are the roles to which the policy gives nothing, and whether one of each
+// one's tables is enforced.
+func silent(c *house.Config, base string) (map[string]bool, error) {
+	g := c.Gate
+	if g.Policy.Dir == "" {
+		return nil, nil // without a policy a role may what its login may
+	}
+	set, err := gate.ReadPolicy(house.Against(base, g.Policy.Dir))
+	if err != nil {
+		return nil, err
+	}
+	var tables []string
+	for _, t := range c.Catalog.Tables {
+		tables = append(tables, t.Name)
+	}
+	policy, err := set.Load(g.PolicyConfig(tables))
+	if err != nil {
+		return nil, fmt.Errorf("the policy: %w", err)
+	}
+	list := map[string]bool{}
+	for name, r := range g.Roles {
+		if policy.Silent(name) {
+			list[name] = r.Enforces()
+		}
+	}
+	return list, nil
+}
+
+// leavers asks a running sekisho who has left and is let in still.
+func leavers(ctx context.Context, data string) (list []string, err error) {
+	caller, err := house.Call(ctx, filepath.Clean(data))
+	if err != nil {
+		return nil, err
+	}
+	defer caller.Close()
+	found, err := caller.Leavers(ctx)
+	for _, l := range found {
+		line := l.What + " " + oneLine(l.Name)
+		if l.Person != l.Name {
+			line += " (" + oneLine(l.Person) + ")"
+		}
+		list = append(list, line+", left "+moment(l.Left, caller.Zone)[:10])
+	}
+	return list, err
 }
 
 func count(found []survey.Finding) map[survey.Level]int {
