@@ -27,7 +27,7 @@ func TestPolicyCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/policy",
 		Setup: func(e *testscript.Env) error {
-			e.Setenv("SEKISHO_LOG", "error")
+			scriptEnv(e)
 			return makeBusyLedger(filepath.Join(e.WorkDir, "data"))
 		},
 	})
