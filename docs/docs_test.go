@@ -140,23 +140,62 @@ func TestArchitectureIsComplete(t *testing.T) {
 			t.Errorf("ARCHITECTURE.md has no row %q", row)
 		}
 	}
-	for _, pkg := range []string{"stmt", "disk", "ledger", "vault", "catalog", "view", "trace", "watch", "incident", "gate", "sensor", "console", "demo", "house", "drill", "cmd/sekisho"} {
-		if !strings.Contains(page, "`"+pkg+"`") {
-			t.Errorf("ARCHITECTURE.md does not speak of package %s", pkg)
+	_, table, _ := strings.Cut(read(t, "../floors_test.go"), "var floors")
+	table, _, _ = strings.Cut(table, "\n}")
+	stand := regexp.MustCompile(`"([\w/-]+)":\s*(\d)`).FindAllStringSubmatch(table, -1)
+	if len(stand) < 20 {
+		t.Fatalf("floors_test.go has floors for %d packages only", len(stand))
+	}
+	for _, m := range stand {
+		if _, err := os.Stat("../" + m[1]); err != nil {
+			continue // does not exist yet
+		}
+		if row := fmt.Sprintf("\n| %s | `%s` |", m[2], m[1]); !strings.Contains(page, row) {
+			t.Errorf("ARCHITECTURE.md's table of floors has no row %q", row[1:])
 		}
 	}
 }
 
-// A link to a file of this repository leads somewhere.
+// console.md lists every page of the console.
+func TestEveryPageIsListed(t *testing.T) {
+	page := read(t, "console.md")
+	for _, first := range found(t, "../console/console.go", "var routes", `"(?:GET|POST) (/\w+)`) {
+		switch first {
+		case "/signin", "/signout", "/language": // told in words
+			continue
+		}
+		if !regexp.MustCompile("`(POST )?" + first + "\\b").MatchString(page) {
+			t.Errorf("console.md does not list the page %s", first)
+		}
+	}
+}
+
+// anchors are what a link can lead to within a page, as forges make them of
+// its headings.
+func anchors(text string) map[string]bool {
+	list := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		list[strings.ReplaceAll(regexp.MustCompile(`[^\w\- ]`).ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")] = true
+	}
+	return list
+}
+
+// A link to a file of this repository, or to a heading in it, leads somewhere.
 func TestLinksLeadSomewhere(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, page := range append(pages, "../README.md", "../ARCHITECTURE.md", "../CONTRIBUTING.md", "../SECURITY.md") {
-		for _, m := range regexp.MustCompile(`\]\(([^)#:]+)[)#]`).FindAllStringSubmatch(read(t, page), -1) {
-			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil && filepath.Ext(m[1]) != ".png" {
+		for _, m := range regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]+))?\)`).FindAllStringSubmatch(read(t, page), -1) {
+			to := page
+			if m[1] != "" {
+				to = filepath.Join(filepath.Dir(page), m[1])
+			}
+			if _, err := os.Stat(to); err != nil && filepath.Ext(m[1]) != ".png" {
 				t.Errorf("%s: %v", page, err)
+			} else if m[2] != "" && !anchors(read(t, to))[m[2]] {
+				t.Errorf("%s: %s has no heading #%s", page, to, m[2])
 			}
 		}
 	}
