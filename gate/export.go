@@ -198,7 +198,7 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 				}
 				return nil
 			case permit.Asked:
-				why.hint = fmt.Sprintf("The first %d were sent. Request %d for this statement waits for an answer: sekisho export show %d%s.", limit, r.Number, r.Number, g.configFlag())
+				why.hint = fmt.Sprintf("%sRequest %d for this statement waits for an answer: sekisho export show %d%s.", firstSent(limit), r.Number, r.Number, g.configFlag())
 				return why
 			}
 		}
@@ -215,7 +215,7 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 		n, why.recorded = id.Seq+uint64(len(bodies)-1), true
 		g.exports.keep(string(key), permit.Turned{Number: n, At: sekisho.At(g.conf.Now()), Plain: sp.statement, Limit: limit, Statement: st})
 	}
-	why.hint = fmt.Sprintf("The first %d were sent. To ask for all of it: sekisho export request %d%s --most N --reason '…', or the console's page Exports. Once it is approved, send the same statement again.", limit, n, g.configFlag())
+	why.hint = fmt.Sprintf("%sTo ask for all of it: sekisho export request %d%s --most N --reason '…', or the console's page Exports. Once it is approved, send the same statement again.", firstSent(limit), n, g.configFlag())
 	return why
 }
 
@@ -328,4 +328,12 @@ func (d *desc) takeBack(entries []sekisho.Body, n int, named uint64) {
 			a.Subjects = a.Subjects[:len(a.Subjects)-1]
 		}
 	}
+}
+
+// firstSent says how many went out before a statement was cut, if any.
+func firstSent(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("The first %d were sent. ", n)
 }

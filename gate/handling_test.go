@@ -29,15 +29,21 @@ type handled struct {
 
 func handledHouse(t *testing.T, office ...string) *handled {
 	t.Helper()
+	return handledHouseBy(t, office, func(*catalog.Handling) {})
+}
+
+func handledHouseBy(t *testing.T, office []string, change func(*catalog.Handling)) *handled {
+	t.Helper()
 	rules, err := catalog.ReadHandling(catalog.ShippedHandling())
 	if err != nil {
 		t.Fatal(err)
 	}
+	change(rules)
 	h := &handled{}
 	h.offSite.Store(&OffSite{})
 	h.approved.Store(true)
 	_, policy := withPolicy(t, `@id("all") permit (principal, action, resource);`)
-	h.house = newHouse(t, policy, func(o *options) {
+	h.house = newHouse(t, policy, askAbove(0, &h.house), func(o *options) {
 		o.gate.Policy.Office = office
 		o.gate.Policy.Narrow = func() []act.File { return []act.File{act.OffSite(rules, h.approved.Load())} }
 		o.gate.Policy.OffSite = func() *OffSite { return h.offSite.Load() }
@@ -256,5 +262,55 @@ func TestApprovedExportBearsItsLabel(t *testing.T) {
 	}
 	if err := conn.QueryRow(context.Background(), names).Scan(new(string)); err != nil || len(notices) != 1 {
 		t.Errorf("the next statement: %v, %q", err, notices)
+	}
+}
+
+// What the rules let be used outside the office with a second person's agreement
+// is asked for as an export is: refused with a number to ask by, released once
+// somebody has agreed, and refused again. In the office nobody is asked.
+func TestASecondPersonOutsideTheOffice(t *testing.T) {
+	second := func(h *catalog.Handling) {
+		for i := range h.Rules {
+			if h.Rules[i].Category == "contact" {
+				h.Rules[i].OffSite = catalog.May{May: catalog.Conditions, With: []string{"second_person"}}
+			}
+		}
+	}
+	h := handledHouseBy(t, []string{"192.0.2.0/24"}, second)
+	h.ready(sekisho.Identity | sekisho.Contact)
+	conn := h.connect("sato", h.cert...)
+	ask := func(mode pgx.QueryExecMode) (got string, err error) {
+		return got, conn.QueryRow(context.Background(), addresses, mode).Scan(&got)
+	}
+	eventually(t, "only a second person is missing", func() bool {
+		_, err := ask(bothWays[0])
+		return err != nil && strings.Contains(err.Error(), "a second person")
+	})
+	for _, mode := range bothWays {
+		for range 2 { // an approval serves once
+			_, err := ask(mode)
+			if err == nil {
+				t.Fatal("an address went out of the office, and nobody had agreed")
+			}
+			pe := pgError(t, err)
+			if pe.Code != "42501" || !strings.Contains(pe.Message, "outside the office") || !strings.Contains(pe.Hint, "sekisho export request") || strings.Contains(pe.Hint, "were sent") {
+				t.Fatalf("%s: %q (%q)", pe.Code, pe.Message, pe.Hint)
+			}
+			h.approve(reference(t, pe.Hint), 10, time.Now().Add(time.Hour))
+			if got, err := ask(mode); err != nil || !strings.Contains(got, "@") || strings.Contains(got, "*") {
+				t.Errorf("with an approval: %q, %v", got, err)
+			}
+		}
+	}
+	if last := h.rulingsIn(); !slices.ContainsFunc(last, func(r *sekisho.Ruled) bool {
+		return slices.Contains(r.Rules, "handling-contact-off_site-second_person")
+	}) {
+		t.Errorf("the ledger names no rule of a second person: %+v", last)
+	}
+
+	inside := handledHouseBy(t, []string{"127.0.0.0/8"}, second)
+	var got string
+	if err := inside.connect("sato").QueryRow(context.Background(), addresses).Scan(&got); err != nil || !strings.Contains(got, "@") {
+		t.Errorf("in the office: %q, %v", got, err)
 	}
 }

@@ -259,6 +259,9 @@ func (c *Config) check(base string) error {
 	if err := c.checkExports(); err != nil {
 		return err
 	}
+	if _, _, err := c.Outside.peers(); err != nil {
+		return err
+	}
 	if err := c.Leases.Check(base, c.Number); err != nil {
 		return fmt.Errorf("config: %w", err)
 	}

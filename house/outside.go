@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,6 +30,27 @@ import (
 type Outside struct {
 	// Every is how often the database is asked: 1m (the default), or off.
 	Every Every `yaml:"every"`
+	// Gates are from where other gates of the company connect to the same database,
+	// with the same logins: addresses and prefixes, and "local" for a socket on its
+	// machine. Their sessions are no way round.
+	Gates []string `yaml:"gates"`
+}
+
+const localGate = "local"
+
+// peers are Gates as they are compared.
+func (o Outside) peers() (list []netip.Prefix, local bool, err error) {
+	names := slices.DeleteFunc(slices.Clone(o.Gates), func(s string) bool { return s == localGate })
+	if list, err = sekisho.ParsePrefixes(names); err != nil {
+		return nil, false, fmt.Errorf("config: outside: gates: %w", err)
+	}
+	return list, len(names) < len(o.Gates), nil
+}
+
+// Peers are from where other gates connect, for whoever checks the config.
+func (o Outside) Peers() (list []netip.Prefix, local bool) {
+	list, local, _ = o.peers()
+	return list, local
 }
 
 // Every is a time between two looks; negative is never.
@@ -250,6 +272,7 @@ func (h *House) LookOutside(ctx context.Context) (err error) {
 // told yet.
 func (h *House) passedNow(ctx context.Context, db gate.Reading) (alerts []sekisho.Body, missing []string, err error) {
 	own := survey.Own{Logins: h.Gate.Logins()}
+	own.Peers, own.PeersLocal = h.Config.Outside.Peers()
 	var sessions []survey.Session
 	own.Backends, err = h.Gate.Backends(ctx, func() (seen []int32, err error) {
 		if sessions, err = survey.ReadSessions(ctx, db.Query, h.outside.reaching); err != nil {

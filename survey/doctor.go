@@ -3,6 +3,7 @@ package survey
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -91,6 +92,11 @@ type Patient struct {
 	// Leavers asks the running sekisho for who has left and is let in still; nil: it
 	// does not run, or has no directory of people.
 	Leavers func(context.Context) ([]string, error)
+
+	// Peers are from where other gates connect to the same database; PeersLocal:
+	// through a socket on its machine.
+	Peers      []netip.Prefix
+	PeersLocal bool
 
 	// Shares asks the gate that grants shares of budgets whether it would answer, or
 	// looks whether this one could; nil: budgets are shared with nobody. With is who

@@ -31,6 +31,10 @@ type Own struct {
 	Addresses []netip.Addr
 	// Local: the gate connects through a socket on the database's machine.
 	Local bool
+	// Peers are from where other gates connect to the same database: with the
+	// gate's logins, a session from there is theirs. PeersLocal: through a socket.
+	Peers      []netip.Prefix
+	PeersLocal bool
 }
 
 // Session is one connection to the database now.
@@ -137,6 +141,8 @@ func Outside(own Own, sessions []Session, before, now []Statement, since time.Ti
 // holds says whether a session with one of the gate's logins is the gate's.
 func (own Own) holds(s Session) bool {
 	switch {
+	case own.peer(s):
+		return true
 	case own.Backends != nil:
 		return own.Backends[s.Backend]
 	case s.Hidden || len(own.Addresses) == 0 && !own.Local:
@@ -145,6 +151,13 @@ func (own Own) holds(s Session) bool {
 		return own.Local
 	}
 	return slices.Contains(own.Addresses, s.Address)
+}
+
+func (own Own) peer(s Session) bool {
+	if !s.Address.IsValid() {
+		return own.PeersLocal && !s.Hidden
+	}
+	return slices.ContainsFunc(own.Peers, func(p netip.Prefix) bool { return p.Contains(s.Address.Unmap()) })
 }
 
 // ReadSessions reads who is connected to this database now. protected is what

@@ -56,6 +56,16 @@ dba is connected as 3: crm.member`},
 			`app is connected as 2, with a login of the gate's: crm.member
 app is connected as 5, with a login of the gate's: crm.member
 dba is connected as 3: crm.member`},
+		{"other gates of the company come from where the stranger does",
+			survey.Own{Logins: []string{"app"}, Backends: map[int32]bool{1: true}, Peers: []netip.Prefix{netip.MustParsePrefix("10.0.0.99/32")}},
+			`app is connected as 5, with a login of the gate's: crm.member
+app is connected as 6, with a login of the gate's: crm.member
+dba is connected as 3: crm.member`},
+		{"or by the socket",
+			survey.Own{Logins: []string{"app"}, Backends: map[int32]bool{1: true}, PeersLocal: true},
+			`app is connected as 2, with a login of the gate's: crm.member
+app is connected as 6, with a login of the gate's: crm.member
+dba is connected as 3: crm.member`},
 		{"the gate comes by the socket",
 			survey.Own{Logins: []string{"app"}, Local: true},
 			`app is connected as 1, with a login of the gate's: crm.member

@@ -422,7 +422,7 @@ func loopback(address string) bool {
 
 // passages: what passes the gate by now, and what has.
 func (d *doctor) passages(ctx context.Context, q catalog.Query, reaching []string) {
-	own := Own{Logins: d.own(), Local: filepath.IsAbs(d.p.Upstream.Host)}
+	own := Own{Logins: d.own(), Local: filepath.IsAbs(d.p.Upstream.Host), Peers: d.p.Peers, PeersLocal: d.p.PeersLocal}
 	if err := each(ctx, q, "SELECT pg_catalog.host(pg_catalog.inet_client_addr())", nil, func(v []string) {
 		if a, err := netip.ParseAddr(v[0]); err == nil {
 			own.Addresses = append(own.Addresses, a)

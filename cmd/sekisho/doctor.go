@@ -97,6 +97,7 @@ func patient(ctx context.Context, path string) survey.Patient {
 	}
 	p.Gate = survey.Door{Listen: g.Listen, Cert: g.TLS.Cert, Key: g.TLS.Key, ClientCA: g.TLS.ClientCA, Require: g.TLS.Require}
 	p.Console = survey.Door{Listen: c.Console.Listen, Cert: c.Console.Cert, Key: c.Console.Key}
+	p.Peers, p.PeersLocal = c.Outside.Peers()
 	switch l := c.Leases; {
 	case l.Borrows():
 		p.With, p.Shares = fmt.Sprintf("gate %d (%s, %s)", l.From.Number, l.From.Name, l.From.Address), func(ctx context.Context) error { return house.CheckLeases(ctx, l, c.Number, c.Budgets) }

@@ -18,6 +18,7 @@ import (
 	"sekisho"
 	"sekisho/act"
 	"sekisho/disk"
+	"sekisho/duty"
 	"sekisho/gate"
 	"sekisho/house"
 	"sekisho/ledger"
@@ -64,6 +65,9 @@ says that they may be named.`,
 					return err
 				}
 				s.gate = &c.Gate
+				if c.Handling.OffSite {
+					s.terminals = duty.NewChecks()
+				}
 			}
 			if len(against) > 0 {
 				if s.against, _, err = flags.load(against); err != nil {
@@ -137,6 +141,7 @@ type simulation struct {
 	zone             *time.Location
 	office           []netip.Prefix
 	posts, companies map[string]string
+	terminals        *duty.Checks // the register of them; nil: no rule speaks of it
 	gate             *gate.Config // whose principals have posts, and whose office is where; nil: unknown
 	vault            *vault.Vault // nil if it cannot be read
 	names            bool
@@ -260,6 +265,9 @@ func (s *simulation) replay(ctx context.Context, dir string, bar *bar, now sekis
 			return fmt.Errorf("replaying the ledger: stopped after entry %v: %w", e.ID, ctx.Err())
 		}
 		bar.set(int64(e.Time-begin), int64(end-begin))
+		if s.terminals != nil && e.Body != nil {
+			s.terminals.Apply(&e)
+		}
 		s.apply(&e)
 	}
 	for _, session := range s.sessions {
@@ -403,6 +411,7 @@ func (s *simulation) judge(by *sekisho.SessionOpened, st *replayed) {
 			}
 		}
 	}
+	s.offSite(&r, by, st.at)
 	t := &s.total
 	t.Statements++
 	t.Rows += st.rows
@@ -472,6 +481,20 @@ func due(d *act.Decision, st *replayed) (act.Decision, uint64) {
 		out.Effect, out.Second, out.AskAbove = act.Ask, true, d.AskAbove
 	}
 	return out, kept
+}
+
+// offSite says what the register of terminals, folded from the same ledger, let
+// be done outside the office then.
+func (s *simulation) offSite(r *act.Request, by *sekisho.SessionOpened, at sekisho.Time) {
+	if s.terminals == nil || !by.Verified {
+		return
+	}
+	r.OffSiteReady = s.terminals.OffsiteReady(by.Endpoint, at) == ""
+	for _, p := range s.terminals.Permits() {
+		if p.State(at) == "approved" && p.Body.From <= at && p.Body.Person == by.Principal && p.Body.Endpoint == by.Endpoint {
+			r.Permits |= p.Body.Categories
+		}
+	}
 }
 
 func (s *simulation) placeOf(a netip.Addr) act.Place {
