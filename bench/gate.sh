@@ -3,7 +3,8 @@
 # (session pooling) and, if it is installed, pgaudit: point lookups by key, a
 # hundred rows by key, lookups at a fixed rate, and one million rows by SELECT
 # and by COPY, as they are and masked (there the others read a view that masks
-# the same way). Every record that leaves the gate is in a durable ledger first, so one
+# the same way). And a relay that looks at nothing, with and without a record
+# before each answer: what is lost to forwarding and to the disk on this machine. Every record that leaves the gate is in a durable ledger first, so one
 # durable write of this disk is measured, too. Lookups also with TLS on both sides
 # of the gate and of PgBouncer. All share one machine, whose speed
 # drifts: only ratios within a round mean something, and PgBouncer runs before
@@ -22,11 +23,11 @@ pgbench=$(command -v pgbench || ls /usr/lib/postgresql/*/bin/pgbench | sort -V |
 
 work=$(mktemp -d)
 chmod 711 "$work"
-server='' bouncers=''
+server='' bouncers='' relays=''
 finish() {
 	[ -z "$bouncers" ] || kill $bouncers 2>/dev/null || true
 	exec 9>&- || true
-	[ -z "$server" ] || wait "$server" || true
+	[ -z "$server" ] || wait "$server" $relays || true
 	rm -rf "$work"
 }
 trap finish EXIT
@@ -56,6 +57,16 @@ while [ ! -s "$work/settings" ]; do
 	sleep 0.2
 done
 . "$work/settings"
+
+for kind in never before beside; do
+	SEKISHO_BENCH_RELAY=$kind SEKISHO_BENCH_SOCKET=$server_dir/.s.PGSQL.$server_port SEKISHO_BENCH_PORT=$work/relay.$kind \
+		"$work/gate.test" -test.run '^TestBenchRelay$' -test.timeout 0 <"$work/until" >"$work/relay.log.$kind" 2>&1 9>&- &
+	relays="$relays $!"
+	while [ ! -s "$work/relay.$kind" ]; do
+		kill -0 $! 2>/dev/null || { cat "$work/relay.log.$kind" >&2; exit 1; }
+		sleep 0.1
+	done
+done
 
 # PgBouncer does not run as root. One of them makes new connections to the server
 # for each client, the other keeps those that it has.
@@ -181,6 +192,13 @@ for round in $(seq "$rounds"); do
 			round "$mode/$n" lookups $mode "$n"
 		done
 	done
+	for kind in never before beside; do
+		relay="host=127.0.0.1 port=$(cat "$work/relay.$kind") user=staff password=upstream dbname=$database sslmode=disable gssencmode=disable"
+		for mode in prepared simple; do
+			p=$(tps "$bounced" $mode 16 lookup) r=$(tps "$relay" $mode 16 lookup) q=$(tps "$bounced" $mode 16 lookup)
+			echo "$mode $kind $p $r $q" >>"$work/relayed"
+		done
+	done
 	plain=$safe_direct watched=$safe_audited pooled=$safe_bounced asked=$safe_gate
 	for mode in prepared simple; do
 		round "tls-$mode/16" lookups $mode 16
@@ -217,6 +235,11 @@ awk '
 		}
 		print "(prepared, simple: lookups a second, by so many clients, tls: with TLS on both sides; ranges: of 100 rows a second, 16 clients; select, copy, masked: passes of the whole table a second)"
 	}' "$work/figures"
+awk '
+	{ k = $1 " " $2; v[k, ++n[k]] = $4 / (($3 + $5) / 2) }
+	function median(k,   i, j, t) { for (i = 2; i <= n[k]; i++) for (j = i; j > 1 && v[k, j] < v[k, j-1]; j--) { t = v[k, j]; v[k, j] = v[k, j-1]; v[k, j-1] = t }; return v[k, int((n[k] + 1) / 2)] }
+	function line(mode) { printf "%s, 16 clients, a relay that looks at nothing, of PgBouncer: %.2f; with a durable record before each answer: %.2f; made while the servers work: %.2f\n", mode, median(mode " never"), median(mode " before"), median(mode " beside") }
+	END { line("prepared"); line("simple") }' "$work/relayed"
 awk -v flush="$(cat "$work/flush")" -v rate="$rate" '
 	{ d[NR] = ($2 - ($1 + $3) / 2) / flush; p[NR] = ($1 + $3) / 2; g[NR] = $2 }
 	function median(a,   i, j, t) { for (i = 2; i <= NR; i++) for (j = i; j > 1 && a[j] < a[j-1]; j--) { t = a[j]; a[j] = a[j-1]; a[j-1] = t }; return a[int((NR + 1) / 2)] }

@@ -113,7 +113,7 @@ func clusterSettings() map[string]string {
 
 // tlsAddress is where bench/gate.sh has the cluster listen with TLS: of this
 // machine alone, and nobody else's.
-const tlsAddress = "127.0.64.1"
+var tlsAddress = fmt.Sprintf("127.0.64.%d", 1+os.Getpid()%250)
 
 // audited makes the login whose reads pgaudit logs: what people use who want to
 // know, and do without a gate.
