@@ -50,26 +50,10 @@ func (b *LeaseGranted) code(c *coder) {
 
 // LeaseReturned is the issuer's: a gate has given a part of its share back, which
 // it does not spend any more. Share is what is left to it, for Lasts.
-type LeaseReturned struct {
-	Gate     uint32
-	Epoch    uint64
-	Question uint64
-	Whose    LeaseHolder
-	Share    uint64
-	Used     uint64 // of these, as the gate said
-	Lasts    uint64 // seconds
-}
+type LeaseReturned LeaseGranted
 
-func (*LeaseReturned) Kind() Kind { return KindLeaseReturned }
-func (b *LeaseReturned) code(c *coder) {
-	c.uint32(&b.Gate)
-	c.uint(&b.Epoch)
-	c.uint(&b.Question)
-	b.Whose.code(c)
-	c.uint(&b.Share)
-	c.uint(&b.Used)
-	c.uint(&b.Lasts)
-}
+func (*LeaseReturned) Kind() Kind      { return KindLeaseReturned }
+func (b *LeaseReturned) code(c *coder) { (*LeaseGranted)(b).code(c) }
 
 // LeaseEnded is the issuer's: a gate has not asked again for a share in time.
 // Lapsed: the gate may spend nothing of it any more, and it counts on, as if all

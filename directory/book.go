@@ -238,14 +238,6 @@ func (b *Book) Unit(unit uint32, t sekisho.Time) *Unit {
 	return b.units[unit].at(t, 0)
 }
 
-// UnitPast is everything that was said of a unit, by the day from which it
-// holds.
-func (b *Book) UnitPast(unit uint32) []*Unit {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return slices.Clone(b.units[unit])
-}
-
 // Above is the nearest unit of a kind at t, from the unit itself upwards; 0 if
 // there is none. So a department's company is Above(department, "company", t).
 func (b *Book) Above(unit uint32, kind string, t sekisho.Time) uint32 {

@@ -45,9 +45,6 @@ var cues = map[string]string{
 // CueKinds are all kinds of cue, sorted.
 func CueKinds() []string { return slices.Sorted(maps.Keys(cues)) }
 
-// CueGroup is where the guide lists a kind of cue.
-func CueGroup(kind string) string { return cues[kind] }
-
 // A Cue is something in a lure by which one can tell what it is.
 type Cue struct {
 	Kind  string `yaml:"cue"`

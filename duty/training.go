@@ -351,11 +351,6 @@ const (
 	EnrolExcused EnrolmentState = "excused"
 )
 
-// EnrolmentStates are all of them, in the order in which they are shown.
-func EnrolmentStates() []EnrolmentState {
-	return []EnrolmentState{EnrolDone, EnrolLate, EnrolUnknown, EnrolBegun, EnrolOpen, EnrolFailed, EnrolMissed, EnrolExcused}
-}
-
 // state is a person's at a moment. tries is how often the course may be tried.
 func (t *Training) state(p *Plan, one *Enrolment, now sekisho.Time) EnrolmentState {
 	if c := t.bySeq[one.Completed]; c != nil {

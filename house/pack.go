@@ -132,11 +132,6 @@ func (c *Caller) MakePack(ctx context.Context, ask console.PackOrder) (p console
 	return p, c.tell(ctx, "/api/packs", ask, &p)
 }
 
-// PackList is what packs there are.
-func (c *Caller) PackList(ctx context.Context) (p console.PacksPage, err error) {
-	return p, c.tell(ctx, "/api/packs", nil, &p)
-}
-
 // FetchPack writes a pack's zip file to w.
 func (c *Caller) FetchPack(ctx context.Context, entry uint64, w io.Writer) error {
 	return c.send(ctx, "GET", fmt.Sprintf("/api/packs/%d/file", entry), "", nil, func(r io.Reader) error {

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -229,15 +228,4 @@ func (e *Envelope) Open(second *Key) (Credential, error) {
 		return c, nil
 	}
 	return Credential{}, fmt.Errorf("opening a sealed credential: %w: the second is another one of %s than the first", ErrNotFor, strings.Join(e.People, ", "))
-}
-
-// Pairs lists who can open it together, for whoever reads the file.
-func (e *Envelope) Pairs() (list [][2]string) {
-	for _, b := range e.Boxes {
-		pair := [2]string{min(b.First, b.Second), max(b.First, b.Second)}
-		if b.First != "" && !slices.Contains(list, pair) {
-			list = append(list, pair)
-		}
-	}
-	return list
 }

@@ -111,17 +111,3 @@ func plainName(s string) string {
 	}
 	return name
 }
-
-// Fingerprint is equal for two texts that differ only in literals, white space
-// and the like; 0 for a text that is not understood. It is no proof of
-// anything, and 64 bits can collide.
-func Fingerprint(text string) uint64 {
-	if _, err := parse(text); err != nil {
-		return 0
-	}
-	n, err := pg.FingerprintToUInt64(text)
-	if err != nil {
-		return 0
-	}
-	return n
-}

@@ -308,11 +308,6 @@ func BenchmarkPoint(b *testing.B) {
 			stmt.Normalise(text)
 		}
 	})
-	b.Run("Fingerprint", func(b *testing.B) {
-		for b.Loop() {
-			stmt.Fingerprint(text)
-		}
-	})
 }
 
 func ExampleNormalise() {

@@ -306,10 +306,4 @@ func TestNormalise(t *testing.T) {
 			t.Errorf("%s\n got %s, %v\nwant %s", c.text, got, err, c.want)
 		}
 	}
-	if stmt.Fingerprint("select a from t where b = 1") != stmt.Fingerprint("SELECT a  FROM t WHERE b=2") {
-		t.Error("the fingerprint sees literals")
-	}
-	if stmt.Fingerprint("select a from t") == stmt.Fingerprint("select b from t") || stmt.Fingerprint("selekt") != 0 {
-		t.Error("the fingerprint does not see columns, or takes anything")
-	}
 }

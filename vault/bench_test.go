@@ -40,13 +40,6 @@ func BenchmarkOfIntExisting1M(b *testing.B) {
 			}
 		})
 	})
-	b.Run("batch100", func(b *testing.B) {
-		dst := make([]uint32, 0, 100)
-		for i := 0; i < b.N; i += 100 {
-			at := i % million
-			dst = s.OfInts(dst[:0], keys[at:at+100])
-		}
-	})
 }
 
 func BenchmarkOfTextExisting1M(b *testing.B) {

@@ -112,14 +112,6 @@ func (s *Space) OfIntAfter(key int64, before uint32) uint32 {
 	return s.OfInt(key)
 }
 
-// OfInts is OfInt of each key, appended to dst.
-func (s *Space) OfInts(dst []uint32, keys []int64) []uint32 {
-	for _, k := range keys {
-		dst = append(dst, s.OfInt(k))
-	}
-	return dst
-}
-
 // OfText is OfInt for a key in text form. "42" is the integer 42; "042" and
 // "+42" are texts of their own. A key over MaxKey bytes has no ordinal: 0.
 func (s *Space) OfText(key []byte) uint32 {
