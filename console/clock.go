@@ -381,7 +381,7 @@ func (c *Console) roomLegalClocks(v *visit, one *incident.Incident) ([]RoomClock
 			if spared(f) || far(f) || !counted || k.Due.IsZero() && k.Sent.IsZero() {
 				continue
 			}
-			line := RoomClock{Key: k.Regime + "/" + k.Step, Name: v.in(f.Name) + ": " + v.in(k.Name), State: state, Rule: v.say("clock.rule", f.Edition, f.Source),
+			line := RoomClock{Key: k.Regime + "/" + k.Step, Name: v.in(f.Name) + ": " + v.in(k.Name), State: state, Rule: v.say("clock.rule", v.cite(f.Edition), f.Source),
 				Due: timeOf(k.Due), Met: timeOf(k.Sent), End: k.Entry, From: timeOf(k.Start)}
 			switch {
 			case line.Met != 0 && line.From != 0:

@@ -29,6 +29,7 @@ type DutiesPage struct {
 	Company    string          `json:"company,omitempty"`
 	Department string          `json:"department,omitempty"`
 	Companies  []string        `json:"companies,omitempty"`
+	Named      []UnitRef       `json:"-"` // the same, with what they are called
 	Council    bool            `json:"-"`
 	Clauses    []ClauseLine    `json:"clauses"`
 	Stands     duty.Stands     `json:"stands"` // how many clauses stand how: an instrument is a distribution
@@ -201,9 +202,12 @@ func (c *Console) dutiesPage(t *tongue, q url.Values) (*DutiesPage, error) {
 			p.Others = append(p.Others, InstrumentRef{other.ID, t.inst(other.Title)})
 		}
 		for _, m := range b.Units("company", now) {
-			p.Companies = append(p.Companies, strings.TrimPrefix(c.named("unit", m.Unit.Ordinal), "company/"))
+			p.Named = append(p.Named, c.unitRef(m.Unit.Ordinal))
 		}
-		slices.Sort(p.Companies)
+		slices.SortFunc(p.Named, func(a, b UnitRef) int { return strings.Compare(a.Code, b.Code) })
+		for _, r := range p.Named {
+			p.Companies = append(p.Companies, r.Code)
+		}
 		for _, st := range b.Clauses(i, s, now) {
 			line := ClauseLine{Ref: st.Clause.Ref, Title: t.inst(st.Clause.Title), Maps: st.Clause.Maps, Mean: st.Mean, Duties: []DutyLine{}}
 			if st.Worst != nil {
@@ -336,6 +340,7 @@ type DutyWindow struct {
 // A CompanyFigure is one company's part.
 type CompanyFigure struct {
 	Company string     `json:"company"`
+	Title   string     `json:"title"`
 	Figure  DutyFigure `json:"figure"`
 }
 
@@ -343,6 +348,7 @@ type CompanyFigure struct {
 type ObligationLine struct {
 	Unit    string       `json:"unit"`
 	Company string       `json:"company,omitempty"`
+	Title   string       `json:"company_title,omitempty"`
 	Status  duty.Status  `json:"status"`
 	Owed    int          `json:"owed,omitempty"`
 	Present int64        `json:"days_present,omitempty"`
@@ -420,7 +426,7 @@ func (c *Console) dutyPage(v *visit, name string, q url.Values) (*DutyPage, erro
 			p.Executives = &f
 		}
 		for o, t := range shown.Companies {
-			p.Companies = append(p.Companies, CompanyFigure{strings.TrimPrefix(c.named("unit", o), "company/"), figureOf(*t)})
+			p.Companies = append(p.Companies, CompanyFigure{c.unitRef(o).Code, c.unitRef(o).Title, figureOf(*t)})
 		}
 		slices.SortFunc(p.Companies, func(a, b CompanyFigure) int {
 			return cmp.Or(cmp.Compare(a.Figure.Low, b.Figure.Low), strings.Compare(a.Company, b.Company))
@@ -455,7 +461,8 @@ func windowOf(j *duty.Judged, s duty.Scope) DutyWindow {
 func (c *Console) obligationLine(v *visit, d *duty.Duty, w duty.Window, o duty.Obligation) ObligationLine {
 	line := ObligationLine{Unit: c.unitName(v.tongue, o.Member.Unit), Status: o.Status, Owed: o.Owed, Present: o.Present, Done: sekisho.Time(o.Done)}
 	if o.Member.Company != 0 {
-		line.Company = strings.TrimPrefix(c.named("unit", o.Member.Company), "company/")
+		of := c.unitRef(o.Member.Company)
+		line.Company, line.Title = of.Code, of.Title
 	}
 	if o.Waiver != nil {
 		line.Why = c.said(o.Waiver.Body.Said)

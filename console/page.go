@@ -134,9 +134,9 @@ func newPress(t *tongue) (*press, error) {
 		"t": t.say, "code": t.code, "item": t.item, "fault": t.fault, "trait": t.trait, "count": t.count, "num": number, "no": ordinal, "share": trace.Share, "bar": bar, "seconds": func(n int64) string { return t.duration(float64(n)) }, "when": t.when,
 		"share3": permille,
 		"day":    t.day, "clock": t.clock, "iso": t.iso, "bytes": t.bytes,
-		"seg": url.PathEscape, "lang": func() string { return t.Lang }, "asset": assetPath, "join": strings.Join,
+		"seg": url.PathEscape, "within": t.within, "cite": t.cite, "lang": func() string { return t.Lang }, "asset": assetPath, "join": strings.Join,
 
-		"nested": nested, "triple": triple, "delta": delta, "entry": entryOf, "perMinute": t.perMinute, "timeline": t.strip, "in": t.in, "until": t.until, "calday": t.calday, "sought": t.sought, "trigger": trigger, "inc": func(n int) int { return n + 1 },
+		"nested": nested, "triple": triple, "delta": delta, "entry": entryOf, "perMinute": t.perMinute, "timeline": t.strip, "in": t.in, "until": t.until, "calday": t.calday, "sought": t.sought, "trigger": trigger, "inc": func(n int) int { return n + 1 }, "dec": func(n int) int { return n - 1 },
 		"called":   t.called,
 		"checktag": checkTag,
 		"list":     func(words ...string) []string { return words },

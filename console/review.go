@@ -212,7 +212,7 @@ func (r *reviewer) changes() {
 	}
 	for _, i := range b.Register().Instruments {
 		if e, ok := b.Edition(i.ID); ok && r.in(sekisho.Time(e.At)) {
-			r.line(ReviewFigure{What: r.v.say("review.edition", r.v.inst(i.Title)), Figure: e.Body.Edition, Entries: []uint64{e.Seq}, Link: "/duties?instrument=" + i.ID})
+			r.line(ReviewFigure{What: r.v.say("review.edition", r.v.inst(i.Title)), Figure: r.v.cite(e.Body.Edition), Entries: []uint64{e.Seq}, Link: "/duties?instrument=" + i.ID})
 		}
 	}
 	r.held("legal", "review.laws")

@@ -164,14 +164,6 @@ func courseLine(v *visit, one *duty.Course, entry uint64) TrainingCourse {
 		Draw: one.Draw, Pass: one.Pass, Attempts: one.Attempts, Seconds: one.Seconds}
 }
 
-// unitTitle is what a company or department is called.
-func (c *Console) unitTitle(unit uint32) string {
-	if u := c.cfg.School.People.Unit(unit, sekisho.At(c.cfg.Now())); u != nil && u.Title != 0 {
-		return c.named("said", u.Title)
-	}
-	return c.named("unit", unit)
-}
-
 func (c *Console) trainingLine(v *visit, pr *duty.TrainingProgress) TrainingLine {
 	b := pr.Plan.Body
 	l := TrainingLine{Number: pr.Plan.Number, Whom: b.Whom, Of: b.Of, From: b.From, Due: pr.Plan.Due - 1, Ended: pr.Plan.Ended, Joiners: b.Joiners / 86400, All: trainingFigure(pr.All), Through: pr.Through}

@@ -238,6 +238,31 @@ func (t *tongue) duration(seconds float64) string {
 	return ""
 }
 
+// within writes a length of time that a config states, such as 30d or 12h.
+func (t *tongue) within(of any) string {
+	s := fmt.Sprint(of)
+	whole, unit := strings.CutSuffix(s, "d")
+	if n, err := strconv.ParseUint(whole, 10, 32); err == nil && unit {
+		return t.duration(float64(n) * 86400)
+	}
+	if d, err := time.ParseDuration(s); err == nil && d >= time.Second {
+		return t.duration(d.Seconds())
+	}
+	return s
+}
+
+// cite names an article or edition; two words of the shipped rules say that there
+// is none to name.
+func (t *tongue) cite(s string) string {
+	switch s {
+	case "not confirmed":
+		return t.say("edition.unconfirmed")
+	case "none":
+		return t.say("edition.none")
+	}
+	return s
+}
+
 // bytes writes an amount of data in decimal units.
 func (t *tongue) bytes(n uint64) string {
 	units := []string{"B", "kB", "MB", "GB", "TB", "PB"}

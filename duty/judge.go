@@ -55,7 +55,8 @@ type Judged struct {
 	status  []Status
 	done    []int64 // when what was owed was done; 0: not
 	present []int64
-	steps   int64 // done, of all that is owed: of two courses, one is a step
+	kinds   []kindsOf // of items that must be among it, one for each
+	steps   int64     // done, of all that is owed: of two courses, one is a step
 	owed    int64
 	from    int64 // counted from here: the window's beginning, or the register's
 }
@@ -212,6 +213,9 @@ func (b *Book) judgeTimes(d *Duty, list []*Judged, now int64) {
 	}
 	units, at := placesIn(pops)
 	parts := d.parts()
+	for _, j := range list {
+		j.kinds = make([]kindsOf, len(parts))
+	}
 	exceptions := b.about(d)
 	silent := make([]bool, len(list))
 	for n, j := range list {
@@ -238,8 +242,13 @@ func (b *Book) judgeTimes(d *Duty, list []*Judged, now int64) {
 					switch did := p.partly(s, need); {
 					case part.among == 0:
 						owed[k], steps[k] = owed[k]+need, steps[k]+did
-					case did < need:
-						lack[k]++
+					default:
+						j.kinds[n].owed++
+						if did < need {
+							lack[k]++
+						} else {
+							j.kinds[n].done++
+						}
 					}
 				}
 				if n == 0 {
@@ -273,6 +282,10 @@ func (b *Book) judgeTimes(d *Duty, list []*Judged, now int64) {
 		}
 	}
 }
+
+// kindsOf is of how many units an item must be among what counts, and of how many
+// it is.
+type kindsOf struct{ owed, done int64 }
 
 // A part is what is judged by itself of what a unit owes so many times: all of
 // it, or each kind of evidence where a duty needs them all, or an item that must

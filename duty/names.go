@@ -114,36 +114,49 @@ func (h *Heard) Read(text []byte, endpointAt func(netip.Addr, sekisho.Time) stri
 			continue
 		}
 		h.known = true
-		if ts <= h.since {
-			continue
-		}
-		key := place{domain, int64(ts) / microsADay}
-		s := h.by[key]
-		if s == nil {
-			if len(h.by) >= mostHeard {
-				n.Rejected++
-				continue
-			}
-			s = &sight{Used: Used{Domain: domain}, who: map[string]bool{}}
-			h.by[key] = s
-		}
-		if s.Times == 0 {
-			s.First, s.Last = ts, ts
-		}
-		s.First, s.Last = min(s.First, ts), max(s.Last, ts)
-		s.Times++
 		who := from.String()
 		if endpointAt != nil {
 			who = cmp.Or(endpointAt(from, ts), who)
 		}
-		if len(s.who) < mostHeard {
-			s.who[who] = true
+		if !h.hear(domain, ts, who) {
+			n.Rejected++
 		}
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("reading names: %w", err)
 	}
 	return n, nil
+}
+
+// Hear hears that a machine asked for a name, or spoke to it; false if the name is
+// no service's, or there are too many to tell apart. who may be empty.
+func (h *Heard) Hear(name string, at sekisho.Time, who string) bool {
+	domain := Registrable(name)
+	return domain != "" && h.hear(domain, at, who)
+}
+
+func (h *Heard) hear(domain string, at sekisho.Time, who string) bool {
+	if at <= h.since {
+		return true
+	}
+	key := place{domain, int64(at) / microsADay}
+	s := h.by[key]
+	if s == nil {
+		if len(h.by) >= mostHeard {
+			return false
+		}
+		s = &sight{Used: Used{Domain: domain}, who: map[string]bool{}}
+		h.by[key] = s
+	}
+	if s.Times == 0 {
+		s.First, s.Last = at, at
+	}
+	s.First, s.Last = min(s.First, at), max(s.Last, at)
+	s.Times++
+	if who != "" && len(s.who) < mostHeard {
+		s.who[who] = true
+	}
+	return true
 }
 
 // Due gives what is to be told now: services that were seen for the first time on

@@ -158,6 +158,13 @@ func (b *Book) Forecast(j *Judged, now int64) (f Forecast, ok bool) {
 	f = Forecast{At: j.Window.Until, Steps: j.steps, Owed: j.owed, Each: int64(max(1, d.Cadence.Times))}
 	// In minutes, so that the product stays within 63 bits for any company.
 	f.Expected = min(f.Owed, f.Steps*(whole/microsAMinute)/max(1, gone/microsAMinute))
+	// A kind that must be among them comes at its own pace: of three drills, of which
+	// one must be about mail fraud, two of another kind bring that one no nearer.
+	kinds := int64(0)
+	for _, k := range j.kinds {
+		kinds += k.owed - min(k.owed, k.done*(whole/microsAMinute)/max(1, gone/microsAMinute))
+	}
+	f.Expected = min(f.Expected, max(f.Steps, f.Owed-kinds))
 	lack := f.Owed - f.Expected
 	left := j.Total.Open + j.Total.Unknown + j.Total.Missed
 	f.Missed = min(left, lack)

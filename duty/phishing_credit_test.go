@@ -81,6 +81,10 @@ func TestDrillsOfBothKinds(t *testing.T) {
 	if f, ok := h.b.Forecast(h.b.Judge(row, day("2027-02-01"))[0], day("2027-02-01")); !ok || f.Steps != 2+2+1 || f.Owed != 3+3+1 {
 		t.Errorf("steps: %+v", f)
 	}
+	// Virus mails alone bring mail fraud no nearer: two lack that kind at this pace.
+	if f, _ := h.b.Forecast(h.b.Judge(row, day("2027-02-01"))[0], day("2027-02-01")); f.Expected != 5 || f.Missed != 2 {
+		t.Errorf("a kind that never came is taken to come by itself: %+v", f)
+	}
 	if mine := h.b.Mine(1, day("2027-02-01")); !slices.ContainsFunc(mine, func(m Mine) bool { return m.Duty == row && m.Steps == 2 && m.Now.Owed == 3 }) {
 		t.Errorf("one's own: %+v", mine)
 	}

@@ -43,11 +43,8 @@ func (h *house) reasons() (all []string) {
 	return all
 }
 
-// late: every client but the first is connected with its first statement.
-func late(o *options) { o.gate.Limits.AtOnce = -1 }
-
 func TestIdleClientsHaveNoConnectionUpstream(t *testing.T) {
-	h := newHouse(t, late)
+	h := newHouse(t)
 	ctx := context.Background()
 	first := h.connect("sato") // what the server says at the start is learnt from this one
 	if n := h.backendsOf("staff"); n != 1 {
@@ -106,7 +103,7 @@ func TestIdleClientsHaveNoConnectionUpstream(t *testing.T) {
 // What the server says otherwise when it is asked at last, the client is told
 // before its first answer.
 func TestSettingsThatChangedMeanwhile(t *testing.T) {
-	h := newHouse(t, late)
+	h := newHouse(t)
 	ctx := context.Background()
 	h.connect("sato")
 	conn := h.connect("sato")
@@ -129,7 +126,7 @@ func TestSettingsThatChangedMeanwhile(t *testing.T) {
 // A connection that cannot be made is told at the first statement, and the next
 // client hears it while connecting.
 func TestLateConnectionThatFails(t *testing.T) {
-	h := newHouse(t, late)
+	h := newHouse(t)
 	ctx := context.Background()
 	h.connect("sato")
 	conn, secure := h.connect("sato"), h.connect("sato", "sslmode=require")
@@ -151,7 +148,7 @@ func TestLateConnectionThatFails(t *testing.T) {
 
 // A gate that closes says so to those who never asked anything.
 func TestIdleClientsAtTheEnd(t *testing.T) {
-	h := newHouse(t, late)
+	h := newHouse(t)
 	h.connect("sato")
 	var idle []*pgx.Conn
 	for _, more := range []string{"", "sslmode=require"} {

@@ -105,7 +105,7 @@ func (h *House) ReceiveEvents(ctx context.Context, l net.Listener) error {
 	return sensor.ReceiveEvents(ctx, l, sensor.EventsOptions{
 		Sources: sources, Domains: conf.Domains, Shared: conf.SharedMailboxes, Bindings: h.Bindings, Reported: h.Reported,
 		Ordinal: func(space, key string) uint32 { return h.Vault.Space(space).OfText([]byte(key)) },
-		Take:    h.Take, Now: h.now, Log: h.Log.With("door", "events"), Cert: conf.Cert, Key: conf.Key,
+		Take:    h.takeEvents, Now: h.now, Log: h.Log.With("door", "events"), Cert: conf.Cert, Key: conf.Key,
 	})
 }
 

@@ -81,6 +81,7 @@ type House struct {
 	company   law.Company
 	past      past
 	outside   lookout
+	asked     asked          // of DNS, by events
 	moreHands []contain.Hand // of containment, beside the gate
 	mail      mail
 	importing sync.Mutex // one log is taken over at a time

@@ -42,6 +42,9 @@ func printAnswer(out io.Writer, a *trace.Answer, w *console.Teller) {
 		whose = append(whose, p.Space)
 	}
 	head("answer.whose", strings.Join(whose, ", "))
+	if len(whose) > 1 {
+		head("", w.Say("answer.twice"))
+	}
 	head("answer.endpoints", strings.Join(a.Endpoints, ", "))
 	head("answer.window_is", w.Window(a))
 	if len(a.Hostile) > 0 {
