@@ -99,6 +99,10 @@ func (c *Catalog) changing(s *stmt.Statement, j *Judgement) string {
 		if at >= 0 {
 			w.Verbs = append(w.Verbs, one.Verb)
 		}
+		if upserts(of) {
+			w.Verbs = append(w.Verbs, sekisho.Update)
+		}
+		w.Probes = set(append(w.Probes, target.probed(of.Write)...))
 		if of.Write.Passes && !slices.Equal(of.Write.Arbiter, []string{target.key.name}) {
 			w.Passes = true // of how many rows, nobody knows: Rows is 0
 		}

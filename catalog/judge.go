@@ -196,6 +196,7 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 			touched[t] = true
 		}
 	}
+	maps.Copy(touched, c.rests(s))
 	j.Unknown = unknown
 	over := len(touched) > 0 || sens
 	if opaque == "" {

@@ -23,6 +23,7 @@ type Catalog struct {
 	subjects map[string]*Subject
 	all      reach               // every protected table there is
 	children map[uint32][]uint32 // partitions and inheriting tables, by oid
+	bears    bearing             // what protected columns are made of
 
 	system    map[string]systemFunction // functions of PostgreSQL itself, by name
 	functions map[string][]function     // all others
@@ -121,7 +122,7 @@ func Load(ctx context.Context, query Query, cfg Config) (*Catalog, error) {
 		return nil, err
 	}
 	for _, step := range []func(context.Context, Query) error{
-		c.loadFunctions, c.loadOperators, c.loadTypes, c.loadRelations, c.protect, c.loadTypeNames, c.loadExpressions, c.loadViews, c.loadReaders, c.loadEffects,
+		c.loadFunctions, c.loadOperators, c.loadTypes, c.loadRelations, c.protect, c.loadBearing, c.loadTypeNames, c.loadExpressions, c.loadViews, c.loadReaders, c.loadEffects,
 	} {
 		if err := step(ctx, query); err != nil {
 			return nil, err

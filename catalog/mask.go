@@ -117,7 +117,9 @@ func (c *Catalog) mask(r *relation, col *column, kind MaskKind) string {
 		case col.typeOID == oidDate || col.typeOID == oidTimestamp:
 			expr = "pg_catalog.date_trunc('year', " + v + "::timestamp without time zone)"
 		case col.typeOID == oidStampTZ:
-			expr = "pg_catalog.date_trunc('year', " + v + ")"
+			// The year of one zone: in one of the client's choice each zone would tell
+			// on which side of a year's beginning it lies.
+			expr = "pg_catalog.date_trunc('year', " + v + ", 'UTC')"
 		}
 	case Token:
 		call := c.token()

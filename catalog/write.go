@@ -35,6 +35,10 @@ type Write struct {
 	Passes bool
 	Rows   int
 
+	// Probes are the protected columns by which ON CONFLICT finds the row that is
+	// there, but for the key alone, sorted: that it finds one tells their values.
+	Probes []string
+
 	// Carried are protected tables in which foreign keys change or destroy
 	// records of others than the Instances name, sorted. Tables in which they
 	// do so for the same customers are among the judgement's.
@@ -93,6 +97,9 @@ func (c *Catalog) write(s *stmt.Statement, j *Judgement) string {
 	}
 	w := &Write{Quiet: !s.Write.Returning, Rows: s.Write.Rows, Says: verb(s)}
 	deletes := s.Kind == stmt.Delete
+	if upserts(s) {
+		w.Verbs = []sekisho.Verb{sekisho.Insert, sekisho.Update}
+	}
 	if m := s.Write.Merges; m != nil {
 		deletes, w.Merges = m.Deletes, true
 		j.Verb = sekisho.Insert
@@ -188,8 +195,28 @@ func (c *Catalog) write(s *stmt.Statement, j *Judgement) string {
 	j.concerns(c, touched)
 	w.Columns, w.Carried = set(w.Columns), set(w.Carried)
 	w.Passes = s.Write.Passes && !slices.Equal(s.Write.Arbiter, []string{target.key.name})
+	w.Probes = target.probed(s.Write)
 	j.Write = w
 	return ""
+}
+
+// upserts: an INSERT that changes the row that is there, if there is one.
+func upserts(s *stmt.Statement) bool {
+	return s.Kind == stmt.Insert && s.Write != nil && len(s.Write.Changes) > 0
+}
+
+// probed are Write.Probes. Where the text does not say which columns conflict,
+// it may be any.
+func (r *relation) probed(w *stmt.Write) (columns []string) {
+	if slices.Equal(w.Arbiter, []string{r.key.name}) {
+		return nil
+	}
+	for i := range r.columns {
+		if col := &r.columns[i]; col.protected && (w.Infers || slices.Contains(w.Arbiter, col.name)) {
+			columns = append(columns, r.columnsOf(col)...)
+		}
+	}
+	return set(columns)
 }
 
 // firstToReturn is the first version of the server in which MERGE has RETURNING.

@@ -97,7 +97,7 @@ func (logToNobody) Write(b []byte) (int, error) { return len(b), nil }
 // bench/gate.sh it is as a person has it, with pgaudit where that is asked for.
 func clusterSettings() map[string]string {
 	if os.Getenv("SEKISHO_BENCH_DIR") == "" {
-		return map[string]string{"fsync": "off"}
+		return map[string]string{"fsync": "off", "max_prepared_transactions": "10"}
 	}
 	settings := map[string]string{"max_connections": "1200"}
 	if os.Getenv("SEKISHO_BENCH_PGAUDIT") != "" {

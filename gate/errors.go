@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"strings"
 
 	"sekisho"
 )
@@ -70,8 +71,8 @@ func errorField(body []byte, field byte) string {
 func redact(dst []byte, typ byte, body []byte, at, shift int) []byte {
 	start := len(dst)
 	dst = append(dst, typ, 0, 0, 0, 0)
-	code := errorField(body, 'C')
-	speaks := typ == 'E' && errorField(body, 'R') != "exec_stmt_raise" && speaksOfTheStatement(code, errorField(body, 'P') != "")
+	code, body0 := errorField(body, 'C'), body
+	speaks := typ == 'E' && errorField(body, 'R') != "exec_stmt_raise" && speaksOfTheStatement(code, pointsAtTheText(body))
 	for len(body) > 0 && body[0] != 0 {
 		end := bytes.IndexByte(body[1:], 0)
 		if end < 0 {
@@ -82,7 +83,7 @@ func redact(dst []byte, typ byte, body []byte, at, shift int) []byte {
 		switch field {
 		case 'S', 'V', 'C', 's', 't', 'c', 'd', 'n', 'F', 'L', 'R':
 		case 'P':
-			if shift == noPosition {
+			if shift == noPosition || !pointsAtTheText(body0) {
 				continue
 			}
 			value = shiftPosition(value, at, shift)
@@ -127,6 +128,20 @@ func appendInt(dst []byte, n int) []byte {
 		dst = appendInt(dst, n/10)
 	}
 	return append(dst, byte('0'+n%10))
+}
+
+// pointsAtTheText: the position in an error is one of the statement's own text.
+// The server's grammar is also asked about values at run time, by casts to
+// regtype and the like, and then it points into the value and quotes it. What it
+// says of the statement itself comes in reply to Parse, or never: the gate has
+// read the text by the same grammar before.
+func pointsAtTheText(body []byte) bool {
+	if errorField(body, 'P') == "" {
+		return false
+	}
+	file := errorField(body, 'F')
+	file = file[strings.LastIndexAny(file, `/\`)+1:]
+	return !strings.HasPrefix(file, "scan.") && !strings.HasPrefix(file, "gram.") && !strings.HasPrefix(file, "parser.")
 }
 
 // tests: an error of this code may depend on customers' values, so that it

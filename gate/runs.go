@@ -231,7 +231,7 @@ func (r *replies) closeRun(u *run, outcome sekisho.Outcome, code string) error {
 // a question. The refusal stands in for the error if that is not possible.
 func (r *replies) recordError(w *want, body []byte) *refusal {
 	s, code := r.s, errorField(body, 'C')
-	if w.typ == 'D' || w.typ == 'h' || !tests(code, errorField(body, 'P') != "") {
+	if w.typ == 'D' || w.typ == 'h' || !tests(code, pointsAtTheText(body)) {
 		return nil
 	}
 	sp := w.statement()

@@ -79,10 +79,10 @@ func (sp *stmtPlan) writes(role *Role, st *stmt.Statement, mode Mode) *refusal {
 // be neither masked nor held up, so it is let through or refused.
 func (s *session) mayTell(policy *act.Policy, sp *stmtPlan, r act.Request) *refusal {
 	of := sp.judgement.Write
-	if sp.written == nil && !sp.unseen {
+	if of == nil || sp.observe {
 		return nil
 	}
-	for _, verb := range of.Verbs { // of the writes in its WITH
+	for _, verb := range of.Verbs { // of the writes in its WITH, and what else it may do
 		if r.Verb = verb; verb == sp.judgement.Verb {
 			continue // asked for by itself
 		}
@@ -92,7 +92,10 @@ func (s *session) mayTell(policy *act.Policy, sp *stmtPlan, r act.Request) *refu
 			return s.ruled("policy_second", act.Ask, sp, &r, d)
 		}
 	}
-	tells := slices.Concat(of.Reads, of.Sources) // not what is written: whoever writes it knows it
+	if sp.written == nil && !sp.unseen {
+		return nil
+	}
+	tells := slices.Concat(of.Reads, of.Sources, of.Probes) // not what is written: whoever writes it knows it
 	if of.Blind {
 		tells = append(tells, sp.judgement.Tested...)
 	}

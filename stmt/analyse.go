@@ -254,8 +254,12 @@ func (s *Statement) describe(node *pg.Node, w *walk) {
 		s.Kind, s.Tends = Maintain, true
 	case *pg.Node_IndexStmt:
 		s.Kind, s.Tends = Define, true
+	case *pg.Node_AlterEnumStmt:
+		if s.Kind = Define; n.AlterEnumStmt.OldVal != "" { // every value that says so says something else then
+			w.names(n.AlterEnumStmt.TypeName)
+		}
 	case *pg.Node_CreateStmt, *pg.Node_CreateSeqStmt, *pg.Node_AlterSeqStmt,
-		*pg.Node_AlterTableStmt, *pg.Node_CommentStmt, *pg.Node_CreateEnumStmt, *pg.Node_AlterEnumStmt,
+		*pg.Node_AlterTableStmt, *pg.Node_CommentStmt, *pg.Node_CreateEnumStmt,
 		*pg.Node_CompositeTypeStmt, *pg.Node_CreateStatsStmt:
 		s.Kind = Define
 	case *pg.Node_GrantStmt: // also on all tables in a schema
@@ -272,6 +276,7 @@ func (s *Statement) describe(node *pg.Node, w *walk) {
 		}
 	case *pg.Node_DropStmt:
 		s.Kind, s.Tends = defineOrCode(n.DropStmt.RemoveType), n.DropStmt.RemoveType == pg.ObjectType_OBJECT_TABLE
+		s.Cascade = n.DropStmt.Behavior == pg.DropBehavior_DROP_CASCADE
 		for _, o := range n.DropStmt.Objects {
 			s.schema(o)
 		}

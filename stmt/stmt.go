@@ -210,7 +210,7 @@ type Statement struct {
 	Object    string     // name of the prepared statement, cursor, savepoint or channel; for TRANSACTION the command
 	Absolute  bool       // FETCH and MOVE that count rows from an end of the result
 	All       bool       // DEALLOCATE ALL, CLOSE ALL, DISCARD ALL, RESET ALL
-	Cascade   bool       // TRUNCATE … CASCADE
+	Cascade   bool       // TRUNCATE or DROP … CASCADE
 	Fill      *Fill      // of CREATE TABLE AS, SELECT INTO and INSERT … SELECT
 	Tends     bool       // DROP TABLE, CREATE INDEX, or Maintain
 	Holds     bool       // LOCK in a mode that writes take, or a stronger one

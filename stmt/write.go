@@ -24,6 +24,7 @@ type Write struct {
 	Merges    *Merges  // of a MERGE: what it may do to its rows; else nil
 	Kept      []string // of Changes by ON CONFLICT, those that get what the row would have been inserted with
 	Arbiter   []string // the columns of ON CONFLICT (a, b); nil: none, or more than columns
+	Infers    bool     // ON CONFLICT names a constraint, an expression or a condition: which columns conflict, the text does not say
 	Conflicts bool     // it has an ON CONFLICT
 	Derived   []string // aliases of what it is joined with that is no relation
 }
@@ -48,6 +49,9 @@ func (s *Statement) insert(n *pg.InsertStmt, w *walk) {
 		s.Write.Conflicts = true
 		s.Write.Passes = c.Action != pg.OnConflictAction_ONCONFLICT_UPDATE || c.WhereClause != nil
 		s.Write.Changes = assigned(c.TargetList)
+		if len(s.Write.Columns) > 0 {
+			s.Write.Columns = append(s.Write.Columns, s.Write.Changes...)
+		}
 		s.Write.Sources = sources(c.TargetList)
 		for _, t := range c.TargetList {
 			r := t.GetResTarget()
@@ -57,6 +61,7 @@ func (s *Statement) insert(n *pg.InsertStmt, w *walk) {
 		}
 		s.Tested = append(s.Tested, references(c.WhereClause)...)
 		s.Write.Arbiter = arbiter(c.Infer)
+		s.Write.Infers = c.Infer != nil && s.Write.Arbiter == nil
 	}
 	s.returns(n.ReturningList)
 }
