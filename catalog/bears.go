@@ -57,6 +57,9 @@ func (c *Catalog) loadBearing(ctx context.Context, query Query) error {
 				return nil
 			}
 			name := stmt.Name{Schema: v[1], Name: v[2]}
+			if on := c.named(name.String()); on != nil && on.protected() {
+				return nil // nothing of it is changed anyway
+			}
 			if c.bears.names[name] == nil {
 				c.bears.names[name] = reach{}
 			}
