@@ -122,15 +122,17 @@ func (l *Ledger) answer(group []*Request) {
 }
 
 // leave calls meanwhile, if there is one and it has not been called.
-func (t *tail) leave() {
-	f := t.meanwhile
+func (l *Ledger) leave() {
+	f := l.meanwhile
 	if f == nil {
 		return
 	}
-	t.meanwhile = nil
+	l.meanwhile = nil
 	begin := time.Now()
+	l.inside.Store(true)
 	f()
-	t.away = time.Since(begin)
+	l.inside.Store(false)
+	l.away = time.Since(begin)
 }
 
 // roomy: the next group will not have to wait for a segment to be filled with

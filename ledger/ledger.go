@@ -139,8 +139,9 @@ type Ledger struct {
 	done    chan struct{} // closed when the committer is gone
 	goodbye error         // of the committer's end; read after done
 
-	committing sync.Mutex // held by whoever commits: the committer, or a caller of Commit
-	tail                  // guarded by committing
+	committing sync.Mutex  // held by whoever commits: the committer, or a caller of Commit
+	inside     atomic.Bool // what Commit was given runs, and nothing can be committed: who submits in it must not wait for that
+	tail                   // guarded by committing
 }
 
 // A position is the end of a group.
@@ -209,7 +210,7 @@ func (l *Ledger) Queue(r *Request) { _ = l.submit(context.Background(), r, false
 // commits, it does so on the caller's goroutine, which then also makes the calls
 // of Done; else it leaves that to the committer and returns. Either way it calls
 // meanwhile once, if it can while the bytes are on their way to the disk.
-// meanwhile may queue for the next commit, and must not wait for one.
+// meanwhile may queue and submit for the next commit, and must not wait for one.
 func (l *Ledger) Commit(meanwhile func()) {
 	if l.pace.Load() > patience || !l.committing.TryLock() {
 		l.call()
@@ -250,7 +251,7 @@ func (l *Ledger) submit(ctx context.Context, r *Request, call bool) error {
 		r.weight += weigh(b)
 	}
 	l.mu.Lock()
-	for call && l.weight > 0 && l.weight+r.weight > queueBytes && !l.stopped {
+	for call && l.weight > 0 && l.weight+r.weight > queueBytes && !l.stopped && !l.inside.Load() {
 		if l.room == nil {
 			l.room = make(chan struct{})
 		}
