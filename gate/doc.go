@@ -2,7 +2,8 @@
 // what its statements may do, records whose data an answer holds, and only
 // then releases the answer.
 //
-// A session is two goroutines. The client side (client.go) reads messages from
+// A session is two strands (strand.go), each on a goroutine or in the loop
+// (loop.go). The client side (client.go) reads messages from
 // the client, judges each statement and sends it upstream, rewritten where a
 // hidden key is needed. The server side (server.go) reads the replies, matches
 // each with the message that caused it (want.go), takes the keys out of the

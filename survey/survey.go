@@ -1,7 +1,7 @@
 // Package survey looks at a database that sekisho does not know yet: it
 // proposes whose data is where (Look, Propose, Plan.Write), examines whether
-// a config fits the machine and the database (Doctor), and finds what came
-// past the gate (Outside).
+// a config fits the machine and the database (Doctor), finds what came past the
+// gate (Outside), and judges from the ledger what enforcement would refuse.
 //
 // It reads only, and it keeps nothing of what it reads. Sampled values are
 // looked at in memory and reduced to shares ("96 of 100 values are e-mail

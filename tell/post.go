@@ -1,5 +1,6 @@
-// Package tell is how the house speaks to people outside it: by mail, through
-// the company's own relay.
+// Package tell is how the house speaks to people: texts about an incident, each
+// sentence with what it rests on, and their approval; notices by mail, through
+// the company's own relay; answers of the contact point; and drills by mail.
 package tell
 
 import (
