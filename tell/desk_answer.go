@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"sort"
@@ -181,10 +182,10 @@ func (d *Desk) affectedDays(e *exposure, space string, subject uint32, lang stri
 		}
 		by[a.At.Go().In(d.Zone).Format("2006-01-02")] |= a.Categories
 	}
-	for day, c := range by {
-		list = append(list, affectedDay{day, d.categories(c, lang)})
+	for _, day := range slices.Sorted(maps.Keys(by)) {
+		at, _ := time.ParseInLocation("2006-01-02", day, d.Zone) // as it was written above
+		list = append(list, affectedDay{d.day(sekisho.At(at), lang), d.categories(by[day], lang)})
 	}
-	slices.SortFunc(list, func(a, b affectedDay) int { return strings.Compare(a.Day, b.Day) })
 	return list
 }
 

@@ -261,7 +261,7 @@ func TestAMemberIsToldWhatTheLedgerSays(t *testing.T) {
 		if q.Number != n || q.Standing() != incident.StandAnswered || !strings.Contains(text, want) || !strings.Contains(text, "On 14 June a terminal was misused.") {
 			t.Errorf("member %d is told, standing %s:\n%s", member, q.Standing(), text)
 		}
-		if strings.Contains(text, "2016-06-14\tname and identity, contact details") != (member == 5) {
+		if strings.Contains(text, "14 June 2016\tname and identity, contact details") != (member == 5) {
 			t.Errorf("the entries of member %d:\n%s", member, text)
 		}
 		if q.Answer.SHA256 != hashOf(text) || q.Answer.By != 0 || q.Answer.Through == 0 {
