@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"time"
@@ -48,7 +49,7 @@ func Ready(ctx context.Context, c Config, base string, since, until sekisho.Time
 		return nil, err
 	}
 	defer v.Close()
-	up := survey.Upstream{Host: c.Gate.Upstream.Host, Port: c.Gate.Upstream.Port, Database: c.Gate.Upstream.Database, SSLMode: c.Gate.Upstream.SSLMode, SSLRootCert: c.Gate.Upstream.SSLRootCert}
+	up := upstreamOf(c)
 	db, err := up.As(ctx, survey.Login(c.Gate.Upstream.Reader), time.Minute)
 	if err != nil {
 		return nil, err
@@ -102,6 +103,20 @@ func road(ctx context.Context, c Config, v *vault.Vault, cat *catalog.Catalog, s
 	return out, nil
 }
 
+func upstreamOf(c Config) survey.Upstream {
+	return survey.Upstream{Host: c.Gate.Upstream.Host, Port: c.Gate.Upstream.Port, Database: c.Gate.Upstream.Database, SSLMode: c.Gate.Upstream.SSLMode, SSLRootCert: c.Gate.Upstream.SSLRootCert}
+}
+
+// refusedBy is how many runs the policy would have refused, at most.
+func refusedBy(list []survey.Ruling) (n uint64) {
+	for _, p := range list {
+		if p.Refuses {
+			n += p.Runs
+		}
+	}
+	return n
+}
+
 // KeepReadiness says in the log, once a day until ctx ends, how ready the roles
 // are that are observed, by what they did on the day before.
 func (h *House) KeepReadiness(ctx context.Context) {
@@ -133,14 +148,19 @@ func (h *House) TellReadiness(ctx context.Context) error {
 	}
 	return h.Gate.Read(ctx, func(db gate.Reading) error {
 		now := sekisho.At(h.now())
-		report, err := road(ctx, h.Config, h.Vault, db.Catalog, now-24*anHour, now+1, nil)
+		up := upstreamOf(h.Config)
+		connect := func(ctx context.Context, l survey.Login) (*survey.Database, error) {
+			return up.As(ctx, l, 5*time.Second)
+		}
+		report, err := road(ctx, h.Config, h.Vault, db.Catalog, now-24*anHour, now+1, connect)
 		if err != nil {
 			return err
 		}
 		for _, r := range report.Roles {
 			if r.Mode == "observe" {
 				h.Log.Info("readiness of an observed role, by its last day", "role", r.Role, "verdict", r.Verdict, "statements", r.Statements, "runs", r.Runs,
-					"exact", r.Exact, "contributed", r.Other, "any_row", r.AnyRow, "would_be_refused", r.StopRuns, "cannot_tell", r.Unsure)
+					"exact", r.Exact, "contributed", r.Other, "any_row", r.AnyRow, "would_be_refused", r.StopRuns, "cannot_tell", r.Unsure,
+					"policy_would_refuse", refusedBy(r.Policy), "budgets_would_end", len(r.Budgets), "hidden_keys", r.Keys, "plans_compared", r.Compared, "costs_times_at_most", math.Round(r.Worst*100)/100)
 			}
 		}
 		return nil

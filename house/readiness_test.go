@@ -3,10 +3,15 @@ package house
 import (
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sekisho"
+	"sekisho/budget"
 	"sekisho/gate"
 )
 
@@ -75,6 +80,65 @@ writer observe ready: 1 runs of 1, any-row 1, refused 0 of 0, cannot tell 0, key
 
 	must(t, s.house.TellReadiness(t.Context()))
 	if said := s.log.String(); !strings.Contains(said, "role=mixed verdict=not_ready") || strings.Contains(said, "role=staff verdict") || strings.Contains(said, "member_no") {
+		t.Errorf("the house said:\n%s", said)
+	}
+}
+
+// While a role is observed the policy and the budgets are asked as if they held,
+// and the report says what they would have done, with what hidden keys cost.
+func TestReadinessKnowsThePolicyAndTheBudgets(t *testing.T) {
+	s := newSite(t)
+	s.close()
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "own.cedar"), []byte(`
+@id("all")
+permit (principal, action, resource);
+
+@id("no-writes")
+@reason_en("nobody changes members")
+@reason_ja("会員情報は変更できません")
+@hint_en("Leave them.")
+@hint_ja("変更しないでください。")
+forbid (principal, action == Action::"update", resource);
+
+@id("two-rows")
+@rows("2")
+@reason_en("two rows are enough")
+@reason_ja("2 行までです")
+@hint_en("Search for one.")
+@hint_ja("絞り込んでください。")
+forbid (principal, action == Action::"read", resource == Category::"identity");
+`), 0o600))
+	s.config.Gate.Policy.Dir = dir
+	role := s.config.Gate.Roles["staff"]
+	role.Mode, role.Writes = gate.Observe, true
+	s.config.Gate.Roles["staff"] = role
+	s.config.Budgets = budget.Config{{Name: "day", Customers: 3, Within: budget.Span(24 * time.Hour)}}
+	s.owner("grant update on crm.member to staff")
+	s.open()
+	c := s.through()
+	for range 2 {
+		s.ask(c, "select member_no, name from crm.member where member_no <= 5")
+	}
+	s.ask(c, "update crm.member set name = 'Ito' where member_no = 1")
+	must(t, c.Close(t.Context()))
+	must(t, s.house.Settle(t.Context()))
+	report, err := Ready(t.Context(), s.config, "/", 0, sekisho.Time(math.MaxInt64), false)
+	must(t, err)
+	r := report.Roles[0]
+	var got []string
+	for _, p := range r.Policy {
+		got = append(got, fmt.Sprintf("%s %v: %d of %d", p.Decision, p.Rules, p.Runs, p.Statements))
+	}
+	for _, b := range r.Budgets {
+		got = append(got, fmt.Sprintf("%s ended for %d, of %d", b.Budget, b.Holders, b.Limit))
+	}
+	want := []string{"refuse [no-writes]: 1 of 1", "cap 2 rows [all two-rows]: 2 of 1", "day ended for 1, of 3"}
+	if !slices.Equal(got, want) || r.Verdict != "not_ready" || r.StopRuns != 0 {
+		t.Errorf("%s: %q, want %q", r.Verdict, got, want)
+	}
+	must(t, s.house.TellReadiness(t.Context()))
+	if said := s.log.String(); !strings.Contains(said, "policy_would_refuse=1 budgets_would_end=1 hidden_keys=") || strings.Contains(said, "plans_compared=0") {
 		t.Errorf("the house said:\n%s", said)
 	}
 }

@@ -103,6 +103,9 @@ type Patient struct {
 	// is on the other side.
 	Shares func(context.Context) error
 	With   string
+	// Lending is how the running sekisho says that sharing goes; nil: it does not
+	// run, or knows nothing of it.
+	Lending *Lending
 
 	// Timeout of each statement; default 10s.
 	Timeout time.Duration
@@ -140,14 +143,7 @@ func Doctor(ctx context.Context, p Patient) []Finding {
 	}
 	d.note(OK, "config", p.File)
 	d.machine()
-	if p.Shares != nil {
-		if err := p.Shares(ctx); err != nil {
-			d.note(Failure, "shares", p.With, err)
-		} else {
-			d.note(OK, "shares", p.With)
-		}
-	}
-	d.people(ctx)
+	d.shares(ctx)
 	d.server(ctx)
 	return d.found
 }

@@ -25,6 +25,7 @@ type Road struct {
 	shapes       map[uint64]*sekisho.Shape
 	counted      map[uint64]uint64 // by session: the number of the statement counted last
 	lines        map[roadKey]*roadLine
+	decided      decided
 	first, last  sekisho.Time // of what was counted
 }
 
@@ -43,7 +44,7 @@ type roadLine struct {
 
 // NewRoad counts what was done from since (inclusive) until until (exclusive).
 func NewRoad(since, until sekisho.Time) *Road {
-	return &Road{since: since, until: until, behind: view.NewBehind(), shapes: map[uint64]*sekisho.Shape{}, counted: map[uint64]uint64{}, lines: map[roadKey]*roadLine{}}
+	return &Road{since: since, until: until, behind: view.NewBehind(), shapes: map[uint64]*sekisho.Shape{}, counted: map[uint64]uint64{}, lines: map[roadKey]*roadLine{}, decided: newDecided()}
 }
 
 // Name is the view's.
@@ -76,6 +77,8 @@ func (r *Road) Apply(e *sekisho.Entry) {
 				l.other++
 			}
 		}
+	case *sekisho.Ruled, *sekisho.BudgetReached:
+		r.decides(e)
 	case *sekisho.Refused:
 		if l := r.line(e, b.Session, b.Number, b.Statement, b.Tables); l != nil {
 			l.refused[b.Reason]++
@@ -137,6 +140,9 @@ type Readiness struct {
 	Dearer   []Cost  `json:"hidden_keys_dearest"`     // the worst first
 	Worst    float64 `json:"hidden_keys_worst_ratio"` // of the planner's cost; 1 is no change, 0 if nothing was compared
 	NoPlans  string  `json:"no_plans,omitempty"`      // why none could be asked for
+
+	Policy  []Ruling `json:"policy"`  // what it would have decided, the strictest first
+	Budgets []Spent  `json:"budgets"` // those that would have ended
 }
 
 // Stop is a statement that enforcement would refuse.
@@ -173,17 +179,18 @@ const mostCosts = 5
 func (r *Road) Report(ctx context.Context, roles []Traveller, cat *catalog.Catalog, text func(uint32) (string, bool), connect func(context.Context, Login) (*Database, error)) []Readiness {
 	var out []Readiness
 	for _, who := range roles {
-		one := Readiness{Role: who.Name, Mode: "enforce", Stops: []Stop{}, Tables: []Over{}, Dearer: []Cost{}}
+		one := Readiness{Role: who.Name, Mode: "enforce", Stops: []Stop{}, Tables: []Over{}, Dearer: []Cost{}, Policy: []Ruling{}, Budgets: []Spent{}}
 		if who.Observe {
 			one.Mode = "observe"
 		}
 		r.judge(ctx, &one, who, cat, text, connect)
+		r.overruled(&one)
 		switch {
 		case one.Statements == 0:
 			one.Verdict = "unseen"
 		case !who.Observe:
 			one.Verdict = "enforced"
-		case one.StopRuns > 0:
+		case one.StopRuns > 0 || slices.ContainsFunc(one.Policy, func(p Ruling) bool { return p.Refuses }):
 			one.Verdict = "not_ready"
 		case one.Unsure > 0:
 			one.Verdict = "unknown"

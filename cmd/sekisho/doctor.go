@@ -105,6 +105,7 @@ func patient(ctx context.Context, path string) survey.Patient {
 		p.With, p.Shares = fmt.Sprintf("%s, at %s", counted(len(l.Gates), "gate"), l.Listen), func(context.Context) error { return house.CheckLender(l) }
 	}
 	if caller, err := house.Call(ctx, filepath.Clean(c.Data)); err == nil {
+		p.Lending = lending(ctx, caller)
 		caller.Close()
 		p.Running = true
 		p.Leavers = func(ctx context.Context) ([]string, error) { return leavers(ctx, c.Data) }

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"sekisho"
 	"sekisho/budget"
 	"sekisho/console"
+	"sekisho/survey"
 )
 
 // What a shared budget looks like on the command line, at either side.
@@ -36,5 +39,22 @@ month                everybody (member)                      60 of 139         4
 		if out.String() != one.want {
 			t.Errorf("got:%s\nwant:%s", out.String(), one.want)
 		}
+	}
+}
+
+// What the doctor asks of it.
+func TestDoctorKnowsWhatIsLent(t *testing.T) {
+	at := sekisho.At(time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC))
+	lent := budget.Lent{Gate: 2, Share: 79, Used: 71, Lapsed: true}
+	p := console.BudgetsPage{At: at, Shared: true,
+		Channel: console.Channel{Gates: []console.ChannelGate{{Number: 2, Name: "gate-2"}, {Number: 3, Name: "gate-3", Asked: at}}, Left: &console.ChannelLeft{Customers: 9, Frees: at + 60e6}},
+		Uses:    []console.BudgetUse{{Use: budget.Use{Lent: []budget.Lent{lent, {Gate: 3, Share: 5}}}, Lapses: at + 120e6}}}
+	want := survey.Lending{Silent: []string{"gate-2"}, Lapsed: 79, LapsedUntil: "2026-04-01 00:02:00", Left: 9, LeftUntil: "2026-04-01 00:01:00"}
+	if got := lendingOf(&p, time.UTC); !reflect.DeepEqual(*got, want) {
+		t.Errorf("%+v, want %+v", *got, want)
+	}
+	p = console.BudgetsPage{At: at, Channel: console.Channel{From: &console.ChannelFrom{Error: "no route to host"}}}
+	if got := lendingOf(&p, time.UTC); !reflect.DeepEqual(*got, survey.Lending{Away: "no route to host"}) {
+		t.Errorf("%+v", *got)
 	}
 }

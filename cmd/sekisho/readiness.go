@@ -146,6 +146,12 @@ func printRoad(out io.Writer, report *house.RoadReport, w *console.Teller, top i
 				fmt.Fprintf(out, "      → %s\n", s.Hint)
 			}
 		}
+		for _, p := range r.Policy {
+			fmt.Fprintf(out, "  %s\n", w.Say("ready.policy", p.Decision, strings.Join(p.Rules, ", "), p.Statements, p.Runs))
+		}
+		for _, b := range r.Budgets {
+			fmt.Fprintf(out, "  %s\n", w.Say("ready.budget", b.Budget, b.Limit, b.Holders, b.Most))
+		}
 		if r.Keys > 0 {
 			text := w.Say("ready.keys", r.Keys, r.Compared)
 			if r.Compared > 0 {
