@@ -142,9 +142,38 @@ func (a *Account) Lacking() (Ask, bool) {
 	if h.used() >= h.rule.limit {
 		ask.Need = 0 // it is to go on with those who count
 	}
-	more := max(uint64(h.rule.limit)/16, ask.Used/4, 1)
-	ask.Want = min(uint64(h.rule.limit), max(ask.Holds, ask.Used+more))
+	ask.Want = h.wish(ask)
 	return ask, true
+}
+
+// wish is the share that a gate would like to have: some more than it uses.
+func (h *holder) wish(ask Ask) uint64 {
+	more := max(uint64(h.rule.limit)/16, ask.Used/4, 1)
+	return min(uint64(h.rule.limit), max(ask.Holds, ask.Used+more))
+}
+
+// Fresh is an ask as it stands now. While it waited for its turn another question
+// may have been answered: what it says of the gate's use and share must be true
+// when it is put, because the issuer takes the gate at its word. false: the share
+// is large enough by now, and nothing is to be asked.
+func (b *Book) Fresh(a Ask) (Ask, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	k, ok := b.keyOf(a.Whose)
+	if !ok || b.holders[k] == nil {
+		return a, true
+	}
+	h := b.holders[k]
+	now := b.ask(h)
+	now.Need, now.Renew = a.Need, a.Renew
+	if h.used() >= h.rule.limit {
+		now.Need = 0
+	}
+	if b.clock != nil && !b.ended(h) && h.taken.share >= now.Used+now.Need {
+		return now, false
+	}
+	now.Want = h.wish(now)
+	return now, true
 }
 
 // Refused says that the issuer did not help with what was Lacking: the next

@@ -105,7 +105,16 @@ func (b *Borrower) Ask(ctx context.Context, ask budget.Ask) error {
 	if b.away() {
 		return fmt.Errorf("%w: %s", budget.ErrUnreached, b.State().Error)
 	}
-	shares, err := b.ask(ctx, []budget.Ask{ask})
+	b.asking.Lock()
+	defer b.asking.Unlock()
+	ask, lacks := b.o.Book.Fresh(ask)
+	if !lacks {
+		return nil
+	}
+	if b.away() {
+		return fmt.Errorf("%w: %s", budget.ErrUnreached, b.State().Error)
+	}
+	shares, err := b.put(ctx, []budget.Ask{ask})
 	if err != nil {
 		return err
 	}
@@ -129,14 +138,8 @@ func (b *Borrower) away() bool {
 	return b.failed != 0 && since-b.failed < uint64(2*b.conf.Every/time.Microsecond)
 }
 
-// ask puts one question and takes what is granted.
-func (b *Borrower) ask(ctx context.Context, asks []budget.Ask) (shares []Share, err error) {
-	b.asking.Lock()
-	defer b.asking.Unlock()
-	return b.put(ctx, asks)
-}
-
-// put is ask with the lock held.
+// put puts one question and takes what is granted. The lock is held: nothing else
+// changes what the gate holds between the asks' making and the answer.
 func (b *Borrower) put(ctx context.Context, asks []budget.Ask) ([]Share, error) {
 	b.number++
 	boot, before := b.o.Clock()

@@ -10,6 +10,46 @@ import (
 	"sekisho/budget"
 )
 
+// Two sessions lack the same share at once. The second asks when the first has
+// been answered, and has used it: the issuer hears what is so then, and lends
+// nobody else what is used here.
+func TestWhoWaitsToAskSaysWhatIsSoThen(t *testing.T) {
+	for seed := range uint64(40) {
+		w := newWorld(t, seed, 2)
+		w.quiet = true
+		issuer, g := w.gates[0], w.gates[1]
+		g.asks.send = func(ctx context.Context, q *Question) (*Answer, error) { return issuer.door.Answer(ctx, 2, q) }
+		now := func() sekisho.Time { return sekisho.At(g.wall()) }
+		everybody := make([]uint32, 3*w.limit)
+		for i := range everybody {
+			everybody[i] = uint32(i + 1)
+		}
+		first, second := g.book.Account(budget.Holder{Principal: 1}, "member"), g.book.Account(budget.Holder{Principal: 1}, "member")
+		for used := 0; used < w.limit; {
+			second.Spend(now(), everybody, true)
+			two, ok := second.Lacking()
+			if !ok {
+				break // it has it all
+			}
+			for range 3 {
+				first.Spend(now(), everybody, true)
+				if one, ok := first.Lacking(); ok {
+					if err := g.asks.Ask(context.Background(), one); err != nil {
+						t.Fatal(err)
+					}
+				}
+				used, _ = first.Spend(now(), everybody, true)
+			}
+			if err := g.asks.Ask(context.Background(), two); err != nil && !errors.Is(err, budget.ErrSpent) {
+				t.Fatal(err)
+			}
+			if lent := issuer.book.LentOut(); len(lent) != 1 || lent[0].Share < uint64(used) {
+				t.Fatalf("world %d: the gate has used %d of %d, and its issuer counts %+v", seed, used, w.limit, lent)
+			}
+		}
+	}
+}
+
 // A house that grants no shares any more answers nobody. What it has lent counts
 // on, through restarts, until it has run out and a window has passed; then the
 // house has all of its budget again. Never do more leave both gates than the limit.
