@@ -16,9 +16,10 @@ TEST_PACKAGES = $(RUN_PACKAGES) chromium squid slapd python3-psycopg2 python3-ps
 BENCH_PACKAGES = $(RUN_PACKAGES) pgbouncer openssl
 REGRESS_PACKAGES = $(RUN_PACKAGES) perl make bzip2
 APPLICATION_PACKAGES = $(RUN_PACKAGES) tryton-server tryton-modules-party tryton-modules-party-relationship tryton-modules-account-invoice tryton-modules-sale mailman3 python3-flufl.testing python3-psycopg2
+CLIENT_PACKAGES = $(RUN_PACKAGES) openssl libpq-dev python3-psycopg2 python3-psycopg default-jdk-headless libpostgresql-jdbc-java
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench fuzz regress applications setup clean
+.PHONY: help build run test bench fuzz regress applications clients setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -66,6 +67,11 @@ applications: ## the tests of three applications that know nothing of sekisho, d
 	@setup/toolchain
 	@setup/packages $(APPLICATION_PACKAGES)
 	@setup/applications
+
+clients: ## real drivers and their makers' own tests (psql, pg_dump, pgbench, libpq, psycopg 2 and 3, node-postgres, JDBC, lib/pq, pgx), directly and through the gate: what differs; installs them
+	@setup/toolchain
+	@setup/packages $(CLIENT_PACKAGES)
+	@setup/clients
 
 setup: ## install what run and test need, and nothing else
 	@setup/toolchain

@@ -1,0 +1,52 @@
+// What node-postgres says of a server; where it is stands in libpq's environment.
+const { Client, Pool } = require('pg')
+
+const told = (what, value) => console.log(what, '=', JSON.stringify(value))
+const failing = async (what, promise) => promise.then(() => told(what, 'passes'), e => told(what, [e.code, e.severity, e.message, e.detail, e.position, e.constraint]))
+
+async function main() {
+  const client = new Client({ connectionString: process.env.DSN })
+  const notices = [], notes = []
+  client.on('notice', n => notices.push([n.severity, n.message]))
+  client.on('notification', n => notes.push([n.channel, n.payload, n.processId === client.processID]))
+  client.on('error', () => {}) // it is ended below
+  await client.connect()
+  await client.query('drop table if exists client_js; create table client_js (id int primary key, t text, at timestamptz, j json, b bytea)')
+  for (let i = 0; i < 50; i++) await client.query("insert into client_js values ($1, $2, timestamptz '2014-09-22 00:00+09', $3, $4)", [i, 't' + i, { i }, Buffer.from([0, i])])
+  const r = await client.query('select * from client_js where id < $1 order by id', [4])
+  told('rows', [r.rows, r.rowCount, r.command, r.fields.map(f => [f.name, f.dataTypeID, f.format])])
+  for (let i = 0; i < 5; i++) told('prepared', (await client.query({ name: 'one', text: 'select t from client_js where id = $1', values: [i] })).rows)
+  told('arrays', (await client.query({ text: 'select id, t from client_js where id in (1, 2) order by 1', rowMode: 'array' })).rows)
+  told('binary', (await client.query({ text: 'select id, b from client_js where id in (1, 2) order by 1', binary: true })).rows)
+  told('several', (await client.query("select 1 as a; select 'b' as b, 2 as c; ")).map(x => x.rows))
+  await failing('a wrong word', client.query('selec'))
+  await failing('a wrong parameter', client.query('select $1::int', ['x']))
+  await failing('a violation', client.query('insert into client_js (id) values (1)'))
+  await failing('by zero', client.query('select 1/$1', [0]))
+  told('nothing', (await client.query('')).command)
+  await client.query('begin')
+  told('written', (await client.query("update client_js set t = 'new' where id < 10 returning id")).rowCount)
+  await client.query('rollback')
+  await client.query("do $$ begin raise warning 'hear'; end $$")
+  await client.query("listen heard; notify heard, 'a word'")
+  await client.query('select 1')
+  told('notices', notices)
+  told('notifications', notes)
+  told('the process', (await client.query('select pg_backend_pid() as is')).rows[0].is === client.processID)
+  const pool = new Pool({ connectionString: process.env.DSN, max: 5 })
+  pool.on('error', () => {})
+  const every = await Promise.all(Array.from({ length: 40 }, (_, i) => pool.query('select $1::int * 2 as n', [i])))
+  told('a pool', every.map(x => x.rows[0].n))
+  // What the answers and the end come first in is chance: they are told in one order.
+  const over = new Promise(done => client.once('end', done))
+  const asked = query => pool.query(query, [client.processID]).then(r => r.rows, e => [e.code, e.message])
+  const sleeping = client.query('select pg_sleep(10)').then(() => 'passes', e => [e.code, e.message])
+  await new Promise(done => setTimeout(done, 1000))
+  const cancelled = await asked('select pg_cancel_backend($1)')
+  told('cancelled', [cancelled, await sleeping])
+  const ended = await asked('select pg_terminate_backend($1)')
+  if (ended.length !== 2) await over
+  told('ended', ended)
+  await pool.end()
+}
+main().then(() => process.exit(0), e => { console.log('failed', e); process.exit(1) })
