@@ -52,7 +52,8 @@ public class Client {
 		var in = c.prepareStatement("insert into client_java (t, n, at, b, a, u) values (?, ?, ?, ?, ?, ?)", Statement.RETURN_GENERATED_KEYS);
 		for (int i = 0; i < 300; i++) {
 			in.setString(1, "t" + i); in.setBigDecimal(2, new java.math.BigDecimal(i)); in.setTimestamp(3, Timestamp.valueOf("2014-09-22 01:02:03"));
-			in.setBytes(4, new byte[] {0, (byte) i}); in.setArray(5, c.createArrayOf("int4", new Integer[] {i, i + 1})); in.setObject(6, new UUID(i, i));
+			if (mode.equals("simple")) in.setNull(4, Types.BINARY); else in.setBytes(4, new byte[] {0, (byte) i}); // it has no bytes in simple mode
+			 in.setArray(5, c.createArrayOf("int4", new Integer[] {i, i + 1})); in.setObject(6, new UUID(i, i));
 			in.addBatch();
 		}
 		told("a batch", in.executeBatch().length);
@@ -60,7 +61,7 @@ public class Client {
 		c.setAutoCommit(false);
 		var q = c.prepareStatement("select * from client_java where id <= ? order by id");
 		for (int i = 1; i < 6; i++) { q.setInt(1, i); rows("prepared " + i, q.executeQuery()); }
-		told("parameters", q.getParameterMetaData().getParameterTypeName(1));
+		if (!mode.equals("simple")) told("parameters", q.getParameterMetaData().getParameterTypeName(1));
 		q.setFetchSize(7); q.setInt(1, 1000);
 		rows("fetched by sevens", q.executeQuery());
 		q.setMaxRows(5);
@@ -70,7 +71,7 @@ public class Client {
 		moving.absolute(5); moving.updateString(2, "updated"); moving.updateRow(); moving.last();
 		told("scrolled", moving.getRow());
 		moving.close();
-		rows("a call", call(c.prepareCall("{? = call upper('x')}"), s));
+		if (!mode.equals("simple")) rows("a call", call(c.prepareCall("{? = call upper('x')}"), s));
 		failing("a wrong word", c, () -> s.execute("selec"));
 		failing("a violation", c, () -> s.execute("insert into client_java (id) values (1)"));
 		failing("a batch that fails", c, () -> {
