@@ -30,19 +30,32 @@ const (
 	longSecret  = 32
 )
 
+// aboveServers is set in the process ids that are the gate's own. No process of a
+// server on Linux has so high a number (2^22 is the most), so that none of these
+// is in the way of one.
+const aboveServers = 1 << 30
+
 // newCancelKey makes a key for a client that speaks this minor version of
-// protocol 3, under a process id that no session has. g.mu is held.
-func (g *Gate) newCancelKey(minor uint16) cancelKey {
+// protocol 3. Its process id is that of the server's process for the session,
+// so that what the client reads of it elsewhere (pg_backend_pid(),
+// pg_stat_activity, a notification) is the same number; or, where that is not
+// known yet (0) or another session still has it, a number of the gate's own. The
+// secret is always the gate's. g.mu is held.
+func (g *Gate) newCancelKey(minor uint16, server uint32) cancelKey {
 	size := shortSecret
 	if minor >= 2 {
 		size = longSecret
 	}
 	b := make([]byte, 4+size)
+	rand.Read(b)
+	if server != 0 && g.sessions[server] == nil {
+		return cancelKey{server, b[4:]}
+	}
 	for {
-		rand.Read(b)
-		if pid := binary.BigEndian.Uint32(b) & 0x7fffffff; pid != 0 && g.sessions[pid] == nil {
+		if pid := binary.BigEndian.Uint32(b)&(aboveServers-1) | aboveServers; g.sessions[pid] == nil {
 			return cancelKey{pid, b[4:]}
 		}
+		rand.Read(b)
 	}
 }
 

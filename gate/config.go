@@ -190,6 +190,11 @@ func (f SpeaksFor) any() bool { return f.User || f.Terminal }
 type Limits struct {
 	// Sessions at once. Default 1000.
 	Sessions int `yaml:"sessions"`
+	// AtOnce is how many of them have a connection to the database from the moment
+	// they log in, so that the process id that the client is told is the server's.
+	// The others get theirs with their first statement, and another number.
+	// Default 32; -1 for none.
+	AtOnce int `yaml:"at_once"`
 	// Statement is the longest text of one query message. Default 1 MiB.
 	Statement int `yaml:"statement"`
 	// Message is the largest other message from a client, such as the values of
@@ -210,6 +215,7 @@ func (c *Config) Check() error {
 		}
 	}
 	def(&c.Limits.Sessions, 1000)
+	def(&c.Limits.AtOnce, 32)
 	def(&c.Limits.Statement, 1<<20)
 	def(&c.Limits.Message, 64<<20)
 	def(&c.Limits.Row, 64<<20)

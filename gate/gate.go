@@ -55,6 +55,8 @@ type Gate struct {
 	rules      rules
 	suspended  atomic.Pointer[Suspension] // nil: nobody is shut out
 
+	early atomic.Int64 // sessions that were connected as they logged in; see session.reserves
+
 	mu       sync.Mutex
 	sessions map[uint32]*session // by cancel key's process id
 	pending  map[net.Conn]bool   // connections that are not sessions yet
@@ -221,6 +223,9 @@ func (g *Gate) handle(ctx context.Context, conn net.Conn) {
 		if s.upstream != nil {
 			g.backends.over(s.upstream.PID)
 		}
+		if s.early {
+			g.early.Add(-1)
+		}
 	}()
 	defer s.hangUp()
 	late := s.upstream == nil
@@ -239,7 +244,11 @@ func (g *Gate) handle(ctx context.Context, conn net.Conn) {
 	if t, ok := conn.(*tls.Conn); ok && g.revoked != nil {
 		s.chains = t.ConnectionState().VerifiedChains
 	}
-	s.key = g.newCancelKey(h.minor)
+	number := uint32(0)
+	if !late {
+		number = s.upstream.PID
+	}
+	s.key = g.newCancelKey(h.minor, number)
 	g.sessions[s.key.pid] = s
 	if su := g.suspended.Load(); su != nil { // it may have come since the client was let in
 		if why := su.shuts(s); why != nil {
@@ -369,8 +378,11 @@ func (g *Gate) admitClient(ctx context.Context, conn net.Conn, h *hello, a *arri
 		return nil, "contained", why
 	}
 	first := g.templates.get(s.route.key(), time.Now())
-	if first == nil || !s.route.mayWait() {
+	if first == nil || !s.route.mayWait() || s.reserves() {
 		if first, err = s.reachUpstream(ctx); err != nil {
+			if s.early {
+				g.early.Add(-1)
+			}
 			return nil, "upstream", err
 		}
 	}

@@ -20,8 +20,9 @@ import (
 	"sekisho"
 )
 
-// A client that is in and asks nothing needs no connection upstream: it gets
-// one when it sends its first byte. What the server would have told it at the
+// A client that is in and asks nothing needs no connection upstream: but for the
+// first few, which get theirs while they log in, it gets one when it sends its
+// first byte. What the server would have told it at the
 // start is known from a connection of the same login with the same settings
 // that was made before; where the server says something else when it is asked
 // at last, the client is told so before its first answer.
@@ -112,6 +113,16 @@ func (r *route) mayWait() bool {
 		}
 	}
 	return true
+}
+
+// reserves says whether the session is one of the limits.at_once that are
+// connected as they log in, and takes one of the places if it is. handle gives
+// it back.
+func (s *session) reserves() bool {
+	if s.early = s.g.early.Add(1) <= int64(s.g.conf.Limits.AtOnce); !s.early {
+		s.g.early.Add(-1)
+	}
+	return s.early
 }
 
 // statuses are those of the template, with the client's own name.

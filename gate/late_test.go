@@ -43,8 +43,11 @@ func (h *house) reasons() (all []string) {
 	return all
 }
 
+// late: every client but the first is connected with its first statement.
+func late(o *options) { o.gate.Limits.AtOnce = -1 }
+
 func TestIdleClientsHaveNoConnectionUpstream(t *testing.T) {
-	h := newHouse(t)
+	h := newHouse(t, late)
 	ctx := context.Background()
 	first := h.connect("sato") // what the server says at the start is learnt from this one
 	if n := h.backendsOf("staff"); n != 1 {
@@ -103,7 +106,7 @@ func TestIdleClientsHaveNoConnectionUpstream(t *testing.T) {
 // What the server says otherwise when it is asked at last, the client is told
 // before its first answer.
 func TestSettingsThatChangedMeanwhile(t *testing.T) {
-	h := newHouse(t)
+	h := newHouse(t, late)
 	ctx := context.Background()
 	h.connect("sato")
 	conn := h.connect("sato")
@@ -126,7 +129,7 @@ func TestSettingsThatChangedMeanwhile(t *testing.T) {
 // A connection that cannot be made is told at the first statement, and the next
 // client hears it while connecting.
 func TestLateConnectionThatFails(t *testing.T) {
-	h := newHouse(t)
+	h := newHouse(t, late)
 	ctx := context.Background()
 	h.connect("sato")
 	conn, secure := h.connect("sato"), h.connect("sato", "sslmode=require")
@@ -148,7 +151,7 @@ func TestLateConnectionThatFails(t *testing.T) {
 
 // A gate that closes says so to those who never asked anything.
 func TestIdleClientsAtTheEnd(t *testing.T) {
-	h := newHouse(t)
+	h := newHouse(t, late)
 	h.connect("sato")
 	var idle []*pgx.Conn
 	for _, more := range []string{"", "sslmode=require"} {

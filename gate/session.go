@@ -82,6 +82,7 @@ type session struct {
 	cancelling sync.Mutex  // held while a cancel is on its way, so that nothing new goes upstream meanwhile; see cancelUpstream
 
 	key     cancelKey
+	early   bool                   // it has one of the places of limits.at_once
 	asleep  net.Conn               // guarded by Gate.mu: the client's, while there is no connection upstream
 	ending  atomic.Pointer[ending] // it was ended from outside
 	chains  [][]*x509.Certificate  // of the client's certificate, if it can be taken back
