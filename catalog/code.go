@@ -20,6 +20,7 @@ type function struct {
 	attribute bool // can be called as an attribute of a row: (row).f
 	kind      byte
 	volatile  bool // of a trusted extension, and reviewed by nobody here
+	reaching  *Reaching
 }
 
 const systemSchemas = "('pg_catalog', 'information_schema')"
@@ -67,6 +68,10 @@ func (c *Catalog) loadFunctions(ctx context.Context, query Query) error {
 	if t := c.cfg.Functions.Token; t != "" {
 		reviewed[t] = true // the gate alone calls it: see isToken
 	}
+	reaching := map[string]*Reaching{}
+	for i := range c.cfg.Functions.Reaching {
+		reaching[c.cfg.Functions.Reaching[i].Name] = &c.cfg.Functions.Reaching[i]
+	}
 	c.functions = map[string][]function{}
 	found := map[string]bool{}
 	var names []string
@@ -87,7 +92,7 @@ func (c *Catalog) loadFunctions(ctx context.Context, query Query) error {
 			names = append(names, full)
 			c.functions[v[2]] = append(c.functions[v[2]], function{
 				oid: oidOf(v[0]), schema: v[1], kind: first(v[3]), attribute: v[5] == "true",
-				reviewed: v[4] == "true" || reviewed[full], volatile: v[6] == "true" && !reviewed[full],
+				reviewed: v[4] == "true" || reviewed[full], volatile: v[6] == "true" && !reviewed[full], reaching: reaching[full],
 			})
 			return nil
 		})
@@ -98,6 +103,11 @@ func (c *Catalog) loadFunctions(ctx context.Context, query Query) error {
 	for _, f := range c.cfg.Functions.Reviewed {
 		if !found[f] {
 			errs = append(errs, fmt.Errorf("catalog: the database has no function %s, which is listed as reviewed%s", f, nearest(f, names)))
+		}
+	}
+	for name := range reaching {
+		if !found[name] {
+			errs = append(errs, fmt.Errorf("catalog: the database has no function %s, which is listed as reaching%s", name, nearest(name, names)))
 		}
 	}
 	return errors.Join(errs...)

@@ -11,6 +11,7 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -102,12 +103,34 @@ type Functions struct {
 	// protected tables nor hide what they are given. Every other function
 	// that is not part of PostgreSQL makes a statement opaque.
 	Reviewed []string `yaml:"reviewed"`
+	// Reaching functions and procedures are known to read or write protected
+	// tables, and no others than are stated here. A statement that calls one
+	// could be about anybody in them: only a role with any_row runs it.
+	Reaching []Reaching `yaml:"reaching"`
 	// Token, as schema.function, takes a text and gives 32 hexadecimal digits that
 	// are the same for the same text, and that nobody without its key can make
 	// or undo. docs/token.sql installs one. Where the policy says mask token it is
 	// put into statements; clients may not call it.
 	Token string `yaml:"token"`
 }
+
+// Reaching is a function, or procedure, that reads or writes protected tables.
+// Somebody has read it and found that it puts what it reads nowhere else, runs
+// no text that it is given, and leaves the session's settings alone.
+type Reaching struct {
+	// Name, as schema.function. All functions of that name are meant.
+	Name string `yaml:"name"`
+	// Reads are the protected tables that it reads, as schema.table, with those
+	// that the functions it calls read; "*" is all of them.
+	Reads []string `yaml:"reads"`
+	// Writes are the protected tables in which it creates, changes or destroys
+	// records. The role needs writes, too. Where foreign keys carry that on is
+	// found out.
+	Writes []string `yaml:"writes"`
+}
+
+// everyTable stands in Reaching.Reads for all protected tables.
+const everyTable = "*"
 
 // Check finds what is wrong with the config alone, before any database is
 // asked. It reports every mistake, each with the name of the item.
@@ -183,9 +206,29 @@ func (c Config) Check() error {
 			wrong("%s is listed both under tables and as unprotected", r)
 		}
 	}
+	reaching := map[string]bool{}
 	for _, f := range c.Functions.Reviewed {
 		if _, _, ok := split(f); !ok {
 			wrong("reviewed function %q: write it as schema.function", f)
+		}
+	}
+	for _, f := range c.Functions.Reaching {
+		_, _, ok := split(f.Name)
+		switch {
+		case !ok:
+			wrong("reaching function %q: write it as schema.function", f.Name)
+		case slices.Contains(c.Functions.Reviewed, f.Name) || f.Name == c.Functions.Token:
+			wrong("%s is listed both under reaching and as a function that reads nothing protected", f.Name)
+		case reaching[f.Name]:
+			wrong("reaching function %s is there twice", f.Name)
+		case len(f.Reads)+len(f.Writes) == 0:
+			wrong("reaching function %s: state what it reads or writes; what does neither is listed as reviewed", f.Name)
+		}
+		reaching[f.Name] = true
+		for _, t := range slices.Concat(f.Reads, f.Writes) {
+			if !tables[t] && !(t == everyTable && slices.Contains(f.Reads, t) && !slices.Contains(f.Writes, t)) {
+				wrong("reaching function %s: %q is no table listed under tables%s", f.Name, t, nearest(t, sorted(tables)))
+			}
 		}
 	}
 	return errors.Join(errs...)

@@ -115,6 +115,10 @@ type Judgement struct {
 	// rows left out, or tell of them by coming. True of Free judgements too.
 	LeavesOut bool
 
+	// Bound, of Opaque: how far it can reach. A role may be allowed to run it,
+	// recorded as any-row before it does. Nil: it runs in no way.
+	Bound *Bound
+
 	catalog  *Catalog
 	targets  []stmt.Target
 	mentions []mention
@@ -198,9 +202,20 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 	}
 	maps.Copy(touched, c.rests(s))
 	j.Unknown = unknown
-	over := len(touched) > 0 || sens
+	calls := c.calls(s)
+	over := len(touched) > 0 || sens || len(calls) > 0
 	if opaque == "" {
-		opaque = c.trouble(s, over, &j)
+		opaque = c.trouble(s, over, calls, &j)
+	}
+	if opaque == "" && len(calls) > 0 {
+		if sens {
+			maps.Copy(touched, c.all)
+		}
+		var b *Bound
+		if b, opaque = c.reach(calls, touched); opaque == "" {
+			c.bindCalls(&j, b, touched)
+			return j
+		}
 	}
 	if opaque == "" && !sens && passes(s, touched) {
 		return j
@@ -215,6 +230,7 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 	case sens:
 		c.concern(&j, c.all)
 		j.refuse(Opaque, "statistics")
+		j.bind(s)
 		return j
 	}
 	c.concern(&j, touched)
@@ -246,6 +262,7 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 		if err := c.told(s, login, &j); err != nil {
 			j.forget()
 			j.refuse(Opaque, reasonOf(err, reason))
+			j.bind(s)
 			j.Message += ": " + strings.TrimPrefix(err.Error(), stmt.ErrNames.Error()+": ")
 		}
 		return j

@@ -42,7 +42,7 @@ var refusals = map[string][2]string{
 	"maintain":            {"protected tables are not maintained through the gate", "Ask a database administrator."},
 	"code":                {"functions, triggers, rules, types, roles and the like are not changed through the gate", "Ask a database administrator."},
 	"do":                  {"the gate cannot see what a DO block reads", "Run its statements one by one, outside of DO; or make them a function, have it reviewed and listed under catalog: functions: reviewed, and SELECT it."},
-	"call":                {"the gate cannot see what a procedure reads", "Run its statements one by one."},
+	"call":                {"the gate cannot see what a procedure reads", "Run its statements one by one; or have it reviewed, and listed in the catalog under functions.reviewed, or under functions.reaching with the tables that it reads and writes."},
 	"setting":             {"the gate cannot see what this setting becomes", "Use SET with a constant."},
 	"statistics":          {"this system table holds values of protected tables or others' statements", "Ask a database administrator."},
 	"copy_format":         {"the gate does not pass COPY in this format", "Use the format text, csv or binary."},

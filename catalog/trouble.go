@@ -9,13 +9,14 @@ import (
 
 // What a statement runs that nobody can see through.
 
-// trouble gives the reason if the statement runs what nobody can see through.
+// trouble gives the reason if the statement runs what nobody can see through,
+// but for calls, of which somebody has said how far they reach.
 // Beside protected data more is trouble than elsewhere.
-func (c *Catalog) trouble(s *stmt.Statement, over bool, j *Judgement) string {
+func (c *Catalog) trouble(s *stmt.Statement, over bool, calls map[stmt.Name][]*Reaching, j *Judgement) string {
 	if s.Kind == stmt.Code {
 		return string(s.Kind)
 	}
-	if s.Runs != "" { // also EXPLAIN ANALYZE CREATE TABLE x AS EXECUTE y
+	if s.Runs != "" && !c.procedure(s, calls) { // also EXPLAIN ANALYZE CREATE TABLE x AS EXECUTE y
 		return string(s.Runs)
 	}
 	for inner := s; inner != nil; inner = inner.Inner {
@@ -31,6 +32,9 @@ func (c *Catalog) trouble(s *stmt.Statement, over bool, j *Judgement) string {
 	for _, f := range s.Functions {
 		if f.Name.Name == "set_config" && !over {
 			continue // seen among the settings
+		}
+		if calls[f.Name] != nil {
+			continue
 		}
 		if why := c.functionTrouble(f, over); why != "" {
 			j.Unknown = j.Unknown || why == "unknown_function"

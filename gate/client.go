@@ -430,6 +430,12 @@ func (q *requests) query(text string, msg []byte) error {
 			q.poison(w)
 			return nil
 		}
+		if p.stmts[0].bounded {
+			if w.refuse = q.reaches(w, rules.at(0), w.number, w.by()); w.refuse != nil {
+				q.poison(w)
+				return nil
+			}
+		}
 	}
 	if p.text != bare {
 		msg = appendMessage(nil, 'Q', p.text+tail+"\x00")
@@ -512,7 +518,7 @@ func (q *requests) recordAnyRow(stmts []*stmtPlan, number uint64, by []*said) *r
 				return why
 			}
 		}
-		if sp.kind != planAnyRow {
+		if sp.kind != planAnyRow || sp.bounded {
 			continue
 		}
 		var err error

@@ -110,7 +110,7 @@ func (o *ordinals) add(key uint64) {
 // askAbove is how many customers a statement of this session may name without
 // an approval. Observe mode has no such limit.
 func (s *session) askAbove(sp *stmtPlan) (most uint64, on bool) {
-	if sp == nil || sp.observe || sp.kind != planExact {
+	if sp == nil || sp.observe || sp.kind != planExact && !sp.bounded {
 		return 0, false
 	}
 	return s.role.AskAbove, s.role.AskAbove > 0
@@ -119,7 +119,7 @@ func (s *session) askAbove(sp *stmtPlan) (most uint64, on bool) {
 // mayAsk: a statement may come to need an approval.
 func (s *session) mayAsk(sp *stmtPlan) bool {
 	_, on := s.askAbove(sp)
-	return on || sp != nil && sp.kind == planExact && !sp.observe && s.g.rules.policy.Load() != nil
+	return on || sp != nil && !sp.observe && (sp.bounded || sp.kind == planExact && s.g.rules.policy.Load() != nil)
 }
 
 // limits is the limit of an access that begins.
@@ -149,9 +149,16 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 	limit := u.limit.most
 	why := &refusal{code: "53400", reason: "export", tables: sp.judgement.Tables,
 		text: fmt.Sprintf("the statement names more than %d customers, and so many need the approval of a second person", limit)}
+	if u.everybody > 0 {
+		why.text = "the statement could be about anybody, and that needs the approval of a second person"
+	}
 	if by != nil {
 		limit, why = by.AskAbove, s.ruled("policy_second", act.Ask, sp, &by.asked, by.Decision)
 		defer func(hint string) { why.hint = hint + " " + why.hint }(why.hint)
+	}
+	sent := firstSent(limit)
+	if u.everybody > 0 {
+		sent = everybodyHint(u.everybody)
 	}
 	st, ok := s.exactly(w, u.by)
 	if !ok {
@@ -166,7 +173,7 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 		if r, state, ok := g.conf.Permit(ord, spent); ok {
 			switch state {
 			case permit.Approved:
-				if r.Decided.Most <= limit { // the approver made it smaller than what goes without
+				if r.Decided.Most <= limit || r.Decided.Most < u.everybody { // the approver made it smaller than what goes without
 					break
 				}
 				var boxes []string
@@ -198,7 +205,7 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 				}
 				return nil
 			case permit.Asked:
-				why.hint = fmt.Sprintf("%sRequest %d for this statement waits for an answer: sekisho export show %d%s.", firstSent(limit), r.Number, r.Number, g.configFlag())
+				why.hint = sent + fmt.Sprintf("Request %d for this statement waits for an answer: sekisho export show %d%s.", r.Number, r.Number, g.configFlag())
 				return why
 			}
 		}
@@ -215,7 +222,7 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 		n, why.recorded = id.Seq+uint64(len(bodies)-1), true
 		g.exports.keep(string(key), permit.Turned{Number: n, At: sekisho.At(g.conf.Now()), Plain: sp.statement, Limit: limit, Statement: st})
 	}
-	why.hint = fmt.Sprintf("%sTo ask for all of it: sekisho export request %d%s --most N --reason '…', or the console's page Exports. Once it is approved, send the same statement again.", firstSent(limit), n, g.configFlag())
+	why.hint = sent + fmt.Sprintf("To ask for all of it: sekisho export request %d%s --most N --reason '…', or the console's page Exports. Once it is approved, send the same statement again.", n, g.configFlag())
 	return why
 }
 

@@ -194,6 +194,9 @@ func (q *requests) mayBind(ps *prepared, po *portal, by []*said) *refusal {
 	case planExact:
 		return nil // judged again before it is executed, and errors tell nothing
 	case planAnyRow:
+		if ps.stmt.bounded {
+			return q.before(ps, po, by)
+		}
 		if p := s.recordable(s.g.current(s, ps.plan, q.t), q.t); p.refuse != nil {
 			return p.refuse
 		}
@@ -261,6 +264,9 @@ func (q *requests) execute(msg, body []byte) error {
 			if w.refuse == nil {
 				w.refuse = q.recordAnyRow([]*stmtPlan{po.ps.stmt}, w.number, w.said)
 			}
+			if w.refuse == nil && po.ps.stmt.bounded && !po.reached {
+				w.refuse = changedRefusal // it was bound as something else
+			}
 		}
 	default:
 		w.refuse = changedRefusal
@@ -268,6 +274,7 @@ func (q *requests) execute(msg, body []byte) error {
 	if w.refuse == nil {
 		w.refuse = stated.refuse
 	}
+	w.label, po.label = po.label, nil
 	if w.refuse == nil {
 		msg, w.refuse = q.executes(w, po.ps.stmt, msg)
 	}

@@ -46,7 +46,7 @@ func (s *session) masked(p *plan, t *strand) *plan {
 	var due act.Masks
 	var refuse func() *refusal // in the words of the first that wants a mask
 	for _, sp := range p.stmts {
-		if sp.kind == planFree || sp.observe || slices.Contains(p.named, sp) {
+		if sp.kind == planFree || sp.observe || sp.bounded || slices.Contains(p.named, sp) {
 			continue
 		}
 		var r act.Request

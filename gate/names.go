@@ -290,7 +290,7 @@ func interchangeable(real, taken *prepared) bool {
 		return true
 	case taken.stmt == nil:
 		return false
-	case taken.stmt.kind == planAnyRow:
+	case taken.stmt.kind == planAnyRow && !taken.stmt.bounded:
 		return true // every customer is in the ledger already
 	case real == nil:
 		return taken.sql

@@ -24,7 +24,7 @@ type planKind byte
 const (
 	planFree   planKind = iota + 1 // touches nothing protected
 	planExact                      // its rows carry the subjects' keys
-	planAnyRow                     // observe mode: cannot be told whose, recorded before it runs
+	planAnyRow                     // cannot be told whose, recorded before it runs
 )
 
 // A plan is the decision about one text in one role. Immutable.
@@ -84,6 +84,8 @@ type stmtPlan struct {
 	written   *written           // of a write whose customers are named
 	sets      []string           // of a write recorded before it runs, which tells nothing of its rows: the protected columns that it sets or destroys
 	locks     bool               // LOCK TABLE: recorded before it runs, as an access to nobody
+	bounded   bool               // could be anybody's, and a role with any_row runs it all the same
+	changing  *stmtPlan          // of such a statement: what it may write, recorded before it runs, too
 	unseen    bool               // a write of which no key comes: answers is recorded before it runs, too
 	answers   *stmtPlan          // of a write: what its errors, and what it says of conflicts, tell; nil: as the statement itself
 
@@ -220,8 +222,10 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 				return p, false
 			}
 			if mode == Enforce {
-				p.refuse = refusalOf(j)
-				return p, keep
+				if p.refuse = sp.bounds(s.role, len(statements)); p.refuse != nil {
+					return p, keep
+				}
+				break
 			}
 			sp.kind, sp.observe = planAnyRow, true
 		case catalog.Plain:
@@ -345,6 +349,9 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 		if sp.answers != nil {
 			sp.answers.statement = sp.statement
 		}
+		if sp.changing != nil {
+			sp.changing.statement = sp.statement
+		}
 	}
 	rest := text[done:]
 	p.text = strings.Join(texts, "") + rest
@@ -465,6 +472,12 @@ func (g *Gate) recordAnyRow(s *session, sp *stmtPlan, number uint64, by *said, k
 	if why := s.chargeAny(sp, spaces, by, known); why != nil {
 		return overBudget{why}
 	}
+	return g.recordReach(s, sp, spaces, number, by)
+}
+
+// recordReach is recordAnyRow of what no budget is charged for any more.
+func (g *Gate) recordReach(s *session, sp *stmtPlan, spaces []string, number uint64, by *said) error {
+	j := sp.judgement
 	bodies := make([]sekisho.Body, 0, len(spaces))
 	for _, space := range spaces {
 		seq, err := g.shape(sp, j.Verb, space, sp.sets, j.Categories)

@@ -81,6 +81,14 @@ func (s *session) rule(p *plan, may bool, t *strand) (*plan, rulings) {
 			}
 			continue
 		}
+		if sp.bounded {
+			if why := s.mayReach(policy, sp, &r, d); why != nil {
+				return p.refusedWith(why), rulings{}
+			}
+			s.tell(sp, &r, d, uint64(i))
+			out.one = &ruling{Decision: d, asked: r}
+			continue
+		}
 		if why := s.refuses(sp, &r, d); why != nil {
 			return p.refusedWith(why), rulings{}
 		}

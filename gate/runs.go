@@ -12,22 +12,23 @@ import (
 
 // A run is an access under way: one statement's, or one portal's.
 type run struct {
-	number   uint64
-	by       *said
-	d        *desc
-	open     bool  // an Access with More set has been made, and none without
-	recorded bool  // as any-row
-	told     bool  // the head has been read, or all of a table may be told of
-	header   bool  // of COPY: the first line has passed
-	skip     int64 // rows that are still to be skipped
-	limit    limit
-	left     int64 // rows that may still pass
-	ruling   *ruling
-	agreed   bool              // a second person has
-	accounts []*budget.Account // by subject, as desc.shapes; nil: no budget applies
-	marks    *marks            // of an approved export that carries decoys; nil: it carries none
-	foretold bool              // its row went by a foretold access
-	nobody   bool              // recorded as any-row, because a row came without the key of a table that must have one
+	number    uint64
+	by        *said
+	d         *desc
+	open      bool  // an Access with More set has been made, and none without
+	recorded  bool  // as any-row
+	told      bool  // the head has been read, or all of a table may be told of
+	header    bool  // of COPY: the first line has passed
+	skip      int64 // rows that are still to be skipped
+	limit     limit
+	left      int64 // rows that may still pass
+	ruling    *ruling
+	agreed    bool              // a second person has
+	accounts  []*budget.Account // by subject, as desc.shapes; nil: no budget applies
+	marks     *marks            // of an approved export that carries decoys; nil: it carries none
+	foretold  bool              // its row went by a foretold access
+	everybody uint64            // how many it could be about, of what is recorded as any-row before it runs; else 0
+	nobody    bool              // recorded as any-row, because a row came without the key of a table that must have one
 }
 
 // runningFor is the access that w's rows belong to.

@@ -116,6 +116,8 @@ type portal struct {
 	number   uint64   // of the client side alone: recorded as any-row when it was bound, and not executed since; else 0
 	skip     int64    // how many of the first rows OFFSET skips
 	expected uint32   // ordinal of the customer it asks for, 0 if nobody knows
+	reached  bool     // of the client side alone: it is in the ledger that it could be about anybody
+	label    []byte   // that its answer bears
 	asked    bool     // of the client side alone: it has been executed
 	values   []byte   // what was bound, where an approval may be bound to it
 	bound    []byte   // what was bound, where the gate runs another statement with it

@@ -85,7 +85,7 @@ func road(ctx context.Context, c Config, v *vault.Vault, cat *catalog.Catalog, s
 	var roles []survey.Traveller
 	for _, name := range slices.Sorted(maps.Keys(c.Gate.Roles)) {
 		role := c.Gate.Roles[name]
-		who := survey.Traveller{Name: name, Login: survey.Login(role.Login), Observe: role.Mode == gate.Observe, Writes: role.Writes}
+		who := survey.Traveller{Name: name, Login: survey.Login(role.Login), Observe: role.Mode == gate.Observe, Writes: role.Writes, AnyRow: role.AnyRow}
 		for _, m := range role.Tables {
 			who.Observe = who.Observe || m == gate.Observe
 		}

@@ -1,0 +1,148 @@
+package catalog
+
+import (
+	"maps"
+	"slices"
+
+	"sekisho"
+	"sekisho/stmt"
+)
+
+// Statements that nobody can name, and that can reach no further than is known:
+// a query whose names cannot be told, a materialized view without a key, the
+// server's statistics, a function that somebody has read and that states its
+// tables. They stay opaque, and are refused; but a role may be allowed to run
+// them, and then they are recorded as any-row before they do.
+//
+// What runs code that nobody has read is never bounded: it could write what it
+// reads where nobody accounts for it, or leave something behind in the session
+// that later statements are judged without.
+
+// A Bound is how far an opaque statement can reach: it reads the Tables of its
+// Judgement, and writes these.
+type Bound struct {
+	Spaces     []string // of what it writes
+	Tables     []string
+	Columns    []string // all that are protected in them, sorted
+	Categories sekisho.Categories
+}
+
+// Writes: it may create, change or destroy anybody's records.
+func (b *Bound) Writes() bool { return len(b.Tables) > 0 }
+
+// bounded are the reasons for which a query is refused that only reads what its
+// text names.
+var bounded = map[string]bool{
+	"names": true, "function_in_from": true, "tablesample": true, "view": true, "key_type": true, "ambiguous_name": true, "statistics": true,
+}
+
+const boundHint = " Or, where that is not to be had, a login whose role has any_row: true in the gate's config runs it, recorded as if it were about everybody."
+
+// bind notes that an opaque query reaches no further than its tables.
+func (j *Judgement) bind(s *stmt.Statement) {
+	if !bounded[j.Reason] || !reads(s) {
+		return
+	}
+	j.Bound = &Bound{}
+	j.Hint += boundHint
+}
+
+// reads: it is a query, or a COPY of one, and writes nothing by itself.
+func reads(s *stmt.Statement) bool {
+	if s.Writes || s.Runs != "" || len(s.Settings) > 0 {
+		return false
+	}
+	return s.Kind == stmt.Select || s.Kind == stmt.Copy && !s.Copy.From && s.Copy.Query != nil && s.Copy.Query.Kind == stmt.Select
+}
+
+// calls are the reaching functions that a statement calls, by name. A name that
+// may also mean a function that nobody has read is not among them.
+func (c *Catalog) calls(s *stmt.Statement) map[stmt.Name][]*Reaching {
+	if s.Writes || len(s.Settings) > 0 || s.Runs != "" && (s.Runs != stmt.Call || s.Kind != stmt.Call) {
+		return nil
+	}
+	if s.Kind != stmt.Call && !reads(s) {
+		return nil
+	}
+	var all map[stmt.Name][]*Reaching
+	for _, f := range s.Functions {
+		var list []*Reaching
+		blind := isSystem(f.Schema) || f.Schema == "" && c.system[f.Name.Name].kind != 0
+		for _, user := range c.functions[f.Name.Name] {
+			if f.Schema != "" && f.Schema != user.schema {
+				continue
+			}
+			switch {
+			case user.reaching != nil:
+				list = append(list, user.reaching)
+			case !user.reviewed:
+				blind = true
+			}
+		}
+		if blind || len(list) == 0 {
+			continue
+		}
+		if all == nil {
+			all = map[stmt.Name][]*Reaching{}
+		}
+		all[f.Name] = list
+	}
+	return all
+}
+
+// reach adds to touched what these functions read and write, and says how far
+// the statement can reach; or gives the reason why that cannot be said.
+func (c *Catalog) reach(calls map[stmt.Name][]*Reaching, touched reach) (*Bound, string) {
+	written := reach{}
+	reason := ""
+	for _, list := range calls {
+		for _, f := range list {
+			for _, name := range f.Reads {
+				if name == everyTable {
+					maps.Copy(touched, c.all)
+				} else if r := c.named(name); r != nil {
+					maps.Copy(touched, r.reaches)
+				}
+			}
+			for _, name := range f.Writes {
+				r := c.named(name)
+				if r == nil {
+					continue
+				}
+				maps.Copy(written, r.reaches)
+				maps.Copy(written, r.cascades)
+				if r.writes != "" {
+					reason = "write_sets_off"
+				}
+			}
+		}
+	}
+	maps.Copy(touched, written)
+	var of Judgement
+	c.concern(&of, written)
+	b := &Bound{Spaces: of.Spaces, Tables: of.Tables, Categories: of.Categories}
+	if len(b.Tables) > 0 {
+		b.Columns = c.destroyed(&of)
+	}
+	return b, reason
+}
+
+// bindCalls refuses a statement that calls reaching functions, over these
+// tables, as one that a role may be allowed to run.
+func (c *Catalog) bindCalls(j *Judgement, b *Bound, touched reach) {
+	c.concern(j, touched)
+	j.refuse(Opaque, "function")
+	j.Message, j.Hint = "a function in this statement could be about anybody", "It is listed in the catalog under functions.reaching: a login whose role has any_row: true in the gate's config may call it"
+	if b.Writes() {
+		j.Hint += ", with writes: true"
+	}
+	j.Hint += "."
+	j.Bound, j.Verb = b, sekisho.Read
+}
+
+// procedure: the statement is a CALL, of what somebody has read.
+func (c *Catalog) procedure(s *stmt.Statement, calls map[stmt.Name][]*Reaching) bool {
+	return s.Kind == stmt.Call && s.Runs == stmt.Call && !slices.ContainsFunc(s.Functions, func(f stmt.Function) bool {
+		return calls[f.Name] == nil && c.functionTrouble(f, len(calls) > 0) != ""
+	})
+}
