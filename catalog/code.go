@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"sekisho/stmt"
 )
 
 type systemFunction struct {
@@ -21,6 +23,7 @@ type function struct {
 	kind      byte
 	volatile  bool // of a trusted extension, and reviewed by nobody here
 	reaching  *Reaching
+	body      *stmt.Body // of one whose calls are judged written out
 }
 
 const systemSchemas = "('pg_catalog', 'information_schema')"

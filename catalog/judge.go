@@ -140,6 +140,11 @@ func (c *Catalog) Judge(s *stmt.Statement) Judgement { return c.JudgeAs(s, "") }
 // JudgeAs says what a statement does to protected data, sent by somebody with
 // this login.
 func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
+	if of := c.writtenOut(s); of != nil {
+		if j := c.JudgeAs(of, login); j.Kind == Free || j.Kind == Told || j.Bound != nil {
+			return j
+		}
+	}
 	j := Judgement{Kind: Free, Verb: verb(s), catalog: c, login: login}
 	j.Changes = changes(s)
 	if reason := c.denied(s); reason != "" {

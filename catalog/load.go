@@ -122,7 +122,7 @@ func Load(ctx context.Context, query Query, cfg Config) (*Catalog, error) {
 		return nil, err
 	}
 	for _, step := range []func(context.Context, Query) error{
-		c.loadFunctions, c.loadOperators, c.loadTypes, c.loadRelations, c.protect, c.loadBearing, c.loadTypeNames, c.loadExpressions, c.loadViews, c.loadReaders, c.loadEffects,
+		c.loadFunctions, c.loadOperators, c.loadTypes, c.loadRelations, c.protect, c.loadBearing, c.loadTypeNames, c.loadExpressions, c.loadViews, c.loadReaders, c.loadEffects, c.loadWritten,
 	} {
 		if err := step(ctx, query); err != nil {
 			return nil, err

@@ -216,6 +216,9 @@ func (c *Catalog) Masked(s *stmt.Statement, j Judgement, kind func(sekisho.Categ
 // which the columns of some categories are masked, for somebody with this login.
 // The error is a *MaskError.
 func (c *Catalog) MaskedTold(s *stmt.Statement, login string, kind func(sekisho.Categories) MaskKind) (*stmt.Statement, Judgement, error) {
+	if c.writtenOut(s) != nil {
+		return nil, Judgement{}, &MaskError{"Read the tables themselves in place of a function."}
+	}
 	hidden := map[string]bool{}
 	tables := map[*relation]*stmt.MaskedTable{}
 	for _, r := range s.Relations {

@@ -64,7 +64,11 @@ func (c *Catalog) told(s *stmt.Statement, login string, j *Judgement) error {
 		j.Head = append(j.Head, t)
 	}
 	if len(read) > 0 {
-		if j.Rewrite, err = stmt.Head(s, read); err != nil {
+		written := s
+		if s.As != nil {
+			written = s.As
+		}
+		if j.Rewrite, err = stmt.Head(written, read); err != nil {
 			return err
 		}
 	}

@@ -198,6 +198,7 @@ type Statement struct {
 	Collations []Name
 	Columns    []Column // every column reference there is
 
+	As        *Statement // what the client wrote, if this is that with functions written out
 	Writes    bool       // holds INSERT, UPDATE, DELETE, MERGE or COPY FROM at any depth, or locks rows
 	Settings  []Setting  // of SET and RESET, and of set_config()
 	Copy      *CopyTo    // only for Copy
