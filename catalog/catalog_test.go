@@ -453,6 +453,9 @@ func TestConfigErrorsNameTheItem(t *testing.T) {
 		{func(c *catalog.Config) { c.Subjects[0].Key = "number" }, "catalog: subject member: table crm.member has no column named number"},
 		{func(c *catalog.Config) { c.Tables = c.Tables[1:] }, "catalog: subject member: its table crm.member is not listed under tables"},
 		{func(c *catalog.Config) { c.Functions.Reviewed = []string{"app.distanse"} }, "catalog: the database has no function app.distanse, which is listed as reviewed; did you mean app.distance?"},
+		{func(c *catalog.Config) {
+			c.Functions.Reaching = []catalog.Reaching{{Name: "app.distanse", Reads: []string{"*"}}}
+		}, "catalog: the database has no function app.distanse, which is listed as reaching; did you mean app.distance?"},
 		{func(c *catalog.Config) { c.Unprotected = []string{"app.route"} }, "catalog: app.route is listed as unprotected, but is neither a view nor a foreign table"},
 		{func(c *catalog.Config) {
 			c.Subjects[0].Roster.Query = ""

@@ -318,7 +318,11 @@ func (g *gen) item(sc *scope, lateral bool) *part {
 		case k < 4:
 			sc.add(a, relation{attrs: []attr{{"v1", typInt}}, unique: []string{"v1"}})
 			return word("generate_series(100, 108, 2) " + a + "(v1)")
-		case k < 9 && len(g.ctes) > 0:
+		case k < 6:
+			if p := g.function(a, sc); p != nil {
+				return p
+			}
+		case k < 11 && len(g.ctes) > 0:
 			r := g.ctes[g.IntN(len(g.ctes))]
 			sc.add(a, r)
 			return word(r.name + " " + a)
@@ -335,6 +339,31 @@ func (g *gen) item(sc *scope, lateral bool) *part {
 	r := relations[i]
 	sc.add(a, r)
 	return word(r.name + " " + a)
+}
+
+// function is a call, in FROM, of a function that is one SELECT. Its argument may
+// be a column beside it.
+func (g *gen) function(a string, sc *scope) *part {
+	arg := func(t typ) string {
+		if len(sc.cols) > 0 && g.chance(50) {
+			return g.col(t, sc)
+		}
+		return g.constant(t)
+	}
+	switch g.IntN(3) {
+	case 0:
+		r := relation{attrs: relations[0].attrs, unique: []string{"member_no"}}
+		call := "air.of_town(" + arg(typText) + ") " + a
+		sc.add(a, r)
+		return word(call)
+	case 1:
+		call := "air.trips(" + arg(typInt) + ") " + a
+		sc.add(a, relation{attrs: []attr{{"id", typInt}, {"trip", typText}, {"price", typNum}}, unique: []string{"id"}})
+		return word(call)
+	}
+	call := "air.sizes(" + g.one("0", "1", "2") + ") " + a
+	sc.add(a, relation{attrs: []attr{{"town", typText}, {"members", typInt}}})
+	return word(call)
 }
 
 func (sc *scope) add(alias string, r relation) {
@@ -410,6 +439,9 @@ func (g *gen) expr(t typ, sc *scope, depth int) *part {
 		if p := g.scalar(t, sc); p != nil {
 			return p.or(g.col(t, sc))
 		}
+	}
+	if !g.simple && g.chance(6) && (t == typInt || t == typText) {
+		return seq(map[typ]string{typInt: "air.flown(", typText: "air.called("}[t], sub(typInt), ")").or(g.col(t, sc))
 	}
 	switch t {
 	case typInt:

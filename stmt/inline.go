@@ -45,8 +45,9 @@ var ErrInline = errors.New("a function cannot be written out")
 const (
 	argsName = "sekisho arguments"
 	bodyName = "sekisho body"
-	// deepest is how deep functions may call each other.
-	deepest = 8
+	// deepest is how deep functions may call each other, and mostCalls how many
+	// calls a statement may hold: a tree that is too deep cannot be printed.
+	deepest, mostCalls = 8, 64
 )
 
 // Inline gives the statement with the calls of functions written out of which
@@ -172,7 +173,7 @@ func (in *inlining) known(call *pg.FuncCall) *Body {
 
 // written is a call as a query; looks: it may look at what stands beside it.
 func (in *inlining) written(b *Body, call *pg.FuncCall, depth int) (sel *pg.SelectStmt, looks bool) {
-	if in.made++; depth >= deepest || in.made > tooMany {
+	if in.made++; depth >= deepest || in.made > mostCalls {
 		giveUp("functions that call each other")
 	}
 	tree, err := parse(b.Text)

@@ -36,6 +36,11 @@ create view air.turnover as select m.city, count(*) as bookings, sum(b.fare) as 
 create materialized view air.city_size as select city, count(*) as members, max(joined) as latest from air.member group by city;
 create materialized view air.tally as select m.member_no, m.city, count(*) as flights, max(b.fare) as dearest from air.member m join air.booking b on b.member_no = m.member_no group by m.member_no, m.city;
 
+create function air.of_town(town text) returns setof air.member language sql stable as $$ select * from air.member m where m.city = town $$;
+create function air.trips(who bigint) returns table (id bigint, trip text, price numeric) language sql stable as $$ select b.id, b.flight || '', b.fare from air.booking b where b.member_no = who $$;
+create function air.sizes(from_tier int) returns table (town text, members bigint) language sql stable as $$ select city, count(*) from air.member where tier >= from_tier group by city $$;
+create function air.called(who bigint) returns text language sql stable as $$ select name from air.member where member_no = who $$;
+create function air.flown(who bigint) returns bigint language sql stable as $$ select count(*) from air.trips(who) $$;
 grant usage on schema air to staff, reader;
 grant select, insert, update, delete on all tables in schema air to staff, reader;
 
