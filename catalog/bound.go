@@ -33,18 +33,26 @@ func (b *Bound) Writes() bool { return len(b.Tables) > 0 }
 // bounded are the reasons for which a query is refused that only reads what its
 // text names.
 var bounded = map[string]bool{
-	"names": true, "function_in_from": true, "tablesample": true, "view": true, "key_type": true, "ambiguous_name": true, "statistics": true,
+	"names": true, "function_in_from": true, "tablesample": true, "view": true, "key_type": true, "statistics": true,
 }
 
 const boundHint = " Or, where that is not to be had, a login whose role has any_row: true in the gate's config runs it, recorded as if it were about everybody."
 
 // bind notes that an opaque query reaches no further than its tables.
 func (j *Judgement) bind(s *stmt.Statement) {
-	if !bounded[j.Reason] || !reads(s) {
+	if !bounded[j.Reason] || !reads(s) || j.catalog.guarded(s) {
 		return
 	}
 	j.Bound = &Bound{}
 	j.Hint += boundHint
+}
+
+// guarded: a policy of row level security decides what comes of a table of the
+// statement's, and reads what is protected or calls what nobody has read.
+func (c *Catalog) guarded(s *stmt.Statement) bool {
+	return slices.ContainsFunc(s.Relations, func(r stmt.Relation) bool {
+		return slices.ContainsFunc(c.find(r), func(rel *relation) bool { return rel.policy })
+	})
 }
 
 // reads: it is a query, or a COPY of one, and writes nothing by itself.
@@ -94,7 +102,7 @@ func (c *Catalog) calls(s *stmt.Statement) map[stmt.Name][]*Reaching {
 // the statement can reach; or gives the reason why that cannot be said.
 func (c *Catalog) reach(calls map[stmt.Name][]*Reaching, touched reach) (*Bound, string) {
 	written := reach{}
-	reason := ""
+	reason, fenced := "", false
 	for _, list := range calls {
 		for _, f := range list {
 			for _, name := range f.Reads {
@@ -102,6 +110,7 @@ func (c *Catalog) reach(calls map[stmt.Name][]*Reaching, touched reach) (*Bound,
 					maps.Copy(touched, c.all)
 				} else if r := c.named(name); r != nil {
 					maps.Copy(touched, r.reaches)
+					fenced = fenced || r.policy
 				}
 			}
 			for _, name := range f.Writes {
@@ -111,11 +120,15 @@ func (c *Catalog) reach(calls map[stmt.Name][]*Reaching, touched reach) (*Bound,
 				}
 				maps.Copy(written, r.reaches)
 				maps.Copy(written, r.cascades)
+				fenced = fenced || r.policy
 				if r.writes != "" {
 					reason = "write_sets_off"
 				}
 			}
 		}
+	}
+	if fenced {
+		reason = "policy"
 	}
 	maps.Copy(touched, written)
 	var of Judgement

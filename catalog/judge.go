@@ -141,7 +141,7 @@ func (c *Catalog) Judge(s *stmt.Statement) Judgement { return c.JudgeAs(s, "") }
 // this login.
 func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 	if of := c.writtenOut(s); of != nil {
-		if j := c.JudgeAs(of, login); j.Kind == Free || j.Kind == Told || j.Bound != nil {
+		if j := c.JudgeAs(of, login); j.Kind != Plain && (j.Kind != Opaque || j.Bound != nil || len(c.calls(s)) == 0) {
 			return j
 		}
 	}
@@ -211,6 +211,9 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 	over := len(touched) > 0 || sens || len(calls) > 0
 	if opaque == "" {
 		opaque = c.trouble(s, over, calls, &j)
+	}
+	if opaque == "" && len(calls) > 0 && c.guarded(s) {
+		opaque = "policy"
 	}
 	if opaque == "" && len(calls) > 0 {
 		if sens {

@@ -30,6 +30,9 @@ create procedure crm.nothing() language plpgsql as $$begin end$$;
 create function crm.both(x int) returns int language plpgsql as $$begin return x; end$$;
 create function crm.both(x text) returns text language plpgsql as $$begin return x; end$$;
 create materialized view crm.towns as select city, count(*) from crm.member group by city;
+create table crm.fenced (id int);
+alter table crm.fenced enable row level security;
+create policy p on crm.fenced using (exists (select from crm.passport p where p.member_no = 1003));
 create view crm.seen as select crm.counts();
 `
 
@@ -164,6 +167,8 @@ func TestAnyRowIsNotForWhatNobodyHasRead(t *testing.T) {
 		{"declare c cursor with hold for select * from crm.towns", "view"},
 		{"explain analyze select crm.oldest(3)", "function"},
 		{"select 1; select crm.oldest(3)", "several_statements"},
+		{"select f.id from crm.fenced f, crm.oldest(1)", "policy"},
+		{"select f.id from crm.towns t, crm.fenced f", "view"},
 		{"copy (select crm.oldest(3)) to program 'cat'", "copy_program"},
 		{"copy (select crm.oldest(3)) to '/tmp/kept'", "copy_file"},
 		{"select crm.oldest(1), pg_terminate_backend(1)", "other_sessions"},
