@@ -110,6 +110,28 @@ func (a *Account) Spend(at sekisho.Time, subjects []uint32, cut bool) (within in
 	return len(subjects), a.tells
 }
 
+// SpendAll is Spend of customers among whom nothing can happen: whoever they are,
+// every budget has room for so many, and is not nearly used after them. If that
+// is not so, nothing is charged.
+func (a *Account) SpendAll(at sekisho.Time, subjects []uint32) bool {
+	a.book.mu.Lock()
+	defer a.book.mu.Unlock()
+	a.open(at)
+	for j := range a.lines {
+		h := a.lines[j].h
+		if n := h.used() + len(subjects); n > h.room || !h.told && n >= h.rule.warnAt {
+			return false
+		}
+	}
+	for j := range a.lines {
+		h := a.lines[j].h
+		h.touchAll(subjects, h.now)
+		h.taken.active = h.taken.active || len(subjects) > 0
+	}
+	a.calm()
+	return true
+}
+
 // Ahead charges one customer, whom a statement asks for before anything has come,
 // if there is room. False: there is none, and nothing is charged or told: it is
 // not known yet whether the customer's row comes.
@@ -131,11 +153,17 @@ func (a *Account) spend(ord uint32) {
 	for j := range a.lines {
 		h := a.lines[j].h
 		h.touch(ord, h.now)
-		h.taken.active = true
-		if !h.told && h.used() >= h.rule.warnAt {
-			h.tell()
-			a.say(&a.lines[j], sekisho.BudgetNear)
-		}
+		a.spent(&a.lines[j])
+	}
+}
+
+// spent notes what follows from something having been charged to a line.
+func (a *Account) spent(l *line) {
+	h := l.h
+	h.taken.active = true
+	if !h.told && h.used() >= h.rule.warnAt {
+		h.tell()
+		a.say(l, sekisho.BudgetNear)
 	}
 }
 
@@ -153,11 +181,7 @@ func (a *Account) SpendAny(at sekisho.Time, cut bool) (within, tell bool) {
 	for j := range a.lines {
 		h := a.lines[j].h
 		h.touchAny(h.now)
-		h.taken.active = true
-		if !h.told && h.used() >= h.rule.warnAt {
-			h.tell()
-			a.say(&a.lines[j], sekisho.BudgetNear)
-		}
+		a.spent(&a.lines[j])
 	}
 	a.calm()
 	return true, a.tells
@@ -229,11 +253,7 @@ func (a *Account) charge(at sekisho.Time, e *sekisho.Access) {
 		if (e.Class == sekisho.AnyRow || e.Reach > 0) && !a.book.ahead { // all of a table, unread, is as much
 			h.touchAny(step)
 		}
-		for _, ord := range e.Subjects {
-			if ord != 0 {
-				h.touch(ord, step)
-			}
-		}
+		h.touchAll(e.Subjects, step)
 	}
 }
 

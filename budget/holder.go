@@ -88,6 +88,13 @@ func (h *holder) has(ord uint32) bool {
 // touch charges a customer who was seen in a step of the window.
 func (h *holder) touch(ord, step uint32) {
 	before, live := h.last.see(ord, step, h.now)
+	if h.count(before, live, step); h.n > h.rule.most {
+		h.forget()
+	}
+}
+
+// count counts a customer who was seen before, if live, and now in step.
+func (h *holder) count(before uint32, live bool, step uint32) {
 	switch {
 	case !live:
 		h.n++
@@ -97,9 +104,43 @@ func (h *holder) touch(ord, step uint32) {
 		*h.seen.at(before)--
 	}
 	*h.seen.at(step)++
-	if h.n > h.rule.most {
-		h.forget()
+}
+
+// touchAll is touch for each of them but 0, who is nobody. Of those who stand in
+// one page each costs one byte of memory, and little more.
+func (h *holder) touchAll(who []uint32, step uint32) {
+	for len(who) > 0 {
+		page, first := h.last.page(who[0])
+		if page == nil {
+			if who[0] != 0 {
+				h.touch(who[0], step)
+			}
+			who = who[1:]
+			continue
+		}
+		who = who[h.touchPage(page, first, who, step):]
 	}
+}
+
+// touchPage charges those of who, from the first on, who stand in a page, and says
+// how many they were.
+func (h *holder) touchPage(page *lastPage, first uint32, who []uint32, step uint32) int {
+	stands := byte(step) | 128
+	for i, ord := range who {
+		if ord-first >= pageOf {
+			return i
+		}
+		at := &page[ord-first]
+		if *at == stands || ord == 0 {
+			continue
+		}
+		before, live := h.last.seeAt(at, step, h.now)
+		if h.count(before, live, step); h.n > h.rule.most {
+			h.forget() // they may stand elsewhere now
+			return i + 1
+		}
+	}
+	return len(who)
 }
 
 // touchAny charges an access that could be anybody's.

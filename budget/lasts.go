@@ -91,14 +91,7 @@ func stepOf(b byte, now uint32) (step uint32, live bool) {
 // gives what seen would have given before. It never goes back.
 func (l *lasts) see(ord, step, now uint32) (before uint32, live bool) {
 	if l.pages != nil && l.paged(ord, now) {
-		b := &l.pages[ord/pageOf][ord%pageOf]
-		if *b == 0 {
-			l.filled++
-		}
-		if before, live = stepOf(*b, now); !live || before < step {
-			*b = byte(step) | 128
-		}
-		return before, live
+		return l.seeAt(&l.pages[ord/pageOf][ord%pageOf], step, now)
 	}
 	if len(l.table) == 0 {
 		l.build(16)
@@ -117,6 +110,26 @@ func (l *lasts) see(ord, step, now uint32) (before uint32, live bool) {
 		l.table[i] = uint64(ord)<<32 | uint64(step)
 	}
 	return before, live
+}
+
+// seeAt is see for the customer whose byte of a page this is.
+func (l *lasts) seeAt(b *byte, step, now uint32) (before uint32, live bool) {
+	if *b == 0 {
+		l.filled++
+	}
+	if before, live = stepOf(*b, now); !live || before < step {
+		*b = byte(step) | 128
+	}
+	return before, live
+}
+
+// page gives the page that a customer stands in, and whose byte is its first; nil
+// if there is none.
+func (l *lasts) page(ord uint32) (page *lastPage, first uint32) {
+	if i := int(ord / pageOf); i < len(l.pages) {
+		return l.pages[i], ord &^ (pageOf - 1)
+	}
+	return nil, 0
 }
 
 // all gives everybody who was seen within the window that ends now.

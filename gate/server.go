@@ -145,6 +145,9 @@ func (r *replies) scanMessages() error {
 			}
 			return r.makeRoom(size)
 		}
+		if r.rows != nil && (typ == 'D' || typ == 'd') && r.takeTogether(r.rows, typ) {
+			continue
+		}
 		from := r.scan
 		r.scan += size
 		if err := r.message(typ, from, r.scan); err != nil {
@@ -226,7 +229,7 @@ func (r *replies) message(typ byte, from, to int) error {
 	}
 
 	w := r.rows
-	if r.rows = nil; w == nil || typ != 'D' {
+	if r.rows = nil; w == nil || typ != 'D' && typ != 'd' {
 		w = s.wants.first()
 	}
 	if typ == 'E' {
@@ -482,6 +485,7 @@ func (r *replies) message(typ byte, from, to int) error {
 			r.keep(from, to)
 			return nil
 		}
+		r.rows = w
 		return r.copyRow(w, sp, from, to)
 	case 'V':
 		if w.typ != 'F' {
