@@ -17,7 +17,7 @@ public class Client {
 			b.append(meta.getColumnName(i)).append(' ').append(meta.getColumnTypeName(i)).append(' ').append(meta.getTableName(i)).append(';');
 		int n = 0;
 		while (rs.next()) {
-			if (n++ < 20) { b.append("\n "); for (int i = 1; i <= meta.getColumnCount(); i++) b.append(' ').append(rs.getString(i)); }
+			if (n++ < 20) { b.append("\n "); for (int i = 1; i <= meta.getColumnCount(); i++) b.append(' ').append(rs.getObject(i) instanceof byte[] bytes ? Arrays.toString(bytes) : rs.getString(i)); }
 		}
 		told(what, b + "\n  " + n + " rows");
 		rs.close();
