@@ -213,7 +213,7 @@ func compare(t *testing.T, both [2]*house, tables map[string]string, list []vari
 			said[i] = h.saidSince(before)
 			is := stands(t, owners[i], tables)
 			var unsaid []string
-			for _, who := range slices.Sorted(maps.Keys(together(is, was[i]))) {
+			for _, who := range slices.Sorted(maps.Keys(either(is, was[i]))) {
 				_, key, _ := strings.Cut(who, " ")
 				if is[who] != was[i][who] && !said[i].wrote[key] && !said[i].anyWrite {
 					unsaid = append(unsaid, who)
@@ -235,7 +235,7 @@ func compare(t *testing.T, both [2]*house, tables map[string]string, list []vari
 	t.Logf("%d variants; the answers of %d differ, and their customer is named", len(list), differ)
 }
 
-func together(a, b map[string]string) map[string]string {
+func either(a, b map[string]string) map[string]string {
 	all := maps.Clone(a)
 	maps.Copy(all, b)
 	return all
