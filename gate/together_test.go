@@ -22,7 +22,6 @@ type bulk struct {
 	typ  byte
 	sent []byte
 	most uint64 // so many customers go without an approval; 0: all
-	rows int64  // so many rows may go
 }
 
 // reading is the server side of a session that has the answer in its buffer.

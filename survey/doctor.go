@@ -143,6 +143,7 @@ func Doctor(ctx context.Context, p Patient) []Finding {
 	}
 	d.note(OK, "config", p.File)
 	d.machine()
+	d.people(ctx)
 	d.shares(ctx)
 	d.server(ctx)
 	return d.found
