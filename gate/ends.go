@@ -109,12 +109,17 @@ func (r *replies) errorReply(w *want, from, to int) error {
 			out = shifted(nil, body, at, shift)
 			break
 		}
-		out = redact(nil, 'E', body, at, shift)
+		typing := w.mistyped(body)
+		if out = redact(nil, 'E', body, at, shift); typing {
+			out = shifted(nil, body, at, shift)
+		}
 		if r.cutting {
 			break
 		}
-		if why := r.recordError(w, body); why != nil {
-			out = appendError(nil, "ERROR", why)
+		if !typing {
+			if why := r.recordError(w, body); why != nil {
+				out = appendError(nil, "ERROR", why)
+			}
 		}
 		r.withdraw(w, s.outcomeOf(errorField(body, 'C')), errorField(body, 'C'))
 		if err := r.toldFails(w, errorField(body, 'C')); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"strconv"
 	"strings"
 
 	"sekisho"
@@ -158,6 +159,23 @@ func tests(code string, pointed bool) bool {
 		return !pointed
 	}
 	return true
+}
+
+// mistyped: an error is of the server's grammar, about a text that the gate's
+// grammar does not take either, and quotes what stands there at the place that it
+// points at.
+func (w *want) mistyped(body []byte) bool {
+	if w.plan == nil || !w.plan.unread || errorField(body, 'C') != "42601" {
+		return false
+	}
+	at, err := strconv.Atoi(errorField(body, 'P'))
+	if text := []rune(w.plan.text); err == nil && at > 0 && at <= len(text)+1 {
+		rest := string(text[at-1:])
+		_, quoted, ok := strings.Cut(errorField(body, 'M'), ` at or near "`)
+		quoted, whole := strings.CutSuffix(quoted, `"`)
+		return ok && whole && strings.HasPrefix(rest, quoted) || !ok && strings.TrimSpace(rest) == "" && strings.HasSuffix(errorField(body, 'M'), " at end of input")
+	}
+	return false
 }
 
 // speaksOfTheStatement: the message of such an error is made of the

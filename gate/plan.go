@@ -36,6 +36,7 @@ type plan struct {
 	protected bool             // one of stmts is not free
 	refuse    *refusal         // the text must not run
 	statement uint32           // of a refused text: its ordinal, 0 if it cannot be read
+	unread    bool             // the gate cannot read it, and lets the server try
 	speak     *refusal         // the gate cannot read it: only the server may say what is wrong with it; this if it finds nothing wrong
 	changes   bool             // it may change the catalog
 	states    bool             // it sets what the session states
@@ -134,7 +135,7 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 			if s.role.observes() {
 				// A newer server may be able to read it. What it gives is any-row, if
 				// it gives anything.
-				p.speak, p.protected = nil, true
+				p.speak, p.protected, p.unread = nil, true, true
 				p.stmts = []*stmtPlan{{kind: planExact, observe: true, blind: true, copyIn: true, judgement: catalog.Judgement{Kind: catalog.Opaque, Verb: sekisho.Other}, shapes: map[string]uint64{}}}
 			}
 		} else {
