@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// hugeField is how many bytes the field of the tests has: 256 MiB, or what
+// hugeField is how many bytes the field of the tests has: 128 MiB, or what
 // SEKISHO_TEST_FIELD says. A row of PostgreSQL, this field and its frame, has less
 // than 1 GiB: 1073741700 is about the most.
 func hugeField(t *testing.T) int {
@@ -25,7 +25,7 @@ func hugeField(t *testing.T) int {
 		}
 		return size
 	}
-	return 256 << 20
+	return 128 << 20
 }
 
 // A passed is what came of one statement, whose fields nobody has kept.
@@ -101,7 +101,7 @@ func (r *raw) query(sql string) func(func()) error {
 	return func(func()) error { _, err := r.conn.Write(messages("Q " + sql)); return err }
 }
 
-// A field of 256 MiB (1 GB in a longer run) of an unprotected table passes as it
+// A field of 128 MiB (1 GB in a longer run) of an unprotected table passes as it
 // is, by query and by COPY, both ways, while the gate holds a few MiB of it. Of a
 // protected table it ends with an error that says which limit it is over, and the
 // connection goes on.
