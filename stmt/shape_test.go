@@ -99,17 +99,7 @@ func TestOneShapeOneAnalysis(t *testing.T) {
 				}
 			}
 			s.Text, s.Start, s.End = "", 0, 0
-			_, literals, _ := stmt.Shape(text)
-			for i, a := range s.Asked {
-				if a.Param > 0 {
-					continue
-				}
-				turn, ok := literals.Which(a.At) // its place is each text's own, its turn is not
-				if value, plain := literals.Value(text, turn); ok && plain && !strings.Contains(text[a.At:], value) {
-					t.Fatalf("%q of literal %d is not what stands there: %s", value, turn, text)
-				}
-				s.Asked[i].At = turn
-			}
+			byTurn(t, text, s.Asked)
 			now.analysis = append(now.analysis, s)
 		}
 		before, twice := seen[key]
@@ -247,6 +237,22 @@ func FuzzAnalyse(f *testing.F) {
 	})
 }
 
+// byTurn says of what is asked for which of the text's literals it is, in place
+// of where it stands: that is each text's own.
+func byTurn(t *testing.T, text string, asked []stmt.Asked) {
+	_, literals, _ := stmt.Shape(text)
+	for i, a := range asked {
+		if a.Param > 0 {
+			continue
+		}
+		turn, ok := literals.Which(a.At)
+		if value, plain := literals.Value(text, turn); ok && plain && !strings.Contains(text[a.At:], value) {
+			t.Fatalf("%q of literal %d is not what stands there: %s", value, turn, text)
+		}
+		asked[i].At = turn
+	}
+}
+
 func FuzzShapeKey(f *testing.F) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for _, text := range texts {
@@ -275,6 +281,12 @@ func FuzzShapeKey(f *testing.F) {
 		}
 		for i := range a {
 			a[i].Text, a[i].End, b[i].Text, b[i].End = "", 0, "", 0
+		}
+		for i := range a {
+			byTurn(t, text, a[i].Asked)
+		}
+		for i := range b {
+			byTurn(t, other, b[i].Asked)
 		}
 		if !reflect.DeepEqual(a, b) {
 			t.Fatalf("one shape, two meanings: %q and %q", text, other)
