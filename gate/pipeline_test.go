@@ -110,7 +110,7 @@ func converse(t *testing.T, h *house, split bool) {
 
 var (
 	errorCode = regexp.MustCompile(`\\x00C[0-9A-Z]{5}`)
-	ownNumber = regexp.MustCompile(`^A ".{10,16}news|pg_temp_\d+`) // the number of a server process
+	ownNumber = regexp.MustCompile(`^A ".{3,16}news|pg_temp_\d+`) // the number of a server process
 )
 
 // diff shows the first line in which two transcripts differ.

@@ -177,7 +177,7 @@ func TestRevocationEndsSessions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHouse(t, func(o *options) { o.gate.TLS.ClientCA, o.gate.TLS.ClientCRL = ca.Root(), ca.Lists() })
+	h := newHouse(t, late, func(o *options) { o.gate.TLS.ClientCA, o.gate.TLS.ClientCRL = ca.Root(), ca.Lists() })
 	connect := func(name string) *pgx.Conn {
 		path := filepath.Join(h.dir, name)
 		if _, err := os.Stat(path + ".crt"); err != nil {
