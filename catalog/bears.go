@@ -22,17 +22,22 @@ type bearing struct {
 	schemas map[string]reach
 }
 
-// loadBearing follows the dependencies that DROP … CASCADE goes by.
-func (c *Catalog) loadBearing(ctx context.Context, query Query) error {
-	c.bears = bearing{map[stmt.Name]reach{}, map[string]reach{}}
-	var oids []string
+// protectedOIDs are the protected tables, as the server numbers them, in order.
+func (c *Catalog) protectedOIDs() (oids []string) {
 	for r := range c.all {
 		oids = append(oids, strconv.FormatUint(uint64(r.oid), 10))
 	}
+	slices.Sort(oids)
+	return oids
+}
+
+// loadBearing follows the dependencies that DROP … CASCADE goes by.
+func (c *Catalog) loadBearing(ctx context.Context, query Query) error {
+	c.bears = bearing{map[stmt.Name]reach{}, map[string]reach{}}
+	oids := c.protectedOIDs()
 	if len(oids) == 0 {
 		return nil
 	}
-	slices.Sort(oids)
 	return rowsOf(ctx, query, "what protected columns are made of", `
 		WITH RECURSIVE d(rel, classid, objid) AS (
 			SELECT p.objid, p.refclassid, p.refobjid FROM pg_catalog.pg_depend p

@@ -61,14 +61,10 @@ var keywords = map[uint32]bool{16: true, 20: true, 21: true, 23: true, 700: true
 
 // loadTypeNames reads how the types of protected columns are written.
 func (c *Catalog) loadTypeNames(ctx context.Context, query Query) error {
-	var oids []string
-	for r := range c.all {
-		oids = append(oids, strconv.FormatUint(uint64(r.oid), 10))
-	}
+	oids := c.protectedOIDs()
 	if len(oids) == 0 {
 		return nil
 	}
-	slices.Sort(oids)
 	return rowsOf(ctx, query, "types of columns", `
 		SELECT a.attrelid, a.attnum, a.atttypid, a.atttypmod, n.nspname, t.typname, t.typtype, pg_catalog.format_type(a.atttypid, a.atttypmod)
 		FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace

@@ -368,21 +368,26 @@ func (c *Console) checkFinding(v *visit, one *duty.Check, a CheckAct) (sekisho.B
 	return b, c.fillFinding(v, b, a)
 }
 
+// actForm is what a form of a check's or a finding's page asks for.
+func actForm(v *visit) (act string, a CheckAct, err error) {
+	act = v.r.PathValue("act")
+	if act != "paper" {
+		a, err = checkForm(v)
+		return act, a, err
+	}
+	ask, err := paperForm(v)
+	a.Paper = &ask
+	return act, a, err
+}
+
 // checkActForm does what a form of the page asks for.
 func (c *Console) checkActForm(v *visit) (page, error) {
 	number, err := v.pathNumber("number", "check")
 	if err != nil {
 		return nil, err
 	}
-	act := v.r.PathValue("act")
-	var a CheckAct
-	if act == "paper" {
-		ask, err := paperForm(v)
-		if err != nil {
-			return nil, err
-		}
-		a.Paper = &ask
-	} else if a, err = checkForm(v); err != nil {
+	act, a, err := actForm(v)
+	if err != nil {
 		return nil, err
 	}
 	if _, err := c.actOnCheck(v, number, act, a); err != nil {

@@ -213,15 +213,8 @@ func (c *Console) findingForm(v *visit) (page, error) {
 	if err != nil {
 		return nil, err
 	}
-	act := v.r.PathValue("act")
-	var a CheckAct
-	if act == "paper" {
-		ask, err := paperForm(v)
-		if err != nil {
-			return nil, err
-		}
-		a.Paper = &ask
-	} else if a, err = checkForm(v); err != nil {
+	act, a, err := actForm(v)
+	if err != nil {
 		return nil, err
 	}
 	if err := c.actOnFinding(v, n, act, a); err != nil {
