@@ -72,8 +72,8 @@ func errorField(body []byte, field byte) string {
 func redact(dst []byte, typ byte, body []byte, at, shift int) []byte {
 	start := len(dst)
 	dst = append(dst, typ, 0, 0, 0, 0)
-	code, body0 := errorField(body, 'C'), body
-	speaks := typ == 'E' && errorField(body, 'R') != "exec_stmt_raise" && speaksOfTheStatement(code, pointsAtTheText(body))
+	code, pointed := errorField(body, 'C'), pointsAtTheText(body)
+	speaks := typ == 'E' && errorField(body, 'R') != "exec_stmt_raise" && speaksOfTheStatement(code, pointed)
 	for len(body) > 0 && body[0] != 0 {
 		end := bytes.IndexByte(body[1:], 0)
 		if end < 0 {
@@ -84,7 +84,7 @@ func redact(dst []byte, typ byte, body []byte, at, shift int) []byte {
 		switch field {
 		case 'S', 'V', 'C', 's', 't', 'c', 'd', 'n', 'F', 'L', 'R':
 		case 'P':
-			if shift == noPosition || !pointsAtTheText(body0) {
+			if shift == noPosition || !pointed {
 				continue
 			}
 			value = shiftPosition(value, at, shift)

@@ -223,9 +223,7 @@ func (g *Gate) handle(ctx context.Context, conn net.Conn) {
 		if s.upstream != nil {
 			g.backends.over(s.upstream.PID)
 		}
-		if s.early {
-			g.early.Add(-1)
-		}
+		s.frees()
 	}()
 	defer s.hangUp()
 	late := s.upstream == nil
@@ -380,9 +378,7 @@ func (g *Gate) admitClient(ctx context.Context, conn net.Conn, h *hello, a *arri
 	first := g.templates.get(s.route.key(), time.Now())
 	if first == nil || !s.route.mayWait() || s.reserves() {
 		if first, err = s.reachUpstream(ctx); err != nil {
-			if s.early {
-				g.early.Add(-1)
-			}
+			s.frees()
 			return nil, "upstream", err
 		}
 	}

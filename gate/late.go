@@ -116,13 +116,21 @@ func (r *route) mayWait() bool {
 }
 
 // reserves says whether the session is one of the limits.at_once that are
-// connected as they log in, and takes one of the places if it is. handle gives
-// it back.
+// connected as they log in, and takes one of the places if it is, which frees
+// gives back.
 func (s *session) reserves() bool {
 	if s.early = s.g.early.Add(1) <= int64(s.g.conf.Limits.AtOnce); !s.early {
 		s.g.early.Add(-1)
 	}
 	return s.early
+}
+
+// frees gives back the session's place among limits.at_once, if it has one.
+func (s *session) frees() {
+	if s.early {
+		s.early = false
+		s.g.early.Add(-1)
+	}
 }
 
 // statuses are those of the template, with the client's own name.

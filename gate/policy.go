@@ -16,6 +16,7 @@ import (
 
 	"sekisho"
 	"sekisho/act"
+	"sekisho/catalog"
 )
 
 // Where the policy comes from: files that are read again when they change. What
@@ -95,11 +96,14 @@ func (p *Policy) check() (err error) {
 func (p *Policy) PlaceOf(a netip.Addr) act.Place { return act.PlaceOf(a, p.office, p.remote) }
 
 // PolicyConfig is what a policy for this gate is read with: the names of which
-// it may speak. tables are the protected ones.
-func (c *Config) PolicyConfig(tables []string) act.Config {
+// it may speak, of tables those of the catalog.
+func (c *Config) PolicyConfig(of *catalog.Config) act.Config {
 	k := act.Names{
 		Roles: slices.Collect(maps.Keys(c.Roles)), Purposes: []string{}, Posts: []string{}, Companies: []string{},
-		Tables: append([]string{}, tables...),
+		Tables: []string{},
+	}
+	for _, t := range of.Tables {
+		k.Tables = append(k.Tables, t.Name)
 	}
 	for _, r := range c.Roles {
 		k.Purposes = append(k.Purposes, r.Purposes...)
@@ -180,11 +184,7 @@ func (g *Gate) openRules() error {
 	if g.conf.Policy.Dir == "" {
 		return nil
 	}
-	tables := make([]string, len(g.catalog.Tables))
-	for i, t := range g.catalog.Tables {
-		tables[i] = t.Name
-	}
-	g.rules.names = g.conf.PolicyConfig(tables)
+	g.rules.names = g.conf.PolicyConfig(&g.catalog)
 	set, err := g.policySet()
 	if err != nil {
 		return err

@@ -19,11 +19,7 @@ func (h *House) limit() {
 	if err != nil {
 		return
 	}
-	var tables []string
-	for _, t := range h.Config.Catalog.Tables {
-		tables = append(tables, t.Name)
-	}
-	report, err := set.Check(h.Config.Gate.PolicyConfig(tables))
+	report, err := set.Check(h.Config.Gate.PolicyConfig(&h.Config.Catalog))
 	if err != nil || report.Policy == nil {
 		return
 	}

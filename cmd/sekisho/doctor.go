@@ -128,11 +128,7 @@ func silent(c *house.Config, base string) (map[string]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	var tables []string
-	for _, t := range c.Catalog.Tables {
-		tables = append(tables, t.Name)
-	}
-	policy, err := set.Load(g.PolicyConfig(tables))
+	policy, err := set.Load(g.PolicyConfig(&c.Catalog))
 	if err != nil {
 		return nil, fmt.Errorf("the policy: %w", err)
 	}

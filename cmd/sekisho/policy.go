@@ -86,11 +86,7 @@ func (p *policyFlags) read(paths []string) (set act.Set, conf act.Config, err er
 			return act.Set{}, conf, err
 		}
 		name = cmp.Or(name, c.TimeZone)
-		var tables []string
-		for _, t := range c.Catalog.Tables {
-			tables = append(tables, t.Name)
-		}
-		conf = c.Gate.PolicyConfig(tables)
+		conf = c.Gate.PolicyConfig(&c.Catalog)
 		if c.Handling.OffSite {
 			c.Handling.File = house.Against(base, c.Handling.File)
 			rules, err := c.Handling.Read()
