@@ -272,6 +272,141 @@ func forget(t *testing.T, seed uint64, refused, failed, full *atomic.Int64) {
 	checkAcknowledged(t, fs, dir, acked, 0) // what was opened and closed stays
 }
 
+// Recovery dies at every byte that it writes, with and without the machine. What
+// is left of the cut is never taken for damage, nor an acknowledged entry cut.
+func TestCutIsCutShort(t *testing.T) {
+	for _, tail := range []struct {
+		name  string
+		first bool // the torn group is the first write to its segment
+		hole  bool // a sector within it is missing, not only its end
+	}{
+		{"in a segment", false, false},
+		{"in a segment, with a hole", false, true},
+		{"first of a segment", true, false},
+		{"first of a segment, with a hole", true, true},
+	} {
+		t.Run(tail.name, func(t *testing.T) {
+			died := 0
+			for at := int64(0); ; at++ {
+				fs, all := torn(t, tail.first, tail.hole, uint64(at))
+				dying := &dyingFS{FS: fs, left: at}
+				l, err := ledger.Open(config(dying, dir))
+				if err == nil {
+					l.Close() // may be what dies
+					break
+				}
+				if !errors.Is(err, disk.ErrCrashed) {
+					t.Fatalf("recovery, to die at byte %d: %v", at, err)
+				}
+				died++
+				if at%2 == 0 {
+					fs.Crash()
+				}
+				if r := verify(t, fs); !r.OK() {
+					t.Fatalf("recovery died at byte %d: %v", at, r.Problems)
+				}
+				l, err = ledger.Open(config(fs, dir))
+				if err != nil {
+					t.Fatalf("recovery died at byte %d: %v", at, err)
+				}
+				mustClose(t, l)
+				equal(t, read(t, fs, dir, 0)[:len(all)], all...)
+			}
+			if died < 1500 {
+				t.Errorf("recovery died %d times, of more than 1,500 bytes", died)
+			}
+		})
+	}
+}
+
+// torn is a ledger whose last write lacks its end, and the entries before it.
+func torn(t *testing.T, first, hole bool, seed uint64) (*disk.Forgetful, []string) {
+	t.Helper()
+	fs := disk.NewForgetful(seed)
+	cfg := config(fs, dir)
+	cfg.SegmentBytes = 4 << 10
+	many := func(n uint64) sekisho.Body {
+		a := access(n)
+		a.Subjects = make([]uint32, 700)
+		for i := range a.Subjects {
+			a.Subjects[i] = uint32(i%7 + 1)
+		}
+		return a
+	}
+	l := mustOpen(t, cfg)
+	mustAppend(t, l, access(1))
+	if first {
+		mustAppend(t, l, many(2), many(3), many(4))
+	}
+	mustAppend(t, l, many(5), access(6), many(7), access(8))
+	names := segments(t, fs)
+	name := names[len(names)-1]
+	b := load(t, fs, name)
+	f := ledger.TakeApart(b)
+	last := f.Groups[len(f.Groups)-1]
+	if (len(f.Groups) == 1) != first {
+		t.Fatalf("the last segment holds %d groups", len(f.Groups))
+	}
+	mustClose(t, l)
+	all := read(t, fs, dir, 0)[:last.First-1]
+	end := last.Offsets[len(last.Offsets)-1] // the closing of the ledger came later
+	b = append(b[:end:end], make([]byte, len(b)-end)...)
+	if hole {
+		missing := (last.Offset/512 + 2) * 512
+		clear(b[missing : missing+512])
+	}
+	store(t, fs, name, b)
+	if at, err := fs.OpenFile(filepath.Join(dir, name), os.O_RDWR, 0); err != nil || at.Sync() != nil {
+		t.Fatal("syncing what was torn:", err)
+	}
+	if first { // what was torn was not yet followed by a segment prepared for the next one
+		if err := fs.Remove(filepath.Join(dir, "0000000003.segment")); err != nil {
+			t.Fatal(err)
+		}
+		if err := fs.SyncDir(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return fs, all
+}
+
+// A dyingFS dies when so many bytes were written, within a write if need be.
+type dyingFS struct {
+	disk.FS
+	left int64
+	dead bool
+}
+
+type dyingFile struct {
+	disk.File
+	fs *dyingFS
+}
+
+func (d *dyingFS) OpenFile(name string, flag int, perm uint32) (disk.File, error) {
+	f, err := d.FS.OpenFile(name, flag, perm)
+	return &dyingFile{f, d}, err
+}
+
+func (f *dyingFile) WriteAt(p []byte, off int64) (int, error) {
+	if f.fs.dead {
+		return 0, disk.ErrCrashed
+	}
+	if int64(len(p)) > f.fs.left {
+		f.fs.dead = true
+		n, _ := f.File.WriteAt(p[:f.fs.left], off)
+		return n, disk.ErrCrashed
+	}
+	f.fs.left -= int64(len(p))
+	return f.File.WriteAt(p, off)
+}
+
+func (f *dyingFile) Sync() error {
+	if f.fs.dead {
+		return disk.ErrCrashed
+	}
+	return f.File.Sync()
+}
+
 // injected lets a test change what fails while the disk is in use; nil is
 // nothing.
 func injected(fs *disk.Forgetful) func(func(op string) disk.Fault) {

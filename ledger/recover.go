@@ -201,21 +201,46 @@ func (l *Ledger) resume(n int) (cut int64, err error) {
 // dirty bytes after them, and syncs. A sync that failed in the last life may
 // have left the group in the page cache alone, and stale bytes after off could
 // one day be taken for a later group.
+//
+// A crash within the cut leaves some of the dirty bytes and zeros in the place
+// of others, which nobody could tell from damage. So the cut is marked first,
+// and the mark is the last to go: after a crash at any line either it stands
+// there, or what stands there is the torn write as it was, or nothing.
 func (l *Ledger) settle(f disk.File, lastGroup, off, dirty int64) error {
 	begin := lastGroup
 	if begin == segmentHeader {
 		begin = 0
 	}
-	b := make([]byte, off-begin+dirty)
-	if _, err := f.ReadAt(b[:off-begin], begin); err != nil && err != io.EOF {
+	at := off // of the torn group's magic
+	if off == 0 {
+		at = min(segmentHeader, dirty)
+	}
+	mark := min(off+dirty-at, int64(len(cutMark)))
+	same := make([]byte, at-begin, at-begin+mark)
+	if _, err := f.ReadAt(same, begin); err != nil && err != io.EOF {
 		return err
 	}
-	if len(b) > 0 {
-		if _, err := f.WriteAt(b, begin); err != nil {
+	for i, w := range []struct {
+		bytes []byte
+		at    int64
+	}{
+		{append(same, cutMark[:mark]...), begin},
+		{make([]byte, off+dirty-at-mark), at + mark},
+		{make([]byte, at+mark-off), off}, // with the segment's header, if the first group is cut
+	} {
+		if i > 0 && dirty == 0 {
+			break
+		}
+		if len(w.bytes) > 0 {
+			if _, err := f.WriteAt(w.bytes, w.at); err != nil {
+				return err
+			}
+		}
+		if err := f.Sync(); err != nil {
 			return err
 		}
 	}
-	return f.Sync()
+	return nil
 }
 
 // lastEntry is the last entry's bytes of a group that is whole.

@@ -125,6 +125,13 @@ func inspect(f disk.File, off, size int64, next uint64) (rest, error) {
 		r.damaged = fmt.Errorf("%w: entry %d cannot be read, but entry %d follows at byte %d", errDamaged, next, first, off+at)
 		return r, nil
 	}
+	group := b
+	if off == 0 {
+		group = b[min(segmentHeader, len(b)):]
+	}
+	if beingCut(group) {
+		return r, nil
+	}
 	if off == 0 {
 		// The segment header and its first group are one write. Its first sector,
 		// if it is there, holds the header.
@@ -159,11 +166,35 @@ func lastUsed(f disk.File, off, size int64) (int64, error) {
 			break
 		}
 		if !allZero(buf[:n]) {
-			end = at + int64(len(bytes.TrimRight(buf[:n], "\x00")))
+			used := buf[:n]
+			for len(used) > sector && allZero(used[len(used)-sector:]) { // quicker than byte by byte
+				used = used[:len(used)-sector]
+			}
+			end = at + int64(len(bytes.TrimRight(used, "\x00")))
 		}
 		at += int64(n)
 	}
 	return end, nil
+}
+
+// beingCut says whether b begins with cutMark, or with what a mark that was
+// itself torn leaves, byte for byte, of it and of what stood there before.
+func beingCut(b []byte) bool {
+	magic := binary.LittleEndian.AppendUint32(nil, groupMagic)
+	found := false
+	for i := range len(cutMark) {
+		if i == len(b) {
+			break
+		}
+		switch b[i] {
+		case cutMark[i]:
+			found = true
+		case 0, magic[i]:
+		default:
+			return false
+		}
+	}
+	return found
 }
 
 // laterGroup finds a group's header in b, not at its very beginning, that
@@ -249,9 +280,10 @@ func onceWhole(b []byte, off, size int64, next uint64) error {
 			continue
 		}
 		sound = false
-		// How long the entry was can be believed only if its length is there.
+		// How long the entry was can be believed only if its length is there,
+		// and all of it.
 		to := body
-		if l := int64(binary.LittleEndian.Uint32(group[at:])); at+entryHeader <= body && l > 0 && at+entryHeader+l <= body {
+		if l := int64(binary.LittleEndian.Uint32(group[at:])); at+entryHeader <= body && !torn(at, at+entryHeader) && l > 0 && at+entryHeader+l <= body {
 			to = at + entryHeader + l
 		}
 		if !torn(at, to) {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -36,6 +37,9 @@ import (
 //	       the bytes of sekisho.Entry.AppendEncode
 //	     32 B chain hash: SHA-256 of everything in this group before it
 //
+//	a torn group
+//	  0  cutMark, while recovery overwrites the group with zeros
+//
 // The group's header holds the hash of the group before, so each chain hash
 // stands for everything that was ever written before it.
 const (
@@ -47,6 +51,12 @@ const (
 	groupHeader = 56
 	entryHeader = 8
 	trailer     = sha256.Size
+
+	// cutMark is written over the magic of the group that recovery cuts, and
+	// made durable, before any of the rest becomes zeros. What is left of a cut
+	// that was itself cut short looks like no torn write; by the mark it is
+	// known. Each byte is the complement of groupMagic's: no flipped bit makes one.
+	cutMark = "\xb8\xad\xaf\xce"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -228,17 +238,7 @@ func peek(b []byte) (e sekisho.Entry, kind sekisho.Kind, ok bool) {
 	return e, sekisho.Kind(v[0]), v[1] <= 1<<32-1 && v[4] <= 1<<62
 }
 
+// allZero: what is the same when it is moved by a byte is that byte throughout.
 func allZero(b []byte) bool {
-	for len(b) >= 8 {
-		if binary.LittleEndian.Uint64(b) != 0 {
-			return false
-		}
-		b = b[8:]
-	}
-	for _, c := range b {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
+	return len(b) == 0 || b[0] == 0 && bytes.Equal(b[1:], b[:len(b)-1])
 }
