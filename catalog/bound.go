@@ -14,13 +14,18 @@ import (
 // tables. They stay opaque, and are refused; but a role may be allowed to run
 // them, and then they are recorded as any-row before they do.
 //
-// What runs code that nobody has read is never bounded: it could write what it
+// What runs code that nobody has read reaches everything, and could write what it
 // reads where nobody accounts for it, or leave something behind in the session
-// that later statements are judged without.
+// that later statements are judged without. It is bounded only as far as it
+// reads: whoever runs it sees to it that nothing else of it comes to be.
 
 // A Bound is how far an opaque statement can reach: it reads the Tables of its
 // Judgement, and writes these.
 type Bound struct {
+	// Unread: it runs code that nobody has read. It may read all that is
+	// protected, and must neither write anything nor leave anything behind.
+	Unread bool
+
 	Spaces     []string // of what it writes
 	Tables     []string
 	Columns    []string // all that are protected in them, sorted
@@ -55,12 +60,41 @@ func (c *Catalog) guarded(s *stmt.Statement) bool {
 	})
 }
 
-// reads: it is a query, or a COPY of one, and writes nothing by itself.
+// reads: it is a query, a COPY or EXPLAIN of one, or gives one a name, and writes
+// nothing by itself.
 func reads(s *stmt.Statement) bool {
-	if s.Writes || s.Runs != "" || len(s.Settings) > 0 {
+	if s.Writes || s.Runs != "" {
 		return false
 	}
-	return s.Kind == stmt.Select || s.Kind == stmt.Copy && !s.Copy.From && s.Copy.Query != nil && s.Copy.Query.Kind == stmt.Select
+	for inner := s; inner != nil; inner = inner.Inner {
+		if len(inner.Settings) > 0 {
+			return false
+		}
+	}
+	switch s.Kind {
+	case stmt.Copy:
+		return !s.Copy.From && s.Copy.Query != nil && s.Copy.Query.Kind == stmt.Select
+	case stmt.Explain, stmt.Prepare, stmt.Declare:
+		return s.Inner != nil && s.Inner.Kind == stmt.Select
+	}
+	return s.Kind == stmt.Select
+}
+
+// unread are the reasons for which a statement is refused that runs code which
+// nobody has read, and does nothing else that could not be taken back.
+var unread = map[string]bool{"do": true, "call": true, "function": true, "view_calls_function": true, "operator": true, "type": true}
+
+const unreadHint = " Or a login whose role has any_row: true in the gate's config runs it, in a read-only transaction that is rolled back, and recorded as if it were about everybody."
+
+// bindUnread notes that a statement which runs what nobody has read does no more
+// than read, if it is kept from all else. A cursor is not to be kept: what is
+// fetched from it comes later.
+func (j *Judgement) bindUnread(s *stmt.Statement) {
+	if !unread[j.Reason] || !(reads(s) && s.Kind != stmt.Declare || s.Kind == stmt.Do || s.Kind == stmt.Call && s.Runs == stmt.Call && len(s.Settings) == 0) {
+		return
+	}
+	j.Bound, j.Verb = &Bound{Unread: true}, sekisho.Read
+	j.Hint += unreadHint
 }
 
 // calls are the reaching functions that a statement calls, by name. A name that

@@ -75,6 +75,9 @@ func (c *Catalog) loadFunctions(ctx context.Context, query Query) error {
 	for i := range c.cfg.Functions.Reaching {
 		reaching[c.cfg.Functions.Reaching[i].Name] = &c.cfg.Functions.Reaching[i]
 	}
+	if err := c.loadReaching(ctx, query, reaching); err != nil {
+		return err
+	}
 	c.functions = map[string][]function{}
 	found := map[string]bool{}
 	var names []string
@@ -93,10 +96,14 @@ func (c *Catalog) loadFunctions(ctx context.Context, query Query) error {
 			full := v[1] + "." + v[2]
 			found[full] = true
 			names = append(names, full)
-			c.functions[v[2]] = append(c.functions[v[2]], function{
+			f := function{
 				oid: oidOf(v[0]), schema: v[1], kind: first(v[3]), attribute: v[5] == "true",
-				reviewed: v[4] == "true" || reviewed[full], volatile: v[6] == "true" && !reviewed[full], reaching: reaching[full],
-			})
+				reviewed: v[4] == "true" || reviewed[full], volatile: v[6] == "true" && !reviewed[full],
+			}
+			if r := reaching[full]; r != nil && !c.otherwise(f.oid) {
+				f.reaching = r
+			}
+			c.functions[v[2]] = append(c.functions[v[2]], f)
 			return nil
 		})
 	if err != nil {

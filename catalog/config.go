@@ -9,6 +9,8 @@
 package catalog
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -127,6 +129,11 @@ type Reaching struct {
 	// records. The role needs writes, too. Where foreign keys carry that on is
 	// found out.
 	Writes []string `yaml:"writes"`
+	// Body is what was read: the SHA-256 digest of its definition, in hexadecimal,
+	// as sekisho doctor prints it; one for each function of that name. One with
+	// another definition is taken for what nobody has read. Without any, whatever
+	// the function does now is believed.
+	Body []string `yaml:"body"`
 }
 
 // everyTable stands in Reaching.Reads for all protected tables.
@@ -225,6 +232,11 @@ func (c Config) Check() error {
 			wrong("reaching function %s: state what it reads or writes; what does neither is listed as reviewed", f.Name)
 		}
 		reaching[f.Name] = true
+		for _, b := range f.Body {
+			if raw, err := hex.DecodeString(b); err != nil || len(raw) != sha256.Size || strings.ToLower(b) != b {
+				wrong("reaching function %s: body is the SHA-256 digest of its definition in 64 small hexadecimal digits, as sekisho doctor prints it", f.Name)
+			}
+		}
 		for _, t := range slices.Concat(f.Reads, f.Writes) {
 			if !tables[t] && !(t == everyTable && slices.Contains(f.Reads, t) && !slices.Contains(f.Writes, t)) {
 				wrong("reaching function %s: %q is no table listed under tables%s", f.Name, t, nearest(t, sorted(tables)))

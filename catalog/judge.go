@@ -234,6 +234,7 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 	case opaque != "":
 		c.concern(&j, c.all)
 		j.refuse(Opaque, opaque)
+		j.bindUnread(s)
 		return j
 	case sens:
 		c.concern(&j, c.all)

@@ -110,6 +110,7 @@ var largeObject = map[string]bool{
 // and random, whose next number tells how often it was called.
 var idle = map[string]bool{
 	"clock_timestamp": true, "timeofday": true, "gen_random_uuid": true, "uuidv4": true, "uuidv7": true,
+	"timezone":         true,                                                                                                   // of a time of day, before version 14
 	"uuid_generate_v1": true, "uuid_generate_v1mc": true, "uuid_generate_v4": true, "gen_random_bytes": true, "gen_salt": true, // pgcrypto, uuid-ossp
 }
 
@@ -122,6 +123,16 @@ var stateful = map[string]bool{
 	"pg_current_xact_id": true, "pg_current_xact_id_if_assigned": true, "pg_current_snapshot": true,
 	"set_limit": true, "show_limit": true, // pg_trgm
 	"isn_weak": true, // isn
+}
+
+// readsIn are functions that make a value of a type that is an argument itself:
+// a number or a name that no statement needs to show. A domain's check runs
+// then. The last fills in what statistics say of a column, in its type.
+var readsIn = map[string]bool{
+	"domain_in": true, "domain_recv": true, "array_in": true, "array_recv": true, "record_in": true, "record_recv": true,
+	"range_in": true, "range_recv": true, "multirange_in": true, "multirange_recv": true,
+	"pg_input_is_valid": true, "pg_input_error_info": true, // since version 16
+	"pg_restore_attribute_stats": true, // since version 18
 }
 
 // serial are names that only look like types, where a column is defined.

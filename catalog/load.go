@@ -31,6 +31,7 @@ type Catalog struct {
 	types     map[string]bool           // types of users, by name: true if one of the name runs code of its own
 	own       map[string]bool           // operators and types of PostgreSQL itself, by name
 	unseen    unseen                    // what runs code that nobody reviewed, by oid
+	defined   []Defined                 // what is listed as reaching
 	server    int                       // its server_version_num
 	casts     bool                      // a cast between PostgreSQL's own types runs code of its own
 }
@@ -74,6 +75,7 @@ type column struct {
 	typeOID   uint32
 	generated bool
 	notNull   bool
+	loose     bool // of a collation in which different texts are equal
 	category  sekisho.Categories
 	protected bool
 	typeName  string   // as SQL writes it whatever the search path; "" where no mask can have the type
@@ -180,16 +182,21 @@ func (c *Catalog) loadRelations(ctx context.Context, query Query) error {
 	if err != nil {
 		return err
 	}
+	// Since version 18 there may be a NOT NULL that the rows before it were never
+	// asked for.
 	return rowsOf(ctx, query, "columns", `
-		SELECT a.attrelid, a.attnum, a.attname, a.atttypid, (a.attgenerated <> '')::pg_catalog.text, a.attnotnull::pg_catalog.text
-		FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+		SELECT a.attrelid, a.attnum, a.attname, a.atttypid, (a.attgenerated <> '')::pg_catalog.text,
+			(a.attnotnull AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint n
+				WHERE n.conrelid = a.attrelid AND n.contype = 'n' AND NOT n.convalidated AND a.attnum = ANY (n.conkey)))::pg_catalog.text,
+			(NOT co.collisdeterministic)::pg_catalog.text
+		FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid LEFT JOIN pg_catalog.pg_collation co ON co.oid = a.attcollation
 		WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 			AND c.relnamespace <> 'pg_toast'::pg_catalog.regnamespace
 		ORDER BY a.attrelid, a.attnum`,
 		func(v []string) error {
 			if r := c.byOID[oidOf(v[0])]; r != nil {
 				n, _ := strconv.ParseInt(v[1], 10, 16)
-				r.columns = append(r.columns, column{name: v[2], attnum: int16(n), typeOID: oidOf(v[3]), generated: v[4] == "true", notNull: v[5] == "true"})
+				r.columns = append(r.columns, column{name: v[2], attnum: int16(n), typeOID: oidOf(v[3]), generated: v[4] == "true", notNull: v[5] == "true", loose: v[6] == "true"})
 			}
 			return nil
 		})

@@ -160,6 +160,11 @@ func (r *relation) guard(t *Table) (errs []error) {
 	}
 	if r.key = r.column(t.Key); r.key != nil {
 		r.keyNullable = !r.key.notNull
+		if r.key.loose {
+			// Two spellings would be one person to the database and two to the ledger,
+			// and what is grouped by the key would name one of them.
+			r.key.typeOID = 0
+		}
 	}
 	return errs
 }

@@ -154,6 +154,9 @@ func (c *Catalog) functionTrouble(f stmt.Function, over bool) string {
 	if hidden(name) && !largeObject[name] || over && stateful[name] {
 		return "function"
 	}
+	if readsIn[name] && c.unseen.any() {
+		return "function"
+	}
 	system, known := c.system[name]
 	if !known && !found && !f.Special {
 		return "unknown_function"

@@ -132,7 +132,7 @@ func TestAuditorSeesNoNames(t *testing.T) {
 	if !seen {
 		t.Error("nobody is named to an administrator either: this proves nothing")
 	}
-	if a := auditor.get(fmt.Sprintf("/entries/%d", access)); a.status != http.StatusForbidden {
+	if a := auditor.get(fmt.Sprintf("/entries/%d", access)); a.status != http.StatusForbidden || !strings.Contains(a.body, `<a href="/audit">Back to the page for auditors</a>`) {
 		t.Errorf("an access to customers got %d", a.status)
 	}
 	if a := auditor.get(fmt.Sprintf("/entries/%d", stated)); !strings.Contains(a.body, fmt.Sprintf("#%d", tanaka)) {

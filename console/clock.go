@@ -132,7 +132,7 @@ func (t *tongue) calday(day string) string {
 	}
 	format := "2 Jan 2006 "
 	if t.Lang == "ja" {
-		format = "2006/01/02 "
+		format = "2006/01/02"
 	}
 	return at.Format(format) + t.say("weekday."+strconv.Itoa(int(at.Weekday())))
 }

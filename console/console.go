@@ -75,7 +75,8 @@ type Config struct {
 	// MatchFile compares a recovered file with the roster of a space, reading
 	// it once: sensor.MatchFile. The entry comes without Incident and By. nil:
 	// files cannot be compared here.
-	MatchFile func(ctx context.Context, file io.Reader, space string) (*sekisho.FileMatched, error)
+	// With it come the requests of the exports whose own decoys the file holds.
+	MatchFile func(ctx context.Context, file io.Reader, space string) (*sekisho.FileMatched, []uint64, error)
 
 	// Permits is in Views. nil: nothing is exported here.
 	Permits *permit.Book

@@ -29,7 +29,7 @@ func WithPeer(ctx context.Context, name string) context.Context {
 //
 //	POST /api/impact              a question as JSON → the answer as JSON
 //	POST /api/impact (multipart)  "question", then "file": the file is compared first
-//	POST /api/list?list=NAME      the same bodies → the list as CSV, recorded before its first byte
+//	POST /api/list?list=NAME      the same bodies → the list as CSV, recorded before its first byte; with &as=json beside the answer, as JSON
 //	POST /api/users/NAME/reset    → {"password": …}
 //	GET  /api/users               → the users
 //	POST /api/users               a UserLine → {"password": …}
@@ -105,22 +105,37 @@ func (c *Console) Control() http.Handler {
 		})
 	}
 	handle("POST /api/impact", maxUpload, func(v *visit) (any, error) {
-		q, err := c.controlQuestion(v)
-		if err != nil {
+		q, exports, err := c.controlQuestion(v)
+		if err != nil && len(exports) == 0 {
 			return nil, err
 		}
-		return c.ask(v.r.Context(), q)
+		// Whose export a file is can be told where it names nobody.
+		a, err := c.ask(v.r.Context(), q)
+		if err == nil {
+			a.Exports = c.exportsFound(exports)
+		}
+		return a, err
 	})
 	handle("POST /api/list", maxUpload, func(v *visit) (any, error) {
-		q, err := c.controlQuestion(v)
+		q, _, err := c.controlQuestion(v)
 		if err != nil {
 			return nil, err
 		}
-		rows, err := c.exportList(v.r, v.who, q, v.r.URL.Query().Get("list"))
+		which, form, media := v.r.URL.Query().Get("list"), "csv", csvMedia
+		rows, err := c.exportList(v.r, v.who, q, which)
 		if err != nil {
 			return nil, err
 		}
-		if err := c.gives(v, "list.csv", csvMedia, "incident_list", "csv", 0, c.listOf(q.Space)); err != nil {
+		if v.r.URL.Query().Get("as") == "json" {
+			form, media = "json", "application/json"
+			a, err := c.ask(v.r.Context(), q)
+			if err != nil {
+				return nil, err
+			}
+			inner := rows
+			rows = func(w io.Writer) error { return listAsJSON(w, a, which, inner) }
+		}
+		if err := c.gives(v, "list."+form, media, "incident_list", form, 0, c.listOf(q.Space)); err != nil {
 			return nil, err
 		}
 		counted := &counter{w: v.w}
@@ -211,11 +226,12 @@ func (c *Console) settled(do func(v *visit) (any, error)) func(v *visit) (any, e
 }
 
 // controlQuestion reads a question, and compares the file that comes after it,
-// if one does: then who is in the file is what is confirmed.
-func (c *Console) controlQuestion(v *visit) (trace.Question, error) {
+// if one does: then who is in the file is what is confirmed. exports are those whose
+// own decoys it holds; also beside an error.
+func (c *Console) controlQuestion(v *visit) (q trace.Question, exports []uint64, err error) {
 	http.NewResponseController(v.w).SetReadDeadline(time.Now().Add(10 * time.Minute))
 	if err := c.caughtUp(v); err != nil {
-		return trace.Question{}, err
+		return q, nil, err
 	}
 	var asked question
 	read := func(r io.Reader) error {
@@ -229,31 +245,31 @@ func (c *Console) controlQuestion(v *visit) (trace.Question, error) {
 	parts, err := v.r.MultipartReader()
 	if err != nil {
 		if err := read(v.r.Body); err != nil {
-			return trace.Question{}, err
+			return q, nil, err
 		}
-		return asked.parse(v.zone)
+		q, err = asked.parse(v.zone)
+		return q, nil, err
 	}
 	part, err := parts.NextPart()
 	if err != nil || part.FormName() != "question" {
-		return trace.Question{}, fail(http.StatusBadRequest, "q_json")
+		return q, nil, fail(http.StatusBadRequest, "q_json")
 	}
 	if err := read(part); err != nil {
-		return trace.Question{}, err
+		return q, nil, err
 	}
-	q, err := asked.parse(v.zone)
-	if err != nil {
-		return q, err
+	if q, err = asked.parse(v.zone); err != nil {
+		return q, nil, err
 	}
 	part, err = parts.NextPart()
 	if err == io.EOF {
-		return q, nil
+		return q, nil, nil
 	}
 	if err != nil || part.FormName() != "file" {
-		return q, fail(http.StatusBadRequest, "file_missing")
+		return q, nil, fail(http.StatusBadRequest, "file_missing")
 	}
 	if c.cfg.MatchFile == nil {
-		return q, fail(http.StatusConflict, "file_not_here")
+		return q, nil, fail(http.StatusConflict, "file_not_here")
 	}
-	q.Files, err = c.recordFile(v.r.Context(), part, q.Space, q.Incident, v.who.staff)
-	return q, err
+	q.Files, exports, err = c.recordFile(v.r.Context(), part, q.Space, q.Incident, v.who.staff)
+	return q, exports, err
 }

@@ -100,13 +100,13 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 	cfg := Config{Dir: dir, FS: disk.OS{}, Ledger: h.ledger, Vault: h.vault, Views: h.views, Live: live, Trace: known, Incidents: cases, Permits: permits, Enquiries: enquiries,
 		Name: "jal-test", Software: "0.1", Mode: "enforce", Now: h.clock.now, Duty: h.duties, Directory: h.people,
 		Packs: packs, OpenPack: func([32]byte) (io.ReadCloser, int64, error) { return nil, 0, os.ErrNotExist }, // none is made here
-		MatchFile: func(ctx context.Context, file io.Reader, space string) (*sekisho.FileMatched, error) {
+		MatchFile: func(ctx context.Context, file io.Reader, space string) (*sekisho.FileMatched, []uint64, error) {
 			roster, err := h.vault.Roster(space)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			found, _, err := sensor.MatchFile(ctx, file, sensor.FileOptions{Name: "upload", KeyNames: []string{"member"}}, roster, h.vault.Space(space))
-			return found, err
+			return found, nil, err
 		}}
 	forms, err := tell.ReadForms(nil)
 	must(t, err)

@@ -2,6 +2,9 @@ package console
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -130,6 +133,34 @@ func writeList(w io.Writer, space string, keys *vault.Space, roster *vault.Roste
 		}
 	}
 	return b.Flush()
+}
+
+// listAsJSON writes the people of a list beside the answer that it belongs to, each
+// with the list's columns.
+func listAsJSON(w io.Writer, a *trace.Answer, which string, rows func(io.Writer) error) error {
+	var text bytes.Buffer
+	if err := rows(&text); err != nil {
+		return err
+	}
+	read, err := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(text.Bytes(), []byte("\uFEFF")))).ReadAll()
+	if err != nil || len(read) == 0 {
+		return fmt.Errorf("reading a list of %d rows: %w", len(read), err)
+	}
+	people := make([]map[string]string, 0, len(read)-1)
+	for _, row := range read[1:] {
+		one := make(map[string]string, len(row))
+		for i, name := range read[0] {
+			one[name] = row[i]
+		}
+		people = append(people, one)
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(struct {
+		*trace.Answer
+		List   string              `json:"list"`
+		People []map[string]string `json:"people"`
+	}{a, which, people})
 }
 
 // cell quotes a value, and disarms one that a spreadsheet would run as a

@@ -223,6 +223,9 @@ func (c *Console) refuse(v *visit, err error) {
 		c.cfg.Log.Error("answering a request", "route", v.r.Pattern, "error", f.Error())
 	}
 	p := &failurePage{Status: f.status, Error: v.say(fmt.Sprintf("error.%d", f.status)), Near: f.near, To: f.nearPath, Back: "/"}
+	if v.who != nil && v.who.auditor {
+		p.Back = "/audit" // they have no live page
+	}
 	if f.key != "" {
 		p.Code = f.key
 		p.Hint = v.say("hint."+f.key, f.args...)

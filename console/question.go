@@ -115,9 +115,12 @@ func (c *Console) ask(ctx context.Context, q trace.Question) (*trace.Answer, err
 	soon, stop := context.WithTimeout(ctx, 3*time.Second)
 	c.cfg.Views.WaitFor(soon, c.cfg.Ledger.Last())
 	stop()
-	spaces := []string{q.Space}
-	if q.Space == "" {
-		spaces = c.spaces()
+	spaces := c.spaces()
+	if q.Space != "" {
+		if len(spaces) > 0 && !slices.Contains(spaces, q.Space) {
+			return nil, &failure{status: http.StatusNotFound, key: "space", near: spaces}
+		}
+		spaces = []string{q.Space}
 	}
 	rosters := map[string]*vault.Roster{}
 	for _, s := range spaces {

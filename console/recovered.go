@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sekisho"
+	"sekisho/trace"
 )
 
 const maxUpload = 1 << 30
@@ -33,7 +34,7 @@ func (c *Console) matchFile(v *visit) (page, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.recordFile(v.r.Context(), file, "", one.Number, v.who.staff); err != nil {
+	if _, _, err := c.recordFile(v.r.Context(), file, "", one.Number, v.who.staff); err != nil {
 		return nil, err
 	}
 	a, err := c.ask(v.r.Context(), c.questionOf(one))
@@ -44,18 +45,19 @@ func (c *Console) matchFile(v *visit) (page, error) {
 }
 
 // recordFile compares a file, with every subject where none is named, and records
-// whom it names before anybody is told.
-func (c *Console) recordFile(ctx context.Context, file io.Reader, space string, number uint64, by uint32) ([]*sekisho.FileMatched, error) {
+// whom it names before anybody is told. exports are the requests of those exports
+// whose own decoys it holds; also beside an error, if it names nobody.
+func (c *Console) recordFile(ctx context.Context, file io.Reader, space string, number uint64, by uint32) (found []*sekisho.FileMatched, exports []uint64, err error) {
 	spaces := []string{space}
 	if space == "" {
 		spaces = c.spaces()
 	}
-	found, err := c.compareFile(ctx, file, spaces)
+	found, exports, err = c.compareFile(ctx, file, spaces)
 	if err != nil {
 		if big := tooLarge(err); big != err {
-			return nil, big
+			return nil, nil, big
 		}
-		return nil, &failure{status: http.StatusUnprocessableEntity, key: "file_unread", cause: err}
+		return nil, exports, &failure{status: http.StatusUnprocessableEntity, key: "file_unread", cause: err}
 	}
 	var bodies []sekisho.Body
 	for _, f := range found {
@@ -64,21 +66,21 @@ func (c *Console) recordFile(ctx context.Context, file io.Reader, space string, 
 	}
 	id, err := c.cfg.Ledger.Append(ctx, bodies...)
 	if err != nil {
-		return nil, notRecorded(err)
+		return nil, nil, notRecorded(err)
 	}
 	if err := c.cfg.Views.WaitFor(ctx, id.Seq+uint64(len(bodies))-1); err != nil {
-		return nil, fmt.Errorf("showing a file's result: %w", err)
+		return nil, nil, fmt.Errorf("showing a file's result: %w", err)
 	}
-	return found, nil
+	return found, exports, nil
 }
 
 // compareFile reads a file once, for all subjects side by side: nobody knows whose
 // records are in it.
-func (c *Console) compareFile(ctx context.Context, file io.Reader, spaces []string) ([]*sekisho.FileMatched, error) {
+func (c *Console) compareFile(ctx context.Context, file io.Reader, spaces []string) ([]*sekisho.FileMatched, []uint64, error) {
 	if len(spaces) == 0 {
-		return nil, errors.New("no customer was ever seen, so there is nobody to compare it with")
+		return nil, nil, errors.New("no customer was ever seen, so there is nobody to compare it with")
 	}
-	found, failed := make([]*sekisho.FileMatched, len(spaces)), make([]error, len(spaces))
+	found, failed, marks := make([]*sekisho.FileMatched, len(spaces)), make([]error, len(spaces)), make([][]uint64, len(spaces))
 	var writers []io.Writer
 	var pipes []*io.PipeWriter
 	var reading sync.WaitGroup
@@ -86,7 +88,7 @@ func (c *Console) compareFile(ctx context.Context, file io.Reader, spaces []stri
 		r, w := io.Pipe()
 		writers, pipes = append(writers, w), append(pipes, w)
 		reading.Go(func() {
-			found[n], failed[n] = c.cfg.MatchFile(ctx, r, space)
+			found[n], marks[n], failed[n] = c.cfg.MatchFile(ctx, r, space)
 			io.Copy(io.Discard, r) // whoever has seen enough holds nobody up
 		})
 	}
@@ -96,14 +98,33 @@ func (c *Console) compareFile(ctx context.Context, file io.Reader, spaces []stri
 	}
 	reading.Wait()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	exports := slices.Concat(marks...)
+	slices.Sort(exports)
+	exports = slices.Compact(exports)
 	// A subject whose people nobody has listed, or of whom the file can hold nothing,
 	// is no reason not to say whom of the others it holds.
 	if found = slices.DeleteFunc(found, func(f *sekisho.FileMatched) bool { return f == nil }); len(found) == 0 {
-		return nil, errors.Join(failed...)
+		return nil, exports, errors.Join(failed...)
 	}
-	return found, nil
+	return found, exports, nil
+}
+
+// exportsFound says of exports whose own decoys a file holds who took them, when
+// and where to.
+func (c *Console) exportsFound(numbers []uint64) (list []trace.ExportFound) {
+	for _, n := range numbers {
+		one := trace.ExportFound{Request: n}
+		c.cfg.Views.Read(func() {
+			if r, known := c.cfg.Permits.Get(n); known && r.Taken != nil {
+				one.At, one.Endpoint = r.UsedAt.Go().UTC().Format(time.RFC3339Nano), r.Taken.Endpoint
+				one.Principal = c.named("staff", r.Taken.Principal)
+			}
+		})
+		list = append(list, one)
+	}
+	return list
 }
 
 // uploaded is the stream of a form's file, nothing of which is kept.

@@ -140,7 +140,7 @@ func TestTheAnswersHoldAgainstTheTruth(t *testing.T) {
 		}
 		lines := bytes.SplitAfter(b, []byte("\r\n"))
 		half := bytes.Join(lines[:1+len(lines)/2], nil)
-		matched, err := p.House.MatchFile(t.Context(), bytes.NewReader(half), "member")
+		matched, _, err := p.House.MatchFile(t.Context(), bytes.NewReader(half), "member")
 		if err != nil {
 			t.Fatal(err)
 		}

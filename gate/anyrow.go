@@ -31,13 +31,13 @@ func (sp *stmtPlan) bounds(role *Role, statements int) *refusal {
 	case b == nil || !role.AnyRow:
 		return refusalOf(j)
 	case statements > 1:
-		return &refusal{code: "0A000", reason: "several_statements", tables: j.Tables, text: "a statement that could be about anybody stands alone in its text", hint: "Send the statements one by one."}
+		return aloneRefusal(j.Tables)
 	case b.Writes() && !role.Writes:
 		r := refusalOf(catalog.Refused("write"))
 		r.tables = j.Tables
 		return r
 	}
-	sp.kind, sp.bounded = planAnyRow, true
+	sp.kind, sp.bounded, sp.unread = planAnyRow, true, b.Unread
 	if b.Writes() {
 		sp.changing = &stmtPlan{kind: planAnyRow, sets: b.Columns, shapes: map[string]uint64{},
 			judgement: catalog.Judgement{Kind: catalog.Opaque, Verb: sekisho.Delete, Spaces: b.Spaces, Tables: b.Tables, Categories: b.Categories}}
@@ -45,19 +45,24 @@ func (sp *stmtPlan) bounds(role *Role, statements int) *refusal {
 	return nil
 }
 
+func aloneRefusal(tables []string) *refusal {
+	return &refusal{code: "0A000", reason: "several_statements", tables: tables, text: "a statement that could be about anybody stands alone in its text", hint: "Send the statements one by one."}
+}
+
 // mayReach says why the policy does not let a statement run that could be about
 // anybody. d is what it says of reading all of its tables.
 func (s *session) mayReach(policy *act.Policy, sp *stmtPlan, r *act.Request, d *act.Decision) *refusal {
-	switch {
-	case d.Effect == act.Refuse:
+	switch d.AgainstAnyRow(sekisho.Read) {
+	case act.Refuse:
 		return s.ruled("policy_refused", act.Refuse, sp, r, d)
-	case d.Masks != (act.Masks{}):
+	case act.Mask:
 		why := s.ruled("policy_mask", act.Mask, sp, r, d)
 		why.hint = "Nothing is masked in a statement that could be about anybody. " + hintOf(nil)
 		return why
-	case d.RowCap != 0:
-		return s.ruled("policy_rows", act.Cap, sp, r, d)
-	case len(d.Budgets) > 0:
+	case act.Cap:
+		if d.RowCap != 0 {
+			return s.ruled("policy_rows", act.Cap, sp, r, d)
+		}
 		return s.ruled("policy_customers", act.Cap, sp, r, d)
 	}
 	if sp.changing == nil {
@@ -66,10 +71,11 @@ func (s *session) mayReach(policy *act.Policy, sp *stmtPlan, r *act.Request, d *
 	asked := *r
 	asked.Tables, asked.Categories = sp.changing.judgement.Tables, sp.changing.judgement.Categories
 	for _, asked.Verb = range []sekisho.Verb{sekisho.Insert, sekisho.Update, sekisho.Delete} {
-		switch d := sp.changing.memo.Decide(policy, &asked); {
-		case d.Effect == act.Refuse:
+		d := sp.changing.memo.Decide(policy, &asked)
+		switch d.AgainstAnyRow(asked.Verb) {
+		case act.Refuse:
 			return s.ruled("policy_refused", act.Refuse, sp, &asked, d)
-		case d.Second:
+		case act.Ask:
 			return s.ruled("policy_second", act.Ask, sp, &asked, d)
 		}
 	}

@@ -160,17 +160,19 @@ var bypasses = []bypass{
 	{"identity", []string{
 		"Q set role reader\nQ select email from crm.member where member_no=1001", "Q set session authorization reader",
 		"Q reset role\nQ select email from crm.member where member_no=1002", "Q set application_name = 'sekisho'\nQ select email from crm.member where member_no=1003",
-		"Q set sekisho.\"user\" = 'somebody'\nQ select email from crm.member where member_no=1004", "see TestOnBehalfRefused"}},
+		"Q set sekisho.\"user\" = 'somebody'\nQ select email from crm.member where member_no=1004", "see TestOnBehalfRefused", "see TestSCRAMExchange", "see TestProofsOfAnotherConnection", "see TestNamesThatNobodyHasLookLikeOthers"}},
 	{"size and depth", []string{
 		"Q select email from crm.member where member_no in (" + strings.Repeat("1,", 20_000) + "1001)",
 		"Q select email from crm.member where " + strings.Repeat("(", 900) + "member_no=1001" + strings.Repeat(")", 900),
 		"Q select email from crm.member where member_no=1001" + strings.Repeat("+1-1", 5_000),
 		"Q " + strings.Repeat("select 1;", 2_000) + "select email from crm.member where member_no=1002",
 		"Q select email from crm.member /*" + strings.Repeat("/*", 1_000) + strings.Repeat("*/", 1_001)}},
-	{"splitting a budget", []string{"see TestBudgetOfManySessionsAtOnce", "see TestBudgetOutlivesTheGate", "see TestBudgetOfSevenWeeks", "see TestExportCountsCustomersOnce"}},
+	{"splitting a budget", []string{"see TestBudgetOfManySessionsAtOnce", "see TestBudgetOutlivesTheGate", "see TestBudgetOfSevenWeeks", "see TestExportCountsCustomersOnce", "see TestAnApprovalForTwoAtOnce"}},
+	{"what is changed between judging and running", []string{"see TestTheCatalogChangesMeanwhile", "see TestTheCatalogChangesBesideWhoIsObserved", "see TestPreparedNameIsJudgedByTodaysCatalog", "see TestHeadsOfNamesThatChangeHands"}},
+	{"letters and keys that are read in two ways", []string{"see TestDatabasesInOtherEncodings", "see TestLettersOfAnotherEncoding", "see TestKeysThatAreEqualAndNotTheSame", "see TestKeyInAnotherEncodingNamesNobodyElse"}},
 	{"weak masks", []string{"see TestConditionsSeeTheMask", "see TestMaskedShapesThatAreRefused", "see TestTokens"}},
 	{"the first packets, and other protocols", []string{"see TestFirstPackets", "see TestWhoDoesNotGetIn", "see TestProtocolVersions"}},
-	{"cancel keys", []string{"see TestCancel", "see TestCancelledAccess", "see TestNobodyEndsTheSessionsOfOthers"}},
+	{"cancel keys", []string{"see TestCancel", "see TestCancelledAccess", "see TestCancelsAtEveryMoment", "see TestNobodyEndsTheSessionsOfOthers"}},
 	{"several statements, and pipelines", []string{
 		"Q select 1; select email from crm.member where member_no=1001; select 2",
 		"Q begin; select email from crm.member where member_no=1002; rollback",

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -17,7 +18,8 @@ import (
 // its transactions cannot write.
 type reader struct {
 	conn *pgconn.PgConn
-	over func() // to be called when it is closed
+	over func()            // to be called when it is closed
+	kept map[string]string // names of what is asked often, by text
 }
 
 func (g *Gate) reader(ctx context.Context) (*reader, error) {
@@ -41,7 +43,7 @@ func (g *Gate) readerAs(ctx context.Context, login Login) (*reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting upstream as the reader %s: %w", login.User, err)
 	}
-	return &reader{conn, func() { g.backends.over(conn.PID()) }}, nil
+	return &reader{conn: conn, over: func() { g.backends.over(conn.PID()) }}, nil
 }
 
 func (r *reader) close() {
@@ -52,30 +54,58 @@ func (r *reader) close() {
 }
 
 // query is a catalog.Query.
-func (r *reader) query(ctx context.Context, sql string, args ...string) ([][]*string, error) {
-	var out [][]*string
-	err := r.each(ctx, sql, args, func(row []*string) error {
-		kept := make([]*string, len(row))
-		for i, v := range row {
-			if v != nil {
-				s := *v
-				kept[i] = &s
-			}
-		}
-		out = append(out, kept)
-		return nil
-	})
+func (r *reader) query(ctx context.Context, sql string, args ...string) (out [][]*string, err error) {
+	err = r.each(ctx, sql, args, into(&out))
 	return out, err
 }
 
-// each calls f with each row, whose values are valid until it returns.
+// into adds each row to out.
+func into(out *[][]*string) func(row []*string) error {
+	return func(row []*string) error {
+		*out = append(*out, slices.Clone(row))
+		return nil
+	}
+}
+
+// each calls f with each row, which is valid until it returns; its values stay.
 func (r *reader) each(ctx context.Context, sql string, args []string, f func(row []*string) error) error {
-	params := make([][]byte, len(args))
-	types := make([]uint32, len(args))
+	params, types := texts(args)
+	return taken(r.conn.ExecParams(ctx, sql, params, types, nil, nil), f)
+}
+
+// often is query for what is asked again and again: the server keeps its plan,
+// which is the same for all args.
+func (r *reader) often(ctx context.Context, sql string, args ...string) (out [][]*string, err error) {
+	params, types := texts(args)
+	name, ok := r.kept[sql]
+	if !ok {
+		if len(r.kept) == 0 {
+			if _, err := r.conn.Exec(ctx, "SET plan_cache_mode = force_generic_plan").ReadAll(); err != nil {
+				return nil, err
+			}
+			r.kept = map[string]string{}
+		}
+		name = "often" + strconv.Itoa(len(r.kept))
+		if _, err := r.conn.Prepare(ctx, name, sql, types); err != nil {
+			return nil, err
+		}
+		r.kept[sql] = name
+	}
+	err = taken(r.conn.ExecPrepared(ctx, name, params, nil, nil), into(&out))
+	return out, err
+}
+
+// texts are args as parameters of type text.
+func texts(args []string) (params [][]byte, types []uint32) {
+	params, types = make([][]byte, len(args)), make([]uint32, len(args))
 	for i, a := range args {
 		params[i], types[i] = []byte(a), 25
 	}
-	res := r.conn.ExecParams(ctx, sql, params, types, nil, nil)
+	return params, types
+}
+
+// taken calls f with each row of an answer.
+func taken(res *pgconn.ResultReader, f func(row []*string) error) error {
 	var failed error
 	var row []*string
 	for res.NextRow() {

@@ -33,6 +33,9 @@ type requests struct {
 	taken     *stating // by the server, that stating began with
 	unsettled bool     // something that changes it is under way
 
+	fence *fence // around what nobody has read, until the Sync that is owed
+	bound bool   // a Bind or Execute was sent since the last Sync
+
 	wrote  bool    // a write to a protected table was sent, and nothing since that could commit it: see mayCommit
 	copies *copyIn // reads the COPY into a protected table that was sent last
 }
@@ -228,7 +231,10 @@ func (q *requests) handle(typ byte, msg []byte) error {
 	case 'P', 'B', 'D', 'E', 'C':
 		q.open = true
 	case 'S':
-		q.open, q.encoded = false, false
+		q.open, q.encoded, q.bound = false, false, false
+	}
+	if refused, err := q.fenced(typ, body); refused || err != nil {
+		return err
 	}
 	switch typ {
 	case 'S', 'Q', 'F':
@@ -291,6 +297,9 @@ func (q *requests) handle(typ byte, msg []byte) error {
 		}
 		q.send(w, msg)
 	case 'S':
+		if q.fence != nil {
+			return q.fenceSynced(msg)
+		}
 		q.send(&want{typ: 'S', data: q.data}, msg)
 		q.cycleSent()
 	case 'H':
@@ -444,6 +453,9 @@ func (q *requests) query(text string, msg []byte) error {
 		w.foretold = s.foretell(w, p.stmts[0], who)
 	}
 	s.applied(p)
+	if len(p.stmts) == 1 && p.stmts[0].unread {
+		return q.unreadQuery(w, msg)
+	}
 	for _, sp := range p.stmts {
 		q.does(sp.effect, nil)
 	}

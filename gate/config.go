@@ -143,10 +143,11 @@ type Role struct {
 	// committed. The login upstream needs SELECT on the key columns. Default
 	// false: such writes are refused.
 	Writes bool `yaml:"writes"`
-	// AnyRow lets the role run, in enforce mode, what could be about anybody, but
-	// only in tables that are known: queries that cannot be named, materialized
-	// views without a key, the server's statistics, functions listed as reaching.
-	// It is recorded as any-row before it runs. Nothing of it is masked; ask_above,
+	// AnyRow lets the role run, in enforce mode, what could be about anybody:
+	// queries that cannot be named, materialized views without a key, the server's
+	// statistics, functions listed as reaching; and DO and functions that nobody
+	// has read, in a read-only transaction that is rolled back. It is recorded as
+	// any-row before it runs. Nothing of it is masked; ask_above,
 	// budgets and caps take it for everybody. Default false: it is refused.
 	AnyRow bool `yaml:"any_row"`
 	// Purposes that a session may state with SET sekisho.purpose. The first is

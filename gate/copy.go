@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 
 	"sekisho"
@@ -20,7 +21,7 @@ var copyAllowed = map[string]bool{"format": true, "header": true, "freeze": true
 // copyOptions notes the form of the lines, or refuses a form that the gate
 // cannot read.
 func (sp *stmtPlan) copyOptions(st *stmt.Statement) *refusal {
-	for name := range st.Copy.Options {
+	for _, name := range slices.Sorted(maps.Keys(st.Copy.Options)) {
 		if !copyAllowed[name] {
 			return &refusal{code: "0A000", reason: "copy_option", text: "the gate does not pass COPY of protected data with the option " + name, hint: "Use FORMAT text or FORMAT csv with their usual delimiters, and convert in the client."}
 		}

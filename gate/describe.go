@@ -52,6 +52,7 @@ func (g *Gate) makeDesc(s *session, sp *stmtPlan, body []byte) *desc {
 			d.refuse = originRefusal // a name has come to mean a statement with a head
 			return d
 		}
+		d.shows = sp.ground != nil && sp.ground.Shown(originsOf(fields))
 		for _, f := range fields {
 			if f.TableOID != 0 && cat.ProtectedOID(f.TableOID) {
 				// The text named nothing protected, and yet here it is.
@@ -71,10 +72,7 @@ func (g *Gate) makeDesc(s *session, sp *stmtPlan, body []byte) *desc {
 		d.anyRow = true
 		return d
 	}
-	all := make([]catalog.Origin, len(fields))
-	for i, f := range fields {
-		all[i] = f.Origin
-	}
+	all := originsOf(fields)
 	j := sp.judgement
 	if sp.told() && sp.written == nil {
 		g.tellDesc(s, d, sp, fields, body)
@@ -126,6 +124,14 @@ func (g *Gate) makeDesc(s *session, sp *stmtPlan, body []byte) *desc {
 	}
 	slices.SortFunc(d.keys, func(a, b keyAt) int { return a.field - b.field })
 	return d
+}
+
+func originsOf(fields []origin) []catalog.Origin {
+	all := make([]catalog.Origin, len(fields))
+	for i, f := range fields {
+		all[i] = f.Origin
+	}
+	return all
 }
 
 // addShapes sees to it that a Shape entry stands in the ledger for each

@@ -77,9 +77,17 @@ func (r *replies) errorReply(w *want, from, to int) error {
 	if w == nil {
 		return fmt.Errorf("%w: an error that nothing caused", errServerProtocol)
 	}
+	if why := r.stands(w, 'E'); why != nil {
+		s.refused(why, s.number.Add(1), w.statement().statement, w.by(), r.t)
+		w.refuse = why
+	}
 	r.statesFail()
 	s.temps.stale.Store(true)
 	if sp := w.statement(); sp != nil && sp.catch != nil && sp.catch.cycle {
+		if w.typ == 'Q' {
+			w.failed, w.at = true, len(w.plan.stmts)
+			return nil
+		}
 		s.wants.fail()
 		return nil
 	}
@@ -112,6 +120,9 @@ func (r *replies) errorReply(w *want, from, to int) error {
 		typing := w.mistyped(body)
 		if out = redact(nil, 'E', body, at, shift); typing {
 			out = shifted(nil, body, at, shift)
+		}
+		if why := w.statement().kept(errorField(body, 'C')); why != nil {
+			out = appendError(nil, "ERROR", why)
 		}
 		if r.cutting {
 			break

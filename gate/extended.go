@@ -129,6 +129,12 @@ func (q *requests) bind(msg, body []byte) error {
 	if ps.plan.fill != nil {
 		po.bound = bytes.Clone(bound)
 	}
+	if ps.stmt.unread && q.bound {
+		w.refuse = aloneInCycle
+		q.poison(w)
+		return nil
+	}
+	q.bound = true
 	if w.refuse = q.mayBind(ps, po, w.said); w.refuse == nil && ps.stmt.skip != nil {
 		if po.skip, ok = ps.stmt.offset(formats, valuesOf(before)); !ok {
 			w.refuse = offsetRefusal
@@ -159,6 +165,12 @@ func (q *requests) bind(msg, body []byte) error {
 		binary.BigEndian.PutUint16(grown[at:], uint16(codes+hidden))
 		binary.BigEndian.PutUint32(grown[1:], uint32(len(grown)-1))
 		msg = grown
+	}
+	if ps.stmt.unread {
+		if w.refuse = q.fenceCycle(po); w.refuse != nil {
+			q.poison(w)
+			return nil
+		}
 	}
 	w.portal, w.undo = po, s.setPortal(portalName, po)
 	q.send(w, msg)
@@ -275,9 +287,13 @@ func (q *requests) execute(msg, body []byte) error {
 		w.refuse = stated.refuse
 	}
 	w.label, po.label = po.label, nil
+	if w.refuse == nil && po.ps.stmt.unread && (q.fence == nil || q.fence.portal != po) {
+		w.refuse = changedRefusal // it was bound in another cycle
+	}
 	if w.refuse == nil {
 		msg, w.refuse = q.executes(w, po.ps.stmt, msg)
 	}
+	q.bound = true
 	if w.refuse != nil {
 		q.poison(w)
 		return nil

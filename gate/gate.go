@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
@@ -39,10 +38,11 @@ type Gate struct {
 	binding    []byte // tls-server-end-point of our certificate
 	revoked    *revocations
 	principals map[string]principal
-	mock       [32]byte // of names that nobody has
+	mock       mock
 
 	budgets    *budget.Book // nil: nothing is counted
 	plans      planCache
+	looks      looks
 	reading    room // for the texts that are being read
 	population population
 	sick       atomic.Bool // the ledger refused the last entry
@@ -79,14 +79,15 @@ func New(ctx context.Context, conf Config, cat catalog.Config, led *ledger.Ledge
 		conf: conf, reading: room{size: mostJudged}, ledger: led, vault: v, log: log, catalog: cat,
 		principals: map[string]principal{}, sessions: map[uint32]*session{}, pending: map[net.Conn]bool{},
 	}
-	rand.Read(g.mock[:])
 	for _, p := range conf.Principals {
 		verifier, err := ParseVerifier(p.Verifier)
 		if err != nil {
 			return nil, fmt.Errorf("principal %s: %w", p.Name, err)
 		}
 		g.principals[p.Name] = principal{p, verifier}
+		g.mock.like = append(g.mock.like, verifier)
 	}
+	g.mock.secret = v.Secret("names that nobody has")
 	var err error
 	if g.tls, g.binding, g.revoked, err = conf.TLS.server(); err != nil {
 		return nil, err
@@ -163,6 +164,9 @@ func (g *Gate) Close() {
 		if g.loop != nil {
 			g.loop.end()
 		}
+		g.looks.turn.Lock()
+		defer g.looks.turn.Unlock()
+		g.looks.end()
 	})
 }
 
@@ -467,7 +471,7 @@ func (g *Gate) authenticate(conn net.Conn, user string, p principal, known bool)
 	denied := &startupError{"28P01", fmt.Sprintf("password authentication failed for user %q", clip(user)), ""}
 	sc := scramServer{verifier: p.verifier}
 	if !known {
-		sc.verifier = mockVerifier(g.mock[:], user)
+		sc.verifier = g.mock.verifier(user)
 	}
 	mechanisms := []string{scramPlain}
 	if _, ok := conn.(*tls.Conn); ok && g.binding != nil {

@@ -95,9 +95,19 @@ func makeTemplate() error {
 	if _, err := cluster.SQL(context.Background(), "postgres", "create database "+houseTemplate); err != nil {
 		return err
 	}
-	_, err := cluster.SQL(context.Background(), houseTemplate, schema)
+	login, err := makeVerifier("upstream", fewIterations)
+	if err != nil {
+		return err
+	}
+	_, err = cluster.SQL(context.Background(), houseTemplate, schema+"alter role staff password '"+login+"'; alter role reader password '"+login+"';")
 	return err
 }
+
+// fewIterations is what the passwords of the tests are hashed with: there are
+// thousands of sign-ins, none of which is about how dear it is to guess. What
+// people have is parsed by TestSCRAMExchange, and used by the tests of the
+// commands.
+const fewIterations = 16
 
 func testCatalog() catalog.Config {
 	return catalog.Config{
@@ -167,7 +177,7 @@ func newHouse(t testing.TB, opts ...option) *house {
 	lc := ledger.Config{Dir: filepath.Join(h.dir, "ledger"), FS: disk.OS{}, Gate: 1, Name: "test", Now: time.Now, SegmentBytes: 4 << 20}
 	h.ca = newAuthority(t)
 	cert, key := h.ca.server(t, h.dir)
-	verifier, err := MakeVerifier("open sesame")
+	verifier, err := makeVerifier("open sesame", fewIterations)
 	must(err)
 	conf := Config{
 		Listen: "127.0.0.1:0",
@@ -374,48 +384,68 @@ type account struct {
 }
 
 // accounts folds the ledger's entries into accesses, in their order.
-func (h *house) accounts() (all []*account) {
+func (h *house) accounts() []*account {
 	h.t.Helper()
-	shapes := map[uint64]*sekisho.Shape{}
-	by := map[[3]uint64]*account{}
+	f := h.folds()
 	for _, e := range h.entries() {
-		switch b := e.Body.(type) {
-		case *sekisho.Shape:
-			shapes[e.ID.Seq] = b
-		case *sekisho.Access:
-			k := [3]uint64{b.Session, b.Number, b.Shape}
-			a := by[k]
-			sh := shapes[b.Shape]
-			if sh == nil {
-				h.t.Fatalf("entry %v names shape %d, which is not there", e.ID, b.Shape)
+		f.take(e)
+	}
+	return f.all
+}
+
+// A fold makes accesses of a ledger's entries, and goes on with those that come
+// later.
+type fold struct {
+	h      *house
+	last   uint64
+	shapes map[uint64]*sekisho.Shape
+	by     map[[3]uint64]*account
+	closes map[[2]uint64][]*account
+	all    []*account
+}
+
+func (h *house) folds() *fold {
+	return &fold{h: h, shapes: map[uint64]*sekisho.Shape{}, by: map[[3]uint64]*account{}, closes: map[[2]uint64][]*account{}}
+}
+
+func (f *fold) take(e sekisho.Entry) {
+	h := f.h
+	h.t.Helper()
+	f.last = e.ID.Seq
+	switch b := e.Body.(type) {
+	case *sekisho.Shape:
+		f.shapes[e.ID.Seq] = b
+	case *sekisho.Access:
+		k := [3]uint64{b.Session, b.Number, b.Shape}
+		a := f.by[k]
+		sh := f.shapes[b.Shape]
+		if sh == nil {
+			h.t.Fatalf("entry %v names shape %d, which is not there", e.ID, b.Shape)
+		}
+		if a == nil {
+			a = &account{session: b.Session, verb: sh.Verb, class: b.Class, tables: strings.Join(sh.Tables, ","), columns: strings.Join(sh.Columns, ","), cats: sh.Categories.String(), reach: b.Reach}
+			a.purpose, _ = h.vault.Space("purpose").Key(b.Purpose)
+			f.by[k] = a
+			f.closes[[2]uint64{b.Session, b.Number}] = append(f.closes[[2]uint64{b.Session, b.Number}], a)
+			f.all = append(f.all, a)
+		}
+		a.rows += b.Rows
+		a.open = b.More
+		if a.least == 0 || b.Least > 0 && b.Least < a.least {
+			a.least = b.Least
+		}
+		for _, o := range b.Subjects {
+			key, ok := h.vault.Space(sh.Space).Key(o)
+			if !ok {
+				h.t.Fatalf("entry %v names ordinal %d of %s, which the vault does not know", e.ID, o, sh.Space)
 			}
-			if a == nil {
-				a = &account{session: b.Session, verb: sh.Verb, class: b.Class, tables: strings.Join(sh.Tables, ","), columns: strings.Join(sh.Columns, ","), cats: sh.Categories.String(), reach: b.Reach}
-				a.purpose, _ = h.vault.Space("purpose").Key(b.Purpose)
-				by[k] = a
-				all = append(all, a)
-			}
-			a.rows += b.Rows
-			a.open = b.More
-			if a.least == 0 || b.Least > 0 && b.Least < a.least {
-				a.least = b.Least
-			}
-			for _, o := range b.Subjects {
-				key, ok := h.vault.Space(sh.Space).Key(o)
-				if !ok {
-					h.t.Fatalf("entry %v names ordinal %d of %s, which the vault does not know", e.ID, o, sh.Space)
-				}
-				a.keys = append(a.keys, key)
-			}
-		case *sekisho.AccessClosed:
-			for k, a := range by {
-				if k[0] == b.Session && k[1] == b.Number {
-					a.closed = b
-				}
-			}
+			a.keys = append(a.keys, key)
+		}
+	case *sekisho.AccessClosed:
+		for _, a := range f.closes[[2]uint64{b.Session, b.Number}] {
+			a.closed = b
 		}
 	}
-	return all
 }
 
 func (h *house) refusals() (reasons []string) {

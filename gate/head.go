@@ -78,7 +78,7 @@ func (sp *stmtPlan) runs(st *stmt.Statement) *stmtPlan {
 	if sp.tail == nil {
 		return sp
 	}
-	if st.Absolute { // the head counts as a row there
+	if st.Absolute && sp.tail.kind != planAnyRow { // the head counts as a row there
 		return nil
 	}
 	return sp.tail
@@ -93,7 +93,7 @@ func (sp *stmtPlan) orFree() *stmtPlan {
 		sp = sp.tail
 	}
 	return &stmtPlan{kind: sp.kind, judgement: sp.judgement, statement: sp.statement, head: sp.head, asked: sp.asked, masks: sp.masks, shapes: map[string]uint64{},
-		names: sp.names, sent: sp.sent, after: sp.after, read: sp.read, free: true}
+		names: sp.names, sent: sp.sent, after: sp.after, read: sp.read, ground: sp.ground, free: true}
 }
 
 // withHeads is the plan for the simple protocol: behind each DECLARE the gate

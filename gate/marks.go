@@ -2,14 +2,18 @@ package gate
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"sekisho"
+	"sekisho/catalog"
+	"sekisho/stmt"
 )
 
 // The answer to an approved export can carry decoys that no other answer has: rows
@@ -123,24 +127,35 @@ func (r *replies) placeDecoy(w *want, u *run, form rowForm) error {
 	space := u.d.shapes[0].space
 	mailbox := m.mailboxes[0]
 	old, _ := s.g.vault.Space(space).Key(m.subject)
-	row, key, err := m.row(form, old, mailbox, k.typ, func(key string) bool {
+	row, key, failed := m.row(form, old, mailbox, k.typ, func(key string) (bool, error) {
 		if _, known := k.of.Find(key); known {
-			return false
+			return false, nil
 		}
-		n, ok := parseInt([]byte(key))
-		return !ok || k.of.FindInt(n) == 0
+		if n, ok := parseInt([]byte(key)); ok && k.of.FindInt(n) != 0 {
+			return false, nil
+		}
+		// The vault knows whom it has seen. The database knows who is there.
+		var taken bool
+		var err error
+		r.t.wait(func() { taken, err = s.g.isCustomer(space, key, k.typ) })
+		return !taken, err
 	})
+	if failed != nil {
+		// Not the value: an error of the database's could hold one.
+		s.log.Warn("no decoy could be made for an export", "request", m.request, "error", upstreamReason(failed))
+		return r.cut(w, &refusal{code: "53100", reason: "export_decoys", tables: w.statement().judgement.Tables,
+			text: "a decoy that this answer was approved with could not be made, so it ends here",
+			hint: "sekisho's own login has to be able to ask the subject's table for a key; the log says more. Ask again, with --decoys 0 if nothing else helps."})
+	}
+	ord, err := k.ordinal([]byte(key), false, 0)
+	if err == nil && ord == 0 {
+		err = errNoDecoyKey
+	}
 	if err == nil {
-		ord := uint32(0)
-		if ord, err = k.ordinal([]byte(key), false, 0); err == nil && ord == 0 {
-			err = errNoDecoyKey
-		}
-		if err == nil {
-			r.t.wait(func() {
-				_, err = s.g.append(&sekisho.DecoyPlaced{Action: "placed", Space: space, Subject: ord, Tables: w.statement().judgement.Tables,
-					Mailbox: s.g.vault.Space("mailbox").OfText([]byte(mailbox)), Request: m.request, By: m.by})
-			})
-		}
+		r.t.wait(func() {
+			_, err = s.g.append(&sekisho.DecoyPlaced{Action: "placed", Space: space, Subject: ord, Tables: w.statement().judgement.Tables,
+				Mailbox: s.g.vault.Space("mailbox").OfText([]byte(mailbox)), Request: m.request, By: m.by})
+		})
 	}
 	if err != nil {
 		return r.cut(w, ledgerRefusal(fmt.Errorf("placing a decoy of an export: %w", err)))
@@ -150,10 +165,38 @@ func (r *replies) placeDecoy(w *want, u *run, form rowForm) error {
 	return r.insert(row)
 }
 
+// isCustomer asks the database whether somebody has this key now, also somebody
+// who came after the roster was read and whom nobody has asked for since.
+func (g *Gate) isCustomer(space, key string, typ keyType) (taken bool, err error) {
+	i := slices.IndexFunc(g.catalog.Subjects, func(s catalog.Subject) bool { return s.Name == space })
+	if i < 0 {
+		return false, fmt.Errorf("the catalog has no %s", space)
+	}
+	ctx, stop := context.WithTimeout(context.Background(), g.conf.Limits.Startup)
+	defer stop()
+	rd, err := g.reader(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer rd.close()
+	of := g.catalog.Subjects[i]
+	schema, table, _ := strings.Cut(of.Table, ".")
+	// So that an index on the key serves, the value is cast, not the column.
+	cast := map[keyType]string{keyInt2: "::int8", keyInt4: "::int8", keyInt8: "::int8", keyUUID: "::uuid", keyChar: "::bpchar"}[typ]
+	rows, err := rd.query(ctx, "SELECT 1 FROM "+stmt.Quote(schema)+"."+stmt.Quote(table)+" WHERE "+stmt.Quote(of.Key)+" = $1"+cast+" LIMIT 1", key)
+	if err != nil {
+		return false, fmt.Errorf("asking whether a key is somebody's: %w", err)
+	}
+	return len(rows) > 0, nil
+}
+
 // row is the model as somebody else.
-func (m *marks) row(form rowForm, old, mailbox string, typ keyType, free func(string) bool) (row []byte, key string, err error) {
+func (m *marks) row(form rowForm, old, mailbox string, typ keyType, free func(string) (bool, error)) (row []byte, key string, err error) {
 	for tries := 0; ; tries++ {
-		if key = otherKey(old, typ); free(key) {
+		key = otherKey(old, typ)
+		if is, err := free(key); err != nil {
+			return nil, "", err
+		} else if is {
 			break
 		}
 		if tries == 200 {

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"sekisho"
+	"sekisho/catalog"
 )
 
 // mailboxes has approved exports carry decoys whose addresses a test can tell.
@@ -160,4 +161,35 @@ func wordsOf(err error) string {
 		return said.Message + " " + said.Hint
 	}
 	return fmt.Sprint(err)
+}
+
+// A decoy's key is nobody's, also nobody's of whom sekisho has never heard: four of
+// five keys that could be drawn here are people who came without it.
+func TestNoCustomerHasADecoysKey(t *testing.T) {
+	var h *house
+	h = newHouse(t, askAbove(10, &h), mailboxes, func(o *options) {
+		if _, err := cluster.SQL(t.Context(), o.gate.Upstream.Database, `
+			create table crm.crew (no smallint primary key, email text);
+			insert into crm.crew select n, 'c' || n || '@example.jp' from generate_series(1, 60) n;
+			insert into crm.crew select n, 'c' || n || '@example.jp' from generate_series(9200, 9999) n;
+			grant select on crm.crew to public`); err != nil {
+			t.Fatal(err)
+		}
+		o.catalog.Subjects = append(o.catalog.Subjects, catalog.Subject{Name: "crew", Table: "crm.crew", Key: "no"})
+		o.catalog.Tables = append(o.catalog.Tables, catalog.Table{Name: "crm.crew", Subject: "crew", Key: "no", Columns: map[string]string{"no": "identity", "email": "contact"}})
+	})
+	const sql = "select no, email from crm.crew where no <= 60"
+	request := h.approveWithDecoys(reference(t, h.psql("sato", sql)), 2000, 8)
+	if got := h.psql("sato", sql); strings.Count(got, "@") != 68 {
+		t.Fatalf("%.400s", got)
+	}
+	placed := h.decoys(request)
+	for _, d := range placed {
+		if d[0] >= "9200" || len(d[0]) != 4 {
+			t.Errorf("the decoy %s is a customer", d[0])
+		}
+	}
+	if len(placed) != 8 {
+		t.Errorf("placed %v", placed)
+	}
 }

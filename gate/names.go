@@ -136,7 +136,7 @@ func (s *session) statementNamed(name string) *prepared {
 	if sp == nil || ps != nil && sp.kind == planFree {
 		return ps
 	}
-	if sp.kind != planFree && !s.role.observes() && !s.onlySQL("prepare ", name) {
+	if sp.kind != planFree && !s.role.observes() && !s.onlySQL("prepare ", name) || sp.bounded && s.hidden["prepare "+name].several {
 		sp = &stmtPlan{}
 	}
 	return &prepared{name: name, stmt: sp, sql: true, plan: &plan{cat: s.g.plans.catalog(), stmts: []*stmtPlan{sp}, protected: sp.kind != planFree, masks: sp.masks}}
@@ -148,7 +148,7 @@ func (s *session) portalNamed(name string) *portal {
 	if sp == nil || po != nil && sp.kind == planFree {
 		return po
 	}
-	if sp.kind != planFree && !s.role.observes() && !s.onlySQL("declare ", name) {
+	if sp.kind != planFree && !s.role.observes() && !s.onlySQL("declare ", name) || sp.bounded && s.hidden["declare "+name].several {
 		sp = &stmtPlan{}
 	}
 	if sp.tail != nil {

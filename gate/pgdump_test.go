@@ -1,19 +1,36 @@
 package gate
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
 
+// program is one of PostgreSQL's own: the one that lies beside the server, if
+// the tests are told of a server and it runs here.
+func program(t testing.TB, name string) string {
+	t.Helper()
+	if dir := os.Getenv("SEKISHO_TEST_POSTGRES"); dir != "" {
+		if path := filepath.Join(dir, name); exec.Command(path, "--version").Run() == nil {
+			return path
+		}
+	}
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
+	if len(found) == 0 {
+		t.Fatalf("there is no %s: install Debian's postgresql", name)
+	}
+	return found[len(found)-1]
+}
+
 // pgDump is pg_dump of one table through the gate.
 func (h *house) pgDump(table string, more ...string) (out, said string, err error) {
-	tool, err := exec.LookPath("pg_dump")
-	if err != nil {
-		h.t.Skip("there is no pg_dump: install Debian's postgresql-client")
-	}
-	cmd := exec.Command(tool, append([]string{"-d", h.dsn("sato"), "-t", table}, more...)...)
+	cmd := exec.Command(program(h.t, "pg_dump"), append([]string{"-d", h.dsn("sato"), "-t", table}, more...)...)
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err = cmd.Run()

@@ -68,9 +68,10 @@ func (p *plan) refusedWith(r *refusal) *plan {
 type stmtPlan struct {
 	kind      planKind
 	judgement catalog.Judgement
-	observe   bool // not rewritten: keys are found in the result or not at all
-	copyIn    bool // the server may ask for the client's COPY
-	blind     bool // observe mode: the gate cannot read the text, so what it gives is any-row
+	observe   bool            // not rewritten: keys are found in the result or not at all
+	copyIn    bool            // the server may ask for the client's COPY
+	ground    *catalog.Ground // what must still be as it was when the server answers; nil: nothing, or its rows say so themselves
+	blind     bool            // observe mode: the gate cannot read the text, so what it gives is any-row
 	statement uint32
 	hidden    []catalog.Instance // whose keys were added at the end
 	skip      *stmt.Skip         // of the first rows, which the statement as the client wrote it does not show
@@ -86,6 +87,7 @@ type stmtPlan struct {
 	sets      []string           // of a write recorded before it runs, which tells nothing of its rows: the protected columns that it sets or destroys
 	locks     bool               // LOCK TABLE: recorded before it runs, as an access to nobody
 	bounded   bool               // could be anybody's, and a role with any_row runs it all the same
+	unread    bool               // of such a statement: it runs what nobody has read, behind a fence
 	changing  *stmtPlan          // of such a statement: what it may write, recorded before it runs, too
 	unseen    bool               // a write of which no key comes: answers is recorded before it runs, too
 	answers   *stmtPlan          // of a write: what its errors, and what it says of conflicts, tell; nil: as the statement itself
@@ -160,6 +162,7 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 		p.unknown = p.unknown || j.Unknown
 		p.guessed = p.guessed || j.Unknown && j.Kind == catalog.Free
 		sp := &stmtPlan{judgement: j, shapes: map[string]uint64{}, copyIn: st.Copy != nil && st.Copy.From}
+		sp.ground = cat.Ground(st, j, masks != (act.Masks{}))
 		sp.commits = commits(st.Kind)
 		sp.begins = st.Kind == stmt.Transaction && (st.Object == "begin" || st.Object == "start")
 		p.encodes = p.encodes || encodes(st)
@@ -193,6 +196,10 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 			if named == nil && !p.givesAnew(st) {
 				named = s.named(st)
 			}
+			if named != nil && named.bounded && len(statements) > 1 {
+				p.refuse = aloneRefusal(j.Tables)
+				return p, false
+			}
 			if named != nil {
 				p.refers = true
 				keep = false
@@ -225,6 +232,14 @@ func (g *Gate) judge(s *session, text string, masks act.Masks) (p *plan, keep bo
 			if mode == Enforce {
 				if p.refuse = sp.bounds(s.role, len(statements)); p.refuse != nil {
 					return p, keep
+				}
+				if st.Kind == stmt.Prepare { // which runs nothing yet
+					sp.asked, sp.statement = j.Asked(), g.statementOrdinal(st.Text)
+					p.stmts[i] = &stmtPlan{kind: planFree, judgement: catalog.Judgement{Kind: catalog.Free, Verb: sekisho.Other}, shapes: map[string]uint64{}}
+					continue
+				}
+				if st.Kind == stmt.Declare {
+					sp.tail = &stmtPlan{kind: planAnyRow, judgement: j, asked: j.Asked(), statement: g.statementOrdinal(st.Text), shapes: map[string]uint64{}}
 				}
 				break
 			}
@@ -407,6 +422,9 @@ func (s *session) named(st *stmt.Statement) *stmtPlan {
 	if sp == nil || sp.kind == 0 || (sp.kind == planFree || !s.role.observes()) && !s.onlySQL(string(kind)+" ", st.Object) {
 		return nil
 	}
+	if sp.bounded && s.hidden[string(kind)+" "+st.Object].several {
+		return nil // it may reach further
+	}
 	return sp.runs(st)
 }
 
@@ -476,6 +494,14 @@ func (g *Gate) recordAnyRow(s *session, sp *stmtPlan, number uint64, by *said, k
 	return g.recordReach(s, sp, spaces, number, by)
 }
 
+// restsOnAll: observe mode need not rewrite a statement to know that its answer
+// rests on everybody of a subject's, and shows nobody.
+func (sp *stmtPlan) restsOnAll(space string) bool {
+	j := &sp.judgement
+	return sp.observe && !sp.blind && j.Kind == catalog.Told && j.Verb == sekisho.Read && len(j.Head) == 0 &&
+		slices.ContainsFunc(j.Whole, func(n catalog.Named) bool { return n.Space == space })
+}
+
 // recordReach is recordAnyRow of what no budget is charged for any more.
 func (g *Gate) recordReach(s *session, sp *stmtPlan, spaces []string, number uint64, by *said) error {
 	j := sp.judgement
@@ -485,9 +511,13 @@ func (g *Gate) recordReach(s *session, sp *stmtPlan, spaces []string, number uin
 		if err != nil {
 			return err
 		}
+		class, reach := sekisho.AnyRow, g.populationOf(space)
+		if reach > 0 && sp.restsOnAll(space) {
+			class = sekisho.Contributed
+		}
 		bodies = append(bodies, &sekisho.Access{
-			Session: s.id.Load(), Shape: seq, Number: number, Class: sekisho.AnyRow,
-			Purpose: by.purpose, Reach: g.populationOf(space),
+			Session: s.id.Load(), Shape: seq, Number: number, Class: class,
+			Purpose: by.purpose, Reach: reach,
 		})
 	}
 	_, err := g.append(s.explain(by, number, bodies...)...)

@@ -211,6 +211,20 @@ func (g *Gate) policySet() (set act.Set, err error) {
 	return set, err
 }
 
+// TryPolicy says why a gate would not begin with the policy of a directory, but
+// for what narrows it; nil: it would.
+func TryPolicy(dir string, names act.Config) error {
+	set, err := ReadPolicy(dir)
+	if err != nil {
+		return err
+	}
+	report, err := set.Check(names)
+	if err != nil {
+		return err
+	}
+	return complaint(report)
+}
+
 // complaint says what a check found, or nil.
 func complaint(r *act.Report) error {
 	switch {

@@ -30,6 +30,7 @@ type desc struct {
 	refuse *refusal   // rows of this description must not go out
 	anyRow bool       // recorded as any-row before the first row
 	header bool       // of COPY: the first line names the columns
+	shows  bool       // its columns say that the statement stands; see catalog.Ground
 
 	least atomic.Uint32 // the least bytes of protected values in a row so far; 0 before the first
 }

@@ -5,7 +5,6 @@ import (
 
 	"sekisho"
 	"sekisho/budget"
-	"sekisho/catalog"
 )
 
 // Accesses under way: from their first row to their last word.
@@ -243,7 +242,7 @@ func (r *replies) recordError(w *want, body []byte) *refusal {
 	}
 	if sp == nil {
 		if s.unknown == nil {
-			s.unknown = &stmtPlan{judgement: catalog.Judgement{Kind: catalog.Opaque, Verb: sekisho.Other}, shapes: map[string]uint64{}}
+			s.unknown = unknownPlan()
 		}
 		sp = s.unknown
 	}

@@ -10,6 +10,7 @@ import (
 	"crypto/subtle"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -77,15 +78,19 @@ func ParseVerifier(s string) (Verifier, error) {
 
 // MakeVerifier makes the verifier of a password, with a fresh salt.
 func MakeVerifier(password string) (string, error) {
+	return makeVerifier(password, scramIterations)
+}
+
+func makeVerifier(password string, iterations int) (string, error) {
 	salt := make([]byte, 16)
 	rand.Read(salt)
-	salted, err := pbkdf2.Key(sha256.New, password, salt, scramIterations, sha256.Size)
+	salted, err := pbkdf2.Key(sha256.New, password, salt, iterations, sha256.Size)
 	if err != nil {
 		return "", fmt.Errorf("making a verifier: %w", err)
 	}
 	stored := sha256.Sum256(mac(salted, "Client Key"))
 	b64 := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf("%s$%d:%s$%s:%s", scramPlain, scramIterations, b64(salt), b64(stored[:]), b64(mac(salted, "Server Key"))), nil
+	return fmt.Sprintf("%s$%d:%s$%s:%s", scramPlain, iterations, b64(salt), b64(stored[:]), b64(mac(salted, "Server Key"))), nil
 }
 
 func mac(key []byte, text string) []byte {
@@ -94,11 +99,24 @@ func mac(key []byte, text string) []byte {
 	return h.Sum(nil)
 }
 
-// mockVerifier stands in for a name that nobody has, so that an outsider can
-// not tell from the salt whether a name exists: the same name always gets the
-// same salt, and no proof fits.
-func mockVerifier(secret []byte, user string) Verifier {
-	v := Verifier{iterations: scramIterations, salt: mac(secret, "salt "+user)[:16]}
+// A mock makes verifiers that stand in for names that nobody has, so that an
+// outsider cannot tell from salt and iterations whether a name exists: the same
+// name always gets the same salt, also after the gate was started again, of the
+// length and with the iterations of somebody's, and no proof fits.
+type mock struct {
+	secret []byte
+	like   []Verifier // of those who are there
+}
+
+func (m *mock) verifier(user string) Verifier {
+	v := Verifier{iterations: scramIterations, salt: make([]byte, 16)}
+	if len(m.like) > 0 {
+		one := m.like[binary.BigEndian.Uint64(mac(m.secret, "like "+user))%uint64(len(m.like))]
+		v.iterations, v.salt = one.iterations, make([]byte, len(one.salt))
+	}
+	for i := 0; i < len(v.salt); i += sha256.Size {
+		copy(v.salt[i:], mac(m.secret, fmt.Sprint("salt ", i, " ", user)))
+	}
 	rand.Read(v.storedKey[:])
 	rand.Read(v.serverKey[:])
 	return v

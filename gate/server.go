@@ -127,6 +127,11 @@ func (r *replies) scanMessages() error {
 			if size <= len(r.c.buf)-r.scan {
 				return nil // there is room: read on
 			}
+			if why := r.stands(r.s.wants.first(), typ); why != nil {
+				if err := r.cut(r.s.wants.first(), why); err != nil {
+					return err
+				}
+			}
 			if (typ == 'D' || typ == 'd' || typ == 'V') && r.freeRows(typ) {
 				r.pass = size
 				r.midRow = true
@@ -204,6 +209,9 @@ func (r *replies) message(typ byte, from, to int) error {
 		if !s.safe(name, value) {
 			return errUnsafe
 		}
+		if why := r.stands(s.wants.first(), typ); why != nil {
+			return r.cut(s.wants.first(), why)
+		}
 		r.keep(from, to)
 		return nil
 	case 'A':
@@ -223,6 +231,8 @@ func (r *replies) message(typ byte, from, to int) error {
 				return nil // that it came, and how often, can tell as much as its words
 			}
 			return r.insert(redact(nil, 'N', append([]byte(nil), body...), 0, 0))
+		} else if why := r.stands(w, typ); why != nil {
+			return r.cut(w, why)
 		}
 		r.keep(from, to)
 		return nil
@@ -260,6 +270,12 @@ func (r *replies) message(typ byte, from, to int) error {
 		}
 	}
 	sp := w.statement()
+	if why := r.stands(w, typ); why != nil {
+		body = append([]byte(nil), body...)
+		if err := r.cut(w, why); err != nil {
+			return err
+		}
+	}
 	switch typ {
 	case 'Z':
 		if w.typ != 'Q' && w.typ != 'S' && w.typ != 'F' || len(body) != 1 {
@@ -440,7 +456,7 @@ func (r *replies) message(typ byte, from, to int) error {
 			s.desc = nil
 		}
 		if sp != nil && sp.mine || w.mute {
-			return nil
+			return r.labelled(w, nil)
 		}
 		if typ == 'C' && (sp == nil || sp.kind == planFree || sp.judgement.Verb == sekisho.Other) && hasEffect(body) {
 			if r.changed = true; r.cutting {

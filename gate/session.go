@@ -124,6 +124,7 @@ type portal struct {
 	long     bool     // it was too long for that
 	texts    [][]byte // of the parameters, where one of them states something
 	stated   bool     // of the server side alone: what it states has been taken
+	looked   bool     // of the server side alone: it has asked whether the statement stands
 	strange  bool     // of the server side alone: bound to another statement than the client side took it for
 }
 

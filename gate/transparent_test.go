@@ -6,7 +6,9 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,12 +30,13 @@ type conversation struct {
 }
 
 // The unprotected tables that they are about.
-const plainSchema = `
+var plainSchema = `
 create table public.town (id int primary key, name text not null, note text default 'none', at timestamptz, n numeric, b bytea);
 insert into public.town select i, 'town '||i, null, timestamptz '2014-09-22 00:00+09' + i * interval '1 hour', i/7.0, decode(lpad(to_hex(i),4,'0'),'hex') from generate_series(1,2000) i;
 create table public.child (id int references public.town, v int check (v > 0));
 create function public.shouts(t text) returns int language plpgsql as $$ begin raise notice 'hears %', t using hint = 'nothing to do', detail = 'a detail'; raise warning 'and again'; return length(t); end $$;
-grant all on public.town, public.child to staff;
+create table public.widest (` + numbered(1600, "c%d int") + `);
+grant all on public.town, public.child, public.widest to staff;
 `
 
 var wide = func() string {
@@ -106,18 +109,50 @@ func cycles(b []byte) (n int) {
 	return n
 }
 
+// A road is how a client comes to a server.
+type road struct {
+	name   string
+	secure *tls.Config
+	direct bool // TLS from the first byte
+	crumbs bool // what it sends comes in small pieces
+}
+
 // hold has a conversation, and gives all that the server said, from the
 // AuthenticationOk on. Process ids are those of keys, so they are left out.
-func hold(t *testing.T, dsn string, secure *tls.Config, c conversation) []byte {
+func hold(t *testing.T, dsn string, by road, c conversation) []byte {
 	t.Helper()
 	var heard bytes.Buffer
-	conn := dialHeard(t, dsn, secure, &heard)
-	r := &raw{t: t, conn: conn}
-	defer conn.Close()
+	up := dialHeard(t, dsn, by, &heard)
+	conf, err := pgconn.ParseConfig(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &raw{t: t, conn: up.Conn}
+	defer r.conn.Close()
 	for _, turn := range c.turns {
+		if sql, ok := strings.CutPrefix(turn, "elsewhere "); ok {
+			if _, err := cluster.SQL(context.Background(), conf.Database, sql); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		until, cancel := byte(0), false
+		if after, ok := strings.CutPrefix(turn, "until "); ok {
+			until, turn = after[0], after[2:]
+		} else if sql, ok := strings.CutPrefix(turn, "cancel "); ok {
+			cancel, turn = true, "Q "+sql
+		}
 		b := bytesOf(turn)
-		go r.send(b)
-		for n := cycles(b); n > 0 || c.ends; {
+		if r.split = nil; by.crumbs && len(b) < 4<<10 {
+			r.split = rand.New(rand.NewPCG(uint64(len(b)), 1))
+		}
+		sent := make(chan struct{})
+		go func() { r.send(b); close(sent) }()
+		if cancel {
+			asleep(t, conf.Database)
+			cancels(t, conf, up.PID, up.SecretKey)
+		}
+		for n := cycles(b); n > 0 || until != 0 || c.ends; {
 			typ, body, ok := r.receive()
 			if !ok {
 				heard.WriteString("(the end)")
@@ -130,14 +165,18 @@ func hold(t *testing.T, dsn string, secure *tls.Config, c conversation) []byte {
 			if typ == 'Z' {
 				n--
 			}
+			if typ == until {
+				until = 0
+			}
 		}
+		<-sent
 	}
 	return heard.Bytes()
 }
 
 // dialHeard connects, and writes what the server said after it had taken the
 // password into heard.
-func dialHeard(t *testing.T, dsn string, secure *tls.Config, heard *bytes.Buffer) net.Conn {
+func dialHeard(t *testing.T, dsn string, by road, heard *bytes.Buffer) *pgconn.HijackedConn {
 	t.Helper()
 	conf, err := pgconn.ParseConfig(dsn)
 	if err != nil {
@@ -148,9 +187,11 @@ func dialHeard(t *testing.T, dsn string, secure *tls.Config, heard *bytes.Buffer
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn.SetDeadline(time.Now().Add(60 * time.Second))
-	if secure != nil {
-		if conn, err = encrypted(context.Background(), conn, secure); err != nil {
+	conn.SetDeadline(time.Now().Add(5 * time.Minute))
+	if by.direct {
+		conn = tls.Client(conn, by.secure)
+	} else if by.secure != nil {
+		if conn, err = encrypted(context.Background(), conn, by.secure); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -181,7 +222,7 @@ func dialHeard(t *testing.T, dsn string, secure *tls.Config, heard *bytes.Buffer
 		}
 		said = said[n:]
 	}
-	return conn
+	return up
 }
 
 type ear struct {
@@ -245,20 +286,27 @@ func TestTransparent(t *testing.T) {
 				}
 			})
 			h.dbname = gated
-			for _, secure := range []*tls.Config{nil, {InsecureSkipVerify: true}} {
-				for _, conv := range talks {
-					if c.protect && conv.deaf || secure != nil && conv.name != "simple" && conv.name != "copy in" && conv.name != "large" {
-						continue
-					}
-					direct := fmt.Sprintf("host=%s port=%d user=staff password=upstream dbname=%s sslmode=disable", cluster.SocketDir(), cluster.Port(), open)
-					want := hold(t, direct, nil, conv)
-					got := hold(t, h.dsn("sato"), secure, conv)
+			direct := fmt.Sprintf("host=%s port=%d user=staff password=upstream dbname=%s sslmode=disable", cluster.SocketDir(), cluster.Port(), open)
+			secure := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"postgresql"}}
+			roads := []road{{name: "as it is"}, {name: "in crumbs", crumbs: true}, {name: "by TLS", secure: secure}, {name: "by TLS from the start", secure: secure, direct: true}}
+			if c.protect {
+				roads = roads[:2]
+			}
+			for _, conv := range slices.Concat(talks, moreTalks) {
+				if c.protect && conv.deaf {
+					continue
+				}
+				for _, by := range roads {
+					// What one conversation leaves in the database, the next finds: so
+					// each is held as often directly.
+					want := hold(t, direct, road{}, conv)
+					got := hold(t, h.dsn("sato"), by, conv)
 					if !bytes.Equal(got, want) {
 						i := 0
 						for i < min(len(got), len(want)) && got[i] == want[i] {
 							i++
 						}
-						t.Errorf("%s (TLS %t): from byte %d on\n got %q\nwant %q", conv.name, secure != nil, i, got[max(0, i-100):min(len(got), i+300)], want[max(0, i-100):min(len(want), i+300)])
+						t.Errorf("%s (%s): from byte %d on\n got %q\nwant %q", conv.name, by.name, i, got[max(0, i-100):min(len(got), i+300)], want[max(0, i-100):min(len(want), i+300)])
 					}
 				}
 			}

@@ -18,6 +18,7 @@ type want struct {
 	ps       *prepared // P B D h
 	portal   *portal   // B E D
 	seen     bool      // E: its first reply has come
+	looked   int       // Q and E: of so many of its statements the server side has asked whether they stand
 	label    []byte    // E and Q: a notice for behind the answer
 	rules    rulings   // E and Q over protected data: what the policy says of them
 	refuse   *refusal  // what stands in the server's stead when it fails: this message was poisoned

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"strings"
 	"testing"
 
 	"sekisho/catalog"
@@ -116,6 +117,23 @@ func TestTwoWorldsMasked(t *testing.T) {
 	for _, v := range variants(t, "masked.txt") {
 		if a, b := plays[0].run(v.script), plays[1].run(v.script); a != b {
 			t.Errorf("%s: masked, and yet the answers differ:\n%.2000s\n--- the other:\n%.2000s", v.name, a, b)
+		}
+	}
+}
+
+// What runs code that nobody has read tells of everybody, and of nothing more
+// later, to nobody.
+func TestTwoWorldsUnread(t *testing.T) {
+	both := worlds(t, changedRecord, anyRows)
+	list := variants(t, "unread.txt")
+	compare(t, both, recorded, list)
+	plays := [2]*play{{h: both[0]}, {h: both[1]}}
+	for _, v := range list {
+		if !strings.Contains(v.script, "\n@b ") {
+			continue
+		}
+		if a, b := plays[0].run(v.script), plays[1].run(v.script); a != b {
+			t.Errorf("%s: another person reads what the first one left behind:\n%.2000s\n--- the other:\n%.2000s", v.name, a, b)
 		}
 	}
 }

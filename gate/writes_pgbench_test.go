@@ -13,12 +13,7 @@ import (
 // TPC-B over protected accounts: every account that was changed is named, and
 // the sums agree.
 func TestPgbenchOverProtectedAccounts(t *testing.T) {
-	pgbench, err := exec.LookPath("pgbench")
-	if err != nil {
-		if pgbench, err = exec.LookPath("/usr/lib/postgresql/15/bin/pgbench"); err != nil {
-			t.Skip("there is no pgbench here")
-		}
-	}
+	pgbench := program(t, "pgbench")
 	h := newWritingHouse(t, "", func(o *options) {
 		_, err := cluster.SQL(context.Background(), o.gate.Upstream.Database, `
 			create table public.pgbench_accounts (aid int primary key, bid int, abalance int default 0, filler char(84));

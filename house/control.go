@@ -162,11 +162,15 @@ func (c *Caller) Impact(ctx context.Context, q Question, file io.Reader) (*trace
 	return a, err
 }
 
-// List writes the customers of one number to w, as CSV: "confirmed",
-// "suspected" or "worst-case". The ledger holds who asked before the first
+// List writes the customers of one number to w, as CSV, or as JSON beside the
+// answer: "confirmed", "suspected" or "worst-case". The ledger holds who asked before the first
 // byte comes.
-func (c *Caller) List(ctx context.Context, which string, q Question, file io.Reader, w io.Writer) error {
-	return c.ask(ctx, "/api/list?list="+url.QueryEscape(which), q, file, func(r io.Reader) error {
+func (c *Caller) List(ctx context.Context, which string, asJSON bool, q Question, file io.Reader, w io.Writer) error {
+	path := "/api/list?list=" + url.QueryEscape(which)
+	if asJSON {
+		path += "&as=json"
+	}
+	return c.ask(ctx, path, q, file, func(r io.Reader) error {
 		_, err := io.Copy(w, r)
 		return err
 	})

@@ -53,13 +53,17 @@ func rostersOf(v *vault.Vault, space string, all func() []string) (map[string]*v
 }
 
 // MatchFile compares a recovered file with the roster of a space. Whoever
-// calls appends the entry, with the incident and the person filled in.
-func (h *House) MatchFile(ctx context.Context, file io.Reader, space string) (*sekisho.FileMatched, error) {
+// calls appends the entry, with the incident and the person filled in. exports are
+// the requests of those whose own decoys the file holds; also beside an error.
+func (h *House) MatchFile(ctx context.Context, file io.Reader, space string) (matched *sekisho.FileMatched, exports []uint64, err error) {
 	matched, report, err := h.matchFile(ctx, file, space)
 	if err := h.foundMarks(ctx, matched, report); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return matched, err
+	if report != nil {
+		exports = report.Exports
+	}
+	return matched, exports, err
 }
 
 func (h *House) matchFile(ctx context.Context, file io.Reader, space string) (*sekisho.FileMatched, *sensor.FileReport, error) {
@@ -69,9 +73,14 @@ func (h *House) matchFile(ctx context.Context, file io.Reader, space string) (*s
 	}
 	looked := h.lookForMarks(file)
 	matched, report, err := sensor.MatchFile(ctx, looked, sensor.FileOptions{Name: "the file"}, roster, h.Vault.Space(space))
-	if report != nil {
-		report.Exports = looked.requests()
+	if report == nil {
+		// It is no table of customers, and can be an export all the same.
+		if _, unread := io.Copy(io.Discard, looked); unread != nil {
+			return nil, nil, errors.Join(err, unread)
+		}
+		report = &sensor.FileReport{}
 	}
+	report.Exports = looked.requests()
 	return matched, report, err
 }
 

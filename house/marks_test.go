@@ -1,6 +1,7 @@
 package house
 
 import (
+	"io"
 	"net"
 	"net/smtp"
 	"os"
@@ -113,4 +114,22 @@ func TestAnExportIsKnownByItsDecoys(t *testing.T) {
 	if !slices.Equal(alerts, []string{"decoy_mail sato", "decoy sato"}) {
 		t.Errorf("alerts: %v", alerts)
 	}
+
+	// Whoever asks about the file is told so in the answer.
+	must(t, s.house.WithControl(t.Context(), func() error {
+		c, err := Call(t.Context(), s.config.Data)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		_, err = f.Seek(0, io.SeekStart)
+		must(t, err)
+		r, _ := s.house.Permits.Get(request)
+		from, to := s.now().Add(-time.Hour), s.now().Add(time.Hour)
+		a, err := c.Impact(t.Context(), Question{Endpoints: []string{r.Taken.Endpoint}, Since: from.Format(time.RFC3339), Until: to.Format(time.RFC3339), Compression: 10}, f)
+		if err == nil && (len(a.Exports) != 1 || a.Exports[0].Request != request || a.Exports[0].Principal != "sato" || a.Exports[0].Endpoint != r.Taken.Endpoint || a.Exports[0].At == "") {
+			t.Errorf("the answer says of the export %+v", a.Exports)
+		}
+		return err
+	}))
 }

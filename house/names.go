@@ -35,7 +35,7 @@ func (h *House) FollowNames(ctx context.Context) {
 			tick := time.NewTicker(namesEvery)
 			defer tick.Stop()
 			for {
-				if err := f.look(); err != nil {
+				if err := f.look(ctx); err != nil {
 					h.Log.Error("following a log of names", "sensor", n.Name, "error", err)
 					f.close() // and from what the ledger knows again
 				}
@@ -71,10 +71,14 @@ func (f *follower) close() {
 }
 
 // look takes in what is new in the log, and makes durable what is due.
-func (f *follower) look() error {
+func (f *follower) look(ctx context.Context) error {
 	h := f.house
 	if f.heard == nil {
 		var since sekisho.Time
+		// Where the log was left for an error, the last of what was told may not be folded yet.
+		if err := h.Views.WaitFor(ctx, h.Ledger.Last()); err != nil {
+			return fmt.Errorf("finding what %s has told: %w", f.log.Name, err)
+		}
 		h.Views.Read(func() { since = h.Duty.Checks().HeardUntil(f.log.Name) })
 		f.heard = duty.NewHeard(since)
 	}

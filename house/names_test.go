@@ -35,7 +35,7 @@ func TestNamesAreFollowed(t *testing.T) {
 	}
 	look := func(want string) {
 		t.Helper()
-		must(t, f.look())
+		must(t, f.look(t.Context()))
 		must(t, h.Settle(t.Context()))
 		got := ""
 		h.Views.Read(func() {

@@ -157,6 +157,19 @@ func WritePair(certPath, keyPath string, chain []byte, key crypto.Signer) error 
 	return nil
 }
 
+// WriteDER writes a key alone as PKCS #8 in DER, which drivers of Java take, and
+// DBeaver with them. Mode 0600.
+func WriteDER(path string, key crypto.Signer) error {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err == nil {
+		err = replace(path, der, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("writing a key: %w", err)
+	}
+	return nil
+}
+
 // replace puts a file in its place whole: readers see the old or the new one.
 // Durable on return.
 func replace(path string, text []byte, mode os.FileMode) error {

@@ -181,7 +181,7 @@ func (c *Calendar) build() error {
 	}
 	for d, name := range national {
 		if s, moved := c.substitute(d, national); moved {
-			put(s, Words{EN: name.EN + " (substitute)", JA: "振替休日(" + name.JA + ")"})
+			put(s, Words{EN: name.EN + " (substitute)", JA: "振替休日（" + name.JA + "）"})
 		}
 	}
 	for d := range national {

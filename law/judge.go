@@ -229,7 +229,7 @@ func (j *judge) finding(aware, inForce, replay bool) Finding {
 	case !inForce && !replay:
 		f.Verdict = NotInForce
 		because("This edition is in force from "+or2(r.From, "a day that is not known")+until(r.To)+"; the clock would have started on another day.",
-			"この版の施行期間("+or2(r.From, "不明")+"〜"+r.To+")に起算日が含まれない。")
+			"この版の施行期間（"+or2(r.From, "不明")+"〜"+r.To+"）に起算日が含まれない。")
 	case !aware && j.facts.Start == nil:
 		f.Verdict = NotReached
 		because("No event says that anything has happened or may have happened.", "発生した、または発生したおそれがあるとする事象がない。")

@@ -36,6 +36,9 @@ func (l *Ledger) Health(ctx context.Context) error {
 	}
 	if l.cfg.Before != nil {
 		bodies, err := l.cfg.Before()
+		if errors.Is(err, syscall.ENOSPC) {
+			return fmt.Errorf("%w: preparing a group: %w", ErrFull, err) // it is tried again, and goes on where there is room
+		}
 		if err != nil {
 			return fmt.Errorf("preparing a group: %w", err)
 		}

@@ -3,12 +3,39 @@ package ledger_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
+	"sekisho"
 	"sekisho/disk"
 	"sekisho/ledger"
 )
+
+// The vault, which is made durable first, may be who finds the disk full: that ends
+// with room, and is no failure after which sekisho has to be started again.
+func TestHealthWhenWhatComesFirstFindsADiskFull(t *testing.T) {
+	cfg := config(disk.NewForgetful(6), dir)
+	var full atomic.Bool
+	cfg.Before = func() ([]sekisho.Body, error) {
+		if full.Load() {
+			return nil, fmt.Errorf("making room for keys: %w", syscall.ENOSPC)
+		}
+		return nil, nil
+	}
+	l := mustOpen(t, cfg)
+	full.Store(true)
+	if err := l.Health(t.Context()); !errors.Is(err, ledger.ErrFull) {
+		t.Errorf("a full disk: %v", err)
+	}
+	full.Store(false)
+	if err := l.Health(t.Context()); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
+	mustClose(t, l)
+}
 
 func TestHealthOfAFullDisk(t *testing.T) {
 	fs := disk.NewForgetful(5)

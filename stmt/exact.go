@@ -183,22 +183,24 @@ func (p *pass) definition(n *pg.Node, e *env) (def *pg.SelectStmt, in *env, name
 }
 
 // asked are the columns that may be meant in these expressions: of a table only
-// those of these names, whatever they are called here.
+// those of these names, whatever they are called here. The expressions are read
+// once, since a table can have 1,600 columns.
 func (i *item) asked(vals []*pg.Node, of []string) (columns []int) {
+	named := map[string]bool{}
+	for _, v := range vals {
+		for _, c := range references(v) {
+			f := c.Fields
+			if len(f) == 1 || f[len(f)-2] == i.name || f[0] == i.name {
+				named[f[len(f)-1]] = true
+			}
+		}
+	}
+	all := named["*"] || named[i.name]
 	for k, col := range i.cols {
 		if of != nil && (k >= len(i.table.Columns) || !slices.Contains(of, i.table.Columns[k])) {
 			continue
 		}
-		if slices.ContainsFunc(vals, func(v *pg.Node) bool {
-			return slices.ContainsFunc(references(v), func(c Column) bool {
-				f := c.Fields
-				if len(f) > 1 && f[len(f)-2] != i.name && f[0] != i.name {
-					return false
-				}
-				name := f[len(f)-1]
-				return name == col.name || name == "*" || name == i.name
-			})
-		}) {
+		if all || named[col.name] {
 			columns = append(columns, k)
 		}
 	}

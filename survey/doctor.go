@@ -81,10 +81,16 @@ type Patient struct {
 	Upstream Upstream
 	Reader   Login
 	Roles    map[string]Login
+	// AnyRow are the roles that may run what could be about anybody, and whether a
+	// second person is asked.
+	AnyRow map[string]bool
 
 	Gate    Door
 	Console Door
 
+	// Policy says whether the gate would take the policy as it lies there: with its
+	// tests, as at a start; nil: the gate has none.
+	Policy func() error
 	// Silent are roles of which no rule of the policy permits anything, and whether
 	// something of each is enforced now.
 	Silent map[string]bool
@@ -152,6 +158,13 @@ func Doctor(ctx context.Context, p Patient) []Finding {
 // people looks at who is let in: roles to which the policy gives nothing, and
 // people who have left.
 func (d *doctor) people(ctx context.Context) {
+	if d.p.Policy != nil {
+		if err := d.p.Policy(); err != nil {
+			d.note(Failure, "policy", err)
+		} else {
+			d.note(OK, "policy")
+		}
+	}
 	var cut, later []string
 	for role, enforced := range d.p.Silent {
 		if enforced {

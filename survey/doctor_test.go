@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"sekisho/catalog"
 	"sekisho/demo"
 	"sekisho/survey"
 )
@@ -144,7 +145,16 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		create view crm.airports as select code from crm.airport; grant select on crm.airports to by_view;
 		create role keyless login; grant usage on schema crm to keyless; grant select (email) on crm.member to keyless;
 		create role too_much login bypassrls in role pg_read_all_data; create role owns_it login in role crm_owner;
+		create function crm.sums() returns bigint language sql as 'select count(*) from crm.member';
 		create role writer login; grant usage on schema crm to writer; grant select, insert, truncate on crm.member to writer;`)
+	out, err := cluster.SQL(t.Context(), demo.Database, "select encode(sha256(convert_to(pg_get_functiondef('crm.sums'::regproc), 'UTF8')), 'hex')")
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := strings.TrimSpace(out)
+	reaching := func(p *survey.Patient, body ...string) {
+		p.Catalog.Functions.Reaching = []catalog.Reaching{{Name: "crm.sums", Reads: []string{"crm.member"}, Body: body}}
+	}
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -194,6 +204,11 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		{"no right to the roster", func(p *survey.Patient) {
 			p.Catalog.Subjects[0].Roster.Query = "select c.member_no, c.card_no as email, '' as partner, '' as residence, c.expires as passport_until, '' phone, '' name_kanji, '' name_latin, '' birth_date, '' passport_no from crm.card c"
 		}, "roster", "failure", "permission denied"},
+		{"any_row, and nobody is asked", func(p *survey.Patient) { p.AnyRow = map[string]bool{"clerk": false, "auditor": true} }, "any_row", "warning", "clerk"},
+		{"any_row, and somebody is asked", func(p *survey.Patient) { p.AnyRow = map[string]bool{"auditor": true} }, "any_row", "ok", "auditor"},
+		{"a function that is believed", func(p *survey.Patient) { reaching(p) }, "reaching", "warning", "crm.sums " + digest},
+		{"a function as it was read", func(p *survey.Patient) { reaching(p, digest) }, "reaching", "ok", "1"},
+		{"a function that was replaced", func(p *survey.Patient) { reaching(p, strings.Repeat("0", 64)) }, "reaching", "failure", "crm.sums " + digest},
 		{"no roles", func(p *survey.Patient) { p.Roles = nil }, "roles", "warning", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -204,7 +219,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		})
 	}
 	sql(t, "alter role "+demo.Reader+" reset all; alter role "+demo.Batch+" reset all")
-	sql(t, "drop view crm.mail, crm.airports; drop owned by leaver, writer, keyless, by_view; drop role by_view, keyless, dba, leaver, too_much, owns_it, writer")
+	sql(t, "drop function crm.sums; drop view crm.mail, crm.airports; drop owned by leaver, writer, keyless, by_view; drop role by_view, keyless, dba, leaver, too_much, owns_it, writer")
 }
 
 // What passes the gate by shows: the session, and the rows.
@@ -232,7 +247,7 @@ func TestDoctorSeesWhoPassesTheGateBy(t *testing.T) {
 	}
 	by := expectations{examine(t, p)}
 	by.is(t, "sessions", "warning", cluster.Superuser())
-	by.is(t, "statements", "warning", fmt.Sprintf("%s: %d (crm.member)", cluster.Superuser(), members))
+	by.is(t, "statements_outside", "warning", fmt.Sprintf("%s: %d (crm.member)", cluster.Superuser(), members))
 
 	// The reader may look at pg_hba.conf if it is let.
 	sql(t, "grant select on pg_hba_file_rules to "+demo.Reader+"; grant execute on function pg_hba_file_rules() to "+demo.Reader)

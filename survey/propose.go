@@ -320,6 +320,10 @@ func (t *Protected) classify() {
 					p.Confidence = .8
 					p.Reasons = []Reason{{"implied_key", []any{t.Link.To.Full()}}}
 				}
+				if t.Link.Named {
+					p.Confidence = .6
+					p.Reasons = []Reason{{"named_key", []any{t.Link.To.Full()}}}
+				}
 			}
 		case document != 0 && c.is("expiry", "issued", "country", "card_expiry"):
 			p.Category = document
@@ -400,7 +404,7 @@ func (s *Schema) implyLinks(ctx context.Context, query catalog.Query) {
 		key := subject.Table.column(subject.Key)
 		dense := key.class == classInteger && !sparse(key, subject.Table.Rows)
 		for _, t := range s.Tables {
-			if t == subject.Table || t.Sampled == 0 || slices.ContainsFunc(t.Links, func(l Link) bool { return l.To == subject.Table }) {
+			if t == subject.Table || slices.ContainsFunc(t.Links, func(l Link) bool { return l.To == subject.Table }) {
 				continue
 			}
 			for _, c := range t.Columns {
@@ -409,12 +413,12 @@ func (s *Schema) implyLinks(ctx context.Context, query catalog.Query) {
 				}
 				// That a small number is somebody's key says nothing by itself.
 				named := c.Name == key.Name && c.Name != "id" || refersTo(c.Name, subject.Table.Name)
-				if dense && !named || !named && key.class == classText && c.is("email", "phone", "person_name", "address") {
+				if t.Sampled == 0 && !named || dense && !named || !named && key.class == classText && c.is("email", "phone", "person_name", "address") {
 					continue
 				}
 				left--
-				if s.allKeys(ctx, query, t, c, subject, named) {
-					t.Links = append(t.Links, Link{Column: c.Name, To: subject.Table, ToColumn: subject.Key, Implied: true})
+				if is, compared := s.allKeys(ctx, query, t, c, subject, named); is {
+					t.Links = append(t.Links, Link{Column: c.Name, To: subject.Table, ToColumn: subject.Key, Implied: true, Named: !compared})
 					break
 				}
 			}
@@ -446,17 +450,22 @@ func sparse(key *Column, rows int64) bool {
 	return top > 10*max(rows, int64(len(key.samples)), 1)
 }
 
-func (s *Schema) allKeys(ctx context.Context, query catalog.Query, t *Table, c *Column, subject *Subject, named bool) bool {
+// allKeys: the column's values are all keys of the subject. Where there are hardly
+// any to compare its name decides: a table that is empty today is filled tomorrow.
+func (s *Schema) allKeys(ctx context.Context, query catalog.Query, t *Table, c *Column, subject *Subject, named bool) (is, compared bool) {
 	sql := fmt.Sprintf(`SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE EXISTS (SELECT FROM %s.%s s WHERE s.%s = x.v))
 		FROM (SELECT DISTINCT v FROM (SELECT %s AS v FROM %s.%s LIMIT %d) y WHERE v IS NOT NULL LIMIT 100) x`,
 		stmt.Quote(subject.Table.Schema), stmt.Quote(subject.Table.Name), stmt.Quote(subject.Key),
 		stmt.Quote(c.Name), stmt.Quote(t.Schema), stmt.Quote(t.Name), probeRows)
 	var values, keys int64
 	if err := each(ctx, query, sql, nil, func(v []string) { values, keys = number(v[0]), number(v[1]) }); err != nil {
-		return false // a guess that cannot be checked is none
+		return false, false // a guess that cannot be checked is none
 	}
-	if named {
-		return values >= 5 && keys*10 >= values*9
+	switch {
+	case named && values < 5:
+		return keys == values, false
+	case named:
+		return keys*10 >= values*9, true
 	}
-	return values >= 20 && keys*50 >= values*49
+	return values >= 20 && keys*50 >= values*49, true
 }

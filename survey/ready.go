@@ -311,6 +311,9 @@ func judgeText(cat *catalog.Catalog, who Traveller, statement uint32, text func(
 	if j.Kind == catalog.Plain && j.Write != nil && !who.Writes {
 		j = catalog.Refused("write")
 	}
+	if j.Bound != nil && j.Bound.Unread && who.AnyRow {
+		return nil, "", false // it runs if it only reads, and nobody has read whether it does
+	}
 	if j.Bound != nil && who.AnyRow {
 		if !j.Bound.Writes() || who.Writes {
 			return nil, "", true // it runs as it is, recorded as any-row

@@ -53,6 +53,42 @@ func (d *doctor) server(ctx context.Context) {
 	d.passages(ctx, q, reaching)
 }
 
+// reaching: who may run what could be about anybody, and whether functions that
+// are believed in that are what somebody has read.
+func (d *doctor) reaching(cat *catalog.Catalog) {
+	var alone, asked []string
+	for _, role := range sortedKeys(d.p.AnyRow) {
+		if d.p.AnyRow[role] {
+			asked = append(asked, role)
+		} else {
+			alone = append(alone, role)
+		}
+	}
+	switch {
+	case len(alone) > 0:
+		d.note(Warning, "any_row", alone)
+	case len(asked) > 0:
+		d.note(OK, "any_row", asked)
+	}
+	var other, open []string
+	for _, f := range cat.Defined() {
+		switch one := f.Name + " " + f.Digest; {
+		case f.Other:
+			other = append(other, one)
+		case !f.Pinned:
+			open = append(open, one)
+		}
+	}
+	switch {
+	case len(other) > 0:
+		d.note(Failure, "reaching", other)
+	case len(open) > 0:
+		d.note(Warning, "reaching", open)
+	case len(cat.Defined()) > 0:
+		d.note(OK, "reaching", len(cat.Defined()))
+	}
+}
+
 func (d *doctor) version(ctx context.Context, q catalog.Query) {
 	major := 0
 	err := each(ctx, q, "SELECT pg_catalog.current_setting('server_version_num')", nil, func(v []string) { major = int(number(v[0])) / 10000 })
@@ -107,6 +143,7 @@ func (d *doctor) catalogFits(ctx context.Context, q catalog.Query) {
 	if nullable := cat.NullableKeys(); len(nullable) > 0 {
 		d.note(Warning, "nullable_keys", nullable)
 	}
+	d.reaching(cat)
 	var open []string
 	for _, t := range d.p.Catalog.Tables {
 		schema, name, _ := strings.Cut(t.Name, ".")
@@ -168,12 +205,14 @@ func (d *doctor) logins(ctx context.Context, q catalog.Query) {
 		}
 		// Also of one that does not come in yet: it will.
 		if d.login(ctx, q, login.User, false) && err == nil {
-			good = append(good, login.User)
+			if !slices.Contains(good, login.User) { // roles may share one
+				good = append(good, login.User)
+			}
 		}
 	}
 	d.keys(ctx, q)
 	if d.login(ctx, q, d.p.Reader.User, true) {
-		good = append(good, d.p.Reader.User)
+		good = append(good, d.p.Reader.User+" (reader)")
 	}
 	if len(d.p.Roles) == 0 {
 		d.note(Warning, "roles")
@@ -477,7 +516,7 @@ func (d *doctor) passages(ctx context.Context, q catalog.Query, reaching []strin
 		d.note(Unknown, "statements_hidden", hidden)
 	}
 	if len(who) > 0 {
-		d.note(Warning, "statements", since.Format(time.DateTime), who)
+		d.note(Warning, "statements_outside", since.Format(time.DateTime), who)
 	} else if hidden == 0 {
 		d.note(OK, "statements")
 	}

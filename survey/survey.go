@@ -47,6 +47,9 @@ type Schema struct {
 	// named in a config, with the code of the reason.
 	Skipped []Skip
 	Logins  []string // roles that can log in, are no superusers, and may read some table
+	// Writers are the logins that may change rows, with the tables; nil: that could
+	// not be found out.
+	Writers map[string][]string
 	byOID   map[uint32]*Table
 }
 
@@ -67,6 +70,7 @@ type Table struct {
 	Unique       []string // columns that are unique by themselves; the primary key first
 	Primary      []string // columns of the primary key
 	Links        []Link
+	SetsOff      []string // functions of its triggers, as schema.function
 
 	parent   uint32
 	readable bool
@@ -99,6 +103,7 @@ type Link struct {
 	To       *Table
 	ToColumn string
 	Implied  bool // the database declares none, but names and values say so
+	Named    bool // implied by the name alone: there are no values to compare
 }
 
 // class is what sort of values a type has, as far as recognising goes.
@@ -159,6 +164,7 @@ func Look(ctx context.Context, query catalog.Query, limits Limits, progress func
 			return nil, fmt.Errorf("reading the %s of the database: %w", step.what, err)
 		}
 	}
+	s.readWriters(ctx, query)
 	for i, t := range s.Tables {
 		if progress != nil {
 			progress(i, len(s.Tables))
@@ -352,6 +358,29 @@ func (s *Schema) readLogins(ctx context.Context, query catalog.Query) error {
 			AND EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 				WHERE c.relkind IN ('r', 'p', 'v', 'm') AND `+notSystem+` AND pg_catalog.has_any_column_privilege(r.oid, c.oid, 'select'))
 		ORDER BY 1`, nil, func(v []string) { s.Logins = append(s.Logins, v[0]) })
+}
+
+// readWriters reads who may change what, and what that sets off. It is good to
+// know and no more: what cannot be read is left open.
+func (s *Schema) readWriters(ctx context.Context, query catalog.Query) {
+	writers := map[string][]string{}
+	if err := each(ctx, query, `
+		SELECT r.rolname, n.nspname || '.' || c.relname
+		FROM pg_catalog.pg_roles r, pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE r.rolcanlogin AND NOT r.rolsuper AND r.rolname !~ '^pg_' AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND `+notSystem+`
+			AND (pg_catalog.has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE') OR pg_catalog.has_any_column_privilege(r.oid, c.oid, 'INSERT, UPDATE'))
+		ORDER BY 1, 2`, nil, func(v []string) { writers[v[0]] = append(writers[v[0]], v[1]) }); err == nil {
+		s.Writers = writers
+	}
+	each(ctx, query, `
+		SELECT DISTINCT t.tgrelid, pn.nspname || '.' || p.proname
+		FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid JOIN pg_catalog.pg_namespace pn ON pn.oid = p.pronamespace
+		WHERE NOT t.tgisinternal AND pn.nspname <> 'pg_catalog'
+		ORDER BY 1, 2`, nil, func(v []string) {
+		if table := s.byOID[uint32(number(v[0]))]; table != nil {
+			table.SetsOff = append(table.SetsOff, v[1])
+		}
+	})
 }
 
 // sample takes values of a table. It gives the code of the reason if it took

@@ -116,7 +116,12 @@ func (p *Plan) writeGate(y *yamlWriter, from Where, w *Words) {
 		y.line(3, "user: %s", scalar(l))
 		y.line(3, "password_file: secrets/%s", fileName(l))
 		y.line(3, "mode: observe")
-		y.comment(3, "writes: true  # "+w.Say("file.writes"))
+		switch tables, known := p.writes(l); {
+		case !known:
+			y.comment(3, "writes: true  # "+w.Say("file.writes"))
+		case len(tables) > 0:
+			y.line(3, "writes: true  # %s", w.Say("file.writes_now", oneLine(some(tables))))
+		}
 	}
 	for _, line := range strings.Split(w.Say("file.principals"), "|") {
 		y.comment(1, line)
@@ -136,6 +141,17 @@ func (p *Plan) writeGate(y *yamlWriter, from Where, w *Words) {
 	y.line(3, "purposes: [%s]", strings.Join(names.Purposes, ", "))
 	y.line(3, "posts: [%s]", strings.Join(names.Posts, ", "))
 	y.line(0, "")
+}
+
+// writes are the protected tables that a login may change today; not known where
+// that could not be read.
+func (p *Plan) writes(login string) (tables []string, known bool) {
+	for _, t := range p.Tables {
+		if slices.Contains(p.schema.Writers[login], t.Full()) {
+			tables = append(tables, t.Full())
+		}
+	}
+	return tables, p.schema.Writers != nil
 }
 
 // writeBudgets writes the shipped budgets. In observe mode they cut nothing, and
@@ -205,6 +221,8 @@ func (p *Plan) writeTable(y *yamlWriter, t *Protected, w *Words) {
 	switch {
 	case t.Alone:
 		y.comment(2, w.Say("file.alone"))
+	case t.Link != nil && t.Link.Named:
+		y.comment(2, w.Say("file.named", oneLine(t.Key), oneLine(t.Link.To.Full())))
 	case t.Link != nil && t.Link.Implied:
 		y.comment(2, w.Say("file.implied", oneLine(t.Key), oneLine(t.Link.To.Full())))
 	case t.Link != nil:
@@ -214,6 +232,9 @@ func (p *Plan) writeTable(y *yamlWriter, t *Protected, w *Words) {
 	}
 	if t.Children > 0 {
 		y.comment(2, w.Say("file.children", t.Children))
+	}
+	if len(t.SetsOff) > 0 {
+		y.comment(2, w.Say("file.sets_off", oneLine(strings.Join(t.SetsOff, ", "))))
 	}
 	y.line(2, "- name: %s", scalar(t.Full()))
 	y.line(3, "subject: %s", t.Subject)

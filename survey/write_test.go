@@ -192,3 +192,48 @@ func TestBoundedSample(t *testing.T) {
 	}
 	check(t, s.Propose(), config(t, []byte(demo.CatalogYAML)), true)
 }
+
+// Who may write today keeps the right once the role is enforced, what the writes set
+// off is told, and a table that is still empty is somebody's by the name of its key.
+func TestProposesWhoWrites(t *testing.T) {
+	if _, err := cluster.SQL(t.Context(), "postgres", "create database ledgers"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cluster.SQL(t.Context(), "ledgers", `
+		create table kaiin (kaiin_no int primary key, simei text, email text, tanjobi date);
+		insert into kaiin select n, '佐藤 花子', 'k' || n || '@example.jp', date '1950-01-01' + n * 100 from generate_series(1, 200) n;
+		create table rireki (id bigserial primary key, kaiin_no int, note text);
+		create table stock (id bigserial primary key, note text);
+		create function log_change() returns trigger language plpgsql as 'begin return new; end';
+		create trigger log after update on kaiin for each row execute function log_change();
+		create role clerk login; create role viewer login; create role storer login;
+		grant select on all tables in schema public to clerk, viewer, storer;
+		grant update (simei) on kaiin to clerk; grant insert on rireki to clerk; grant insert on stock to storer`); err != nil {
+		t.Fatal(err)
+	}
+	p := propose(t, "ledgers")
+	w, err := survey.Speak("en")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	if err := p.Write(&text, survey.Where{Host: "db", Port: 5432, Database: "ledgers"}, w); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"writes: true  # the login may change public.kaiin, public.rireki today;",
+		"# Writes set off public.log_change: have it read,",
+		"# Whose: kaiin_no is called like the key of public.kaiin,",
+		"  - name: public.rireki\n      subject: kaiin\n      key: kaiin_no\n",
+	} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("no %q in\n%s", want, text.String())
+		}
+	}
+	if n := strings.Count(text.String(), "writes: true"); n != 1 {
+		t.Errorf("%d logins write to protected tables", n)
+	}
+	if strings.Contains(text.String(), "- name: public.stock") {
+		t.Error("what is nobody's is protected")
+	}
+}

@@ -53,6 +53,8 @@ type Answer struct {
 	Observed    []Span  `json:"observed"`
 	NotObserved []Note  `json:"not_observed"`
 
+	Exports []ExportFound `json:"exports,omitempty"` // of a file: whose answers it is made of
+
 	Subjects []*Answer `json:"subjects,omitempty"` // of a total: the answers that it is made of
 
 	Lists Lists `json:"-"`
@@ -342,10 +344,24 @@ func (t *Trace) nearest(name string, n int) []string {
 	names := t.Terminals()
 	distance := make(map[string]int, len(names))
 	for _, s := range names {
-		distance[s] = EditDistance(name, s)
+		if distance[s] = EditDistance(name, s); exchanged(name, s) {
+			distance[s] = 0 // the same keys were pressed: pc-0471 is pc-0417 before it is pc-0421
+		}
 	}
 	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(distance[a], distance[b]) })
 	return names[:min(n, len(names))]
+}
+
+// exchanged says whether a is b but for two neighbours that have changed places.
+func exchanged(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	i := 0
+	for i < len(a) && a[i] == b[i] {
+		i++
+	}
+	return i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
 }
 
 // EditDistance is Levenshtein's: how many bytes must be changed, added or left
@@ -368,4 +384,13 @@ func EditDistance(a, b string) int {
 		}
 	}
 	return prev[len(b)]
+}
+
+// An ExportFound is an approved export whose own decoys stand in a recovered file,
+// and who took it. Whoever asks fills it in: the index knows of no file's text.
+type ExportFound struct {
+	Request   uint64 `json:"request"`
+	Principal string `json:"principal,omitempty"`
+	Endpoint  string `json:"endpoint,omitempty"`
+	At        string `json:"at,omitempty"` // RFC 3339
 }

@@ -151,6 +151,11 @@ func TestAnEndpointNeverSeenIsAnErrorWithTheNearestNames(t *testing.T) {
 	if !errors.As(err, &unknown) || unknown.Name != "pc-0418" || !slices.Equal(unknown.Nearest, []string{"pc-0417", "pc-0471", "pc-0533"}) {
 		t.Fatalf("got %v", err)
 	}
+	// Two keys pressed in the wrong order are nearer than a wrong one.
+	_, err = tr.Impact(trace.Question{Endpoints: []string{"pc-0353"}, Until: 1}, nil)
+	if !errors.As(err, &unknown) || unknown.Nearest[0] != "pc-0533" {
+		t.Fatalf("got %v", err)
+	}
 }
 
 // TestOwnConsolesAreNoTerminals: who mistypes a terminal's name is not sent to

@@ -98,6 +98,10 @@ func (k keyring) key(purpose string) []byte {
 	return key
 }
 
+// Secret is one for this purpose alone: nobody can tell it who has not the
+// vault's key, and it stays the same as long as the vault does.
+func (v *Vault) Secret(purpose string) []byte { return v.keys.key("sekisho secret " + purpose) }
+
 func (k keyring) rows(epoch [epochLen]byte) (cipher.AEAD, error) {
 	return newGCM(k.key("sekisho vault rows " + string(epoch[:])))
 }

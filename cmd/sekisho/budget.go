@@ -169,8 +169,8 @@ The ledger may belong to a running sekisho: it is only read. Each budget is trie
 as if it were the only one. What it would have cut is taken for not read; the
 rest of the past stays as it was. Every access
 counts as enforced, whatever the mode was. The vault is read to know principals
-and purposes by name; principals are printed as numbers unless --vault says that
-they may be named.`,
+and purposes by name; principals that do not stand in the config are printed as
+numbers unless --vault says that they may be named.`,
 		Example: `  sekisho budget simulate --config proposed.yaml --ledger /var/lib/sekisho --since 2026-03-01`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -215,11 +215,15 @@ they may be named.`,
 			if err != nil {
 				return err
 			}
-			if names {
-				for i := range r.Holders {
-					h := &r.Holders[i]
-					h.Name, h.For = named("staff", h.Principal), named("purpose", h.Purpose)
+			for i := range r.Holders {
+				h := &r.Holders[i]
+				if name := named("staff", h.Principal); names || inConfig(&c.Gate, name) {
+					h.Name = name
 				}
+				if names {
+					h.For = named("purpose", h.Purpose)
+				}
+				r.unnamed = r.unnamed || h.Principal != 0 && h.Name == "" || h.Purpose != 0 && h.For == ""
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), r)
@@ -274,6 +278,7 @@ type budgetReport struct {
 	Holders []budgetHolder `json:"holders"`
 
 	budgets budget.Config
+	unnamed bool // somebody is a number
 }
 
 type budgetHolder struct {
@@ -353,5 +358,8 @@ func (r *budgetReport) print(out io.Writer, top int, zone *time.Location) {
 			}
 			fmt.Fprintln(out, line)
 		}
+	}
+	if r.unnamed {
+		fmt.Fprintf(out, "\nnot known here\n  - %s\n", unnamedNote)
 	}
 }

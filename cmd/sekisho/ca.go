@@ -45,6 +45,12 @@ func (o *office) record(cmd *cobra.Command, told []console.Certificate, f func()
 		fmt.Fprintf(cmd.ErrOrStderr(), "sekisho: there is no %s here, so no ledger has an entry of this: name the house with --config\n", o.config)
 		return f()
 	}
+	if begun, err := o.begun(); err != nil {
+		return err
+	} else if !begun {
+		fmt.Fprintf(cmd.ErrOrStderr(), "sekisho: the house of %s has not begun yet, so no ledger has an entry of this\n", o.config)
+		return f()
+	}
 	dir, err := dataDir(o.data, o.config)
 	if err != nil {
 		return err
@@ -54,6 +60,23 @@ func (o *office) record(cmd *cobra.Command, told []console.Certificate, f func()
 		return err
 	}
 	return f()
+}
+
+// begun: the house that the config describes has a ledger. Before its first start
+// it has none, and needs its certificate for that start.
+func (o *office) begun() (bool, error) {
+	if o.data != "" {
+		return true, nil
+	}
+	c, base, err := readConfig(o.config)
+	if err != nil {
+		return false, err
+	}
+	_, err = os.Lstat(filepath.Join(house.Against(base, c.Data), "ledger"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return true, nil // what is wrong with it is said when it is looked for
 }
 
 func recordAll(ctx context.Context, c *house.Caller, told []console.Certificate) error {

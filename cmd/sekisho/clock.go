@@ -85,7 +85,7 @@ func printClocks(out io.Writer, p *console.ClocksPage, zone *time.Location, lang
 			state = say("waits for a person's word", "人の確認待ち")
 		}
 		if n.Doubted != "" {
-			state += say(", rejected by ", "、否定:") + n.Doubted + say(": a second person is needed", "(二人目が必要)")
+			state += say(", rejected by ", "、否定:") + n.Doubted + say(": a second person is needed", "（二人目が必要）")
 		}
 		what := n.Detector
 		if what == "" {

@@ -146,7 +146,7 @@ func (d *demonstration) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	if d.once {
 		tell()
-		fmt.Fprintf(out, "\n%s\nEverything is ended. make run without ONCE=1 leaves it up.\n", d.tour(live, people, login, number, round, why))
+		fmt.Fprintf(out, "\n%s\n%s\nEverything is ended. make run without ONCE=1 leaves it up.\n", d.tour(live, people, number, round, why), d.last(live, people, login))
 		return nil
 	}
 	// The drills' houses stand beside it, without a gate, with the same users.
@@ -167,9 +167,11 @@ The incidents of the drills, which were played into ledgers of their own (no gat
   %s   %s incident show %s --ledger %s
   %s   %s incident show %s --ledger %s
 
+%s
 Ctrl-C ends everything.
-`, d.tour(live, people, login, number, round, why),
-		incident, os.Args[0], path.Base(incident), played.dir, second, os.Args[0], path.Base(second), other.dir)
+`, d.tour(live, people, number, round, why),
+		incident, os.Args[0], path.Base(incident), played.dir, second, os.Args[0], path.Base(second), other.dir,
+		d.last(live, people, login))
 	select {
 	case err := <-live.failed:
 		return err

@@ -65,6 +65,12 @@ func TestDemoAnswers(t *testing.T) {
 	}
 	go io.Copy(io.Discard, lines)
 
+	// Where to look, how to sign in and a ready line for psql stand last.
+	if at := strings.Index(told.String(), "\nRead a customer"); at < 0 || strings.Contains(told.String()[at:], "incidents/") ||
+		!regexp.MustCompile(`http://127\.0\.0\.1:\d+\n\(sign in as admin / \S+\):\n\n  PGPASSFILE=\S+ psql "`).MatchString(told.String()[at:]) {
+		t.Errorf("what stands last:\n%s", told.String()[max(at, 0):])
+	}
+
 	// What the demo invites to works, and the shipped policy decides.
 	for sql, want := range map[string]string{
 		"select name_kanji, email, address from crm.member where member_no = " + member: "|",

@@ -115,7 +115,7 @@ func (d *demonstration) misuse(ctx context.Context, live *doors, cluster *demo.C
 }
 
 // tour says where everything is, and what can be tried.
-func (d *demonstration) tour(live *doors, people []account, l login, number uint64, round *surroundings, why error) string {
+func (d *demonstration) tour(live *doors, people []account, number uint64, round *surroundings, why error) string {
 	var b strings.Builder
 	at := func(name, where, note string) {
 		fmt.Fprintf(&b, "%-16s %s", name, where)
@@ -169,15 +169,21 @@ console, the lures come to the directory mail.
 `, self, config, people[1].name, time.Now().Format(time.DateOnly), time.Now().AddDate(0, 0, 7).Format(time.DateOnly))
 	}
 	fmt.Fprintf(&b, `
-Read a customer as a member of the call centre, and watch the console:
+Ask about budgets, here as of any sekisho (and about export, decoy, readiness, doctor, ...):
+
+  %s budget --config %s
+`, self, config)
+	return b.String()
+}
+
+// last is what stands last on the screen, where somebody looks first: the console,
+// how to sign in, and a line that reads a customer.
+func (d *demonstration) last(live *doors, people []account, l login) string {
+	return fmt.Sprintf(`Read a customer as a member of the call centre, and watch %s
+(sign in as %s / %s):
 
   PGPASSFILE=%s psql %q
 
   select name_kanji, email, address from crm.member where member_no = %d;
-
-Ask about it, here as of any sekisho (budget, export, decoy, readiness, doctor, ...):
-
-  %s budget --config %s
-`, l.passfile, l.dsn(live.gate), demo.MemberNo(d.seed, d.members/2), self, config)
-	return b.String()
+`, live.console, people[0].name, people[0].password, l.passfile, l.dsn(live.gate), demo.MemberNo(d.seed, d.members/2))
 }

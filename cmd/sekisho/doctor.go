@@ -94,6 +94,12 @@ func patient(ctx context.Context, path string) survey.Patient {
 	p.Roles = map[string]survey.Login{}
 	for name, r := range g.Roles {
 		p.Roles[name] = survey.Login{User: r.User, PasswordFile: r.PasswordFile}
+		if r.AnyRow && r.Mode != gate.Observe {
+			if p.AnyRow == nil {
+				p.AnyRow = map[string]bool{}
+			}
+			p.AnyRow[name] = r.AskAbove > 0
+		}
 	}
 	p.Gate = survey.Door{Listen: g.Listen, Cert: g.TLS.Cert, Key: g.TLS.Key, ClientCA: g.TLS.ClientCA, Require: g.TLS.Require}
 	p.Console = survey.Door{Listen: c.Console.Listen, Cert: c.Console.Cert, Key: c.Console.Key}
@@ -110,9 +116,10 @@ func patient(ctx context.Context, path string) survey.Patient {
 		p.Running = true
 		p.Leavers = func(ctx context.Context) ([]string, error) { return leavers(ctx, c.Data) }
 	}
-	p.Silent, err = silent(&c, base)
-	if err != nil {
-		p.Broken = err
+	if g.Policy.Dir != "" {
+		p.Policy = func() error { return gate.TryPolicy(house.Against(base, g.Policy.Dir), g.PolicyConfig(&c.Catalog)) }
+		// Where it cannot be read, that is what there is to say of it.
+		p.Silent, _ = silent(&c, base)
 	}
 	return p
 }
@@ -121,9 +128,6 @@ func patient(ctx context.Context, path string) survey.Patient {
 // one's tables is enforced.
 func silent(c *house.Config, base string) (map[string]bool, error) {
 	g := c.Gate
-	if g.Policy.Dir == "" {
-		return nil, nil // without a policy a role may what its login may
-	}
 	set, err := gate.ReadPolicy(house.Against(base, g.Policy.Dir))
 	if err != nil {
 		return nil, err

@@ -66,6 +66,18 @@ func TestDoctor(t *testing.T) {
 		t.Errorf("it left %v, %v", left, err)
 	}
 
+	// A policy that the gate would not begin with is told before it is started.
+	tests := filepath.Join(r.dir, "policy", "default.tests")
+	was, err := os.ReadFile(tests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(tests, append(was, "\nread credential role=call_centre -> allow\n"...), 0o600)
+	if out, code := r.doctored(); code != 2 || !strings.Contains(out, "FAILURE  the gate does not begin with this policy: 1 of the policy's") || !strings.Contains(out, "→ sekisho policy check") {
+		t.Errorf("a test of the policy fails, status %d:\n%s", code, out)
+	}
+	os.WriteFile(tests, was, 0o600)
+
 	r.stop()
 	os.Chmod(filepath.Join(r.dir, "live"), 0o755)
 	out, code = r.doctored()

@@ -8,11 +8,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"sekisho"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"sekisho"
 	"sekisho/console"
 	"sekisho/house"
 	"sekisho/trace"
@@ -87,7 +87,7 @@ so is every list of people (--list) that is given out.`,
 			} else {
 				err := atControl(ctx, dir, zoneName, func(c *house.Caller) (err error) {
 					if list != "" {
-						err := c.List(ctx, list, q, recovered, out)
+						err := c.List(ctx, list, asJSON, q, recovered, out)
 						if c.Label != "" {
 							fmt.Fprintln(cmd.ErrOrStderr(), c.Label)
 						}
@@ -123,7 +123,7 @@ so is every list of people (--list) that is given out.`,
 	flags.StringArrayVar(&q.Hostile, "hostile", nil, "a destination held to be hostile: an address or a prefix; may be given again")
 	flags.Float64Var(&q.Compression, "compression", 10, "how much the data may have been packed, at most")
 	flags.StringVar(&file, "file", "", "a recovered or captured file to compare")
-	flags.StringVar(&list, "list", "", "print who they are, as CSV: confirmed, suspected or worst-case")
+	flags.StringVar(&list, "list", "", "print who they are, as CSV, or with --json beside the answer: confirmed, suspected or worst-case")
 	flags.StringVar(&q.Space, "space", "", "whose data, if the ledger knows several kinds of people")
 	flags.StringVar(&zoneName, "time-zone", "Asia/Tokyo", "of the dates above, for a stopped ledger; a running sekisho has its own")
 	flags.StringVar(&lang, "lang", "", "language: en or ja; default by LANG")
@@ -148,6 +148,9 @@ func settle(q house.Question, zone *time.Location) (trace.Question, error) {
 	}
 	if out.Hostile, err = sekisho.ParsePrefixes(q.Hostile); err != nil {
 		return out, fmt.Errorf("--hostile: %w", err)
+	}
+	if out.Until <= out.Since {
+		return out, fmt.Errorf("--until %s is not after --since %s", q.Until, q.Since)
 	}
 	if q.Compression < 1 {
 		return out, fmt.Errorf("--compression %g: 1 is unpacked, 10 is ten to one", q.Compression)

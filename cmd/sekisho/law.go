@@ -275,8 +275,8 @@ func readAtMost(name string, limit int64) ([]byte, error) {
 // lawWords are the few words of the command's own; the rules bring theirs.
 var lawWords = map[string]law.Words{
 	"triggered":     {EN: "APPLIES", JA: "該当"},
-	"maybe":         {EN: "MAY APPLY: nobody has confirmed the event", JA: "該当のおそれ(覚知した事象は未確認)"},
-	"unknown":       {EN: "UNKNOWN: facts are under investigation", JA: "不明(調査中の事実による)"},
+	"maybe":         {EN: "MAY APPLY: nobody has confirmed the event", JA: "該当のおそれ（覚知した事象は未確認）"},
+	"unknown":       {EN: "UNKNOWN: facts are under investigation", JA: "不明（調査中の事実による）"},
 	"not":           {EN: "does not apply", JA: "該当しない"},
 	"not in force":  {EN: "not in force on that day", JA: "当日は施行されていない"},
 	"running":       {EN: "running", JA: "進行中"},
@@ -284,10 +284,10 @@ var lawWords = map[string]law.Words{
 	"overdue":       {EN: "OVERDUE", JA: "期限超過"},
 	"met":           {EN: "met", JA: "実施済み"},
 	"met late":      {EN: "met, late", JA: "遅れて実施"},
-	"open":          {EN: "without delay; the text has no number of days", JA: "速やかに(日数の定めなし)"},
+	"open":          {EN: "without delay; the text has no number of days", JA: "速やかに（日数の定めなし）"},
 	"limit unknown": {EN: "LIMIT UNKNOWN", JA: "期限不明"},
 	"waiting":       {EN: "has not started", JA: "未起算"},
-	"lifted":        {EN: "not owed: somebody else was told instead", JA: "義務なし(代わる通知済み)"},
+	"lifted":        {EN: "not owed: somebody else was told instead", JA: "義務なし（代わる通知済み）"},
 	"replayed":      {EN: "Not in force when the clock started: applied as a replay.", JA: "起算日には施行されていない。仮に当てはめたもの。"},
 	"missing":       {EN: "under investigation", JA: "調査中"},
 	"source":        {EN: "source", JA: "出典"},
@@ -339,7 +339,7 @@ func printDuties(out io.Writer, list []law.Finding, language string, all bool) {
 			JA: "本人の居住地が不明のため、次の制度も該当しうる: " + strings.Join(perhaps, ", ") + "(--residence で指定、--all で表示)。"}.In(language))
 	}
 	if hidden > 0 {
-		fmt.Fprintln(out, law.Words{EN: fmt.Sprintf("%d regimes do not apply; --all shows why.", hidden), JA: fmt.Sprintf("該当しない制度が%d件ある(--all で理由を表示)。", hidden)}.In(language))
+		fmt.Fprintln(out, law.Words{EN: fmt.Sprintf("%d regimes do not apply; --all shows why.", hidden), JA: fmt.Sprintf("該当しない制度が%d件ある（--all で理由を表示）。", hidden)}.In(language))
 	}
 	for _, d := range disclaimers {
 		fmt.Fprintln(out, d)
@@ -352,11 +352,10 @@ func dayName(day, language string) string {
 	if err != nil {
 		return day
 	}
-	name := t.Format("Mon")
 	if language == "ja" {
-		name = string([]rune("日月火水木金土")[t.Weekday()])
+		return day + "（" + string([]rune("日月火水木金土")[t.Weekday()]) + "）"
 	}
-	return day + " (" + name + ")"
+	return day + t.Format(" (Mon)")
 }
 
 // limitText says until when, in words.
@@ -405,7 +404,7 @@ func printClock(out io.Writer, c law.Clock, say func(string) string, language st
 		indent("%s: %s", dayName(r.Day, language), r.Why.In(language))
 	}
 	for _, a := range c.If {
-		indent("%s", law.Words{EN: fmt.Sprintf("until %s (%d) if trigger %s holds", dayName(a.DueDay, language), a.Amount, a.Trigger), JA: fmt.Sprintf("要件%sに該当するときは%sまで(%d)", a.Trigger, dayName(a.DueDay, language), a.Amount)}.In(language))
+		indent("%s", law.Words{EN: fmt.Sprintf("until %s (%d) if trigger %s holds", dayName(a.DueDay, language), a.Amount, a.Trigger), JA: fmt.Sprintf("要件%sに該当するときは%sまで（%d）", a.Trigger, dayName(a.DueDay, language), a.Amount)}.In(language))
 	}
 	if c.Error != "" {
 		indent("%s", c.Error)

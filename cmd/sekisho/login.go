@@ -97,6 +97,9 @@ by the gate, as ever.`,
 			if err := identity.WritePair(path+".crt", path+".key", chain, key); err != nil {
 				return err
 			}
+			if err := identity.WriteDER(path+".pk8", key); err != nil {
+				return err
+			}
 			root := ""
 			if text, err := os.ReadFile(house.Against(base, c.Gate.TLS.Cert)); err == nil {
 				if _, err := a.Ours(text); err == nil {
@@ -152,7 +155,7 @@ func replaceable(path, endpoint string, a *identity.Authority) error {
 	foreign := func(file, why string) error {
 		return fmt.Errorf("%s is there and %s: it is left as it is. Move it away, or name another directory with --home", file, why)
 	}
-	for _, file := range []string{path + ".key", path + ".crt"} {
+	for _, file := range []string{path + ".key", path + ".pk8", path + ".crt"} {
 		info, err := os.Lstat(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -215,8 +218,8 @@ func howToConnect(name, path, root, address, database string, cert *x509.Certifi
 DBeaver: a PostgreSQL connection to %s, database %s, user %s; under SSL
   CA certificate       %s
   client certificate   %s
-  client private key   %s, which this makes:
-    (umask 077; openssl pkcs8 -topk8 -nocrypt -outform DER -in %s -out %s)
+  client private key   %s
+  SSL mode             verify-full
 `, name, cert.Subject.CommonName, cert.NotAfter.Local().Format("2006-01-02 15:04 MST"), shell.Replace(dsn), net.JoinHostPort(host, port), database, name,
-		where, path+".crt", path+".pk8", path+".key", path+".pk8")
+		where, path+".crt", path+".pk8")
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
 	"os"
 	"os/exec"
@@ -73,7 +75,19 @@ func TestLogin(t *testing.T) {
 	if got := ask(); got == "" || strings.HasPrefix(got, "ERROR") {
 		t.Fatalf("the printed line brought %q", got)
 	}
-	for _, file := range []string{demoUser + ".key", "."} {
+	// What drivers of Java read (PKCS #8 in DER) is the same key.
+	der, err := os.ReadFile(filepath.Join(home, demoUser+".pk8"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(home, demoUser+".key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if block, _ := pem.Decode(text); block == nil || !bytes.Equal(block.Bytes, der) || !strings.Contains(out, demoUser+".pk8\n") {
+		t.Errorf("the key for DBeaver is another one, or is not told of:\n%s", out)
+	}
+	for _, file := range []string{demoUser + ".key", demoUser + ".pk8", "."} {
 		info, err := os.Stat(filepath.Join(home, file))
 		if err != nil || info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s: mode %v, %v", file, info.Mode(), err)

@@ -294,9 +294,15 @@ a verb (read, insert, update, delete, export, other), categories, "verified" if
 a certificate proves the terminal, and any of
   role= post= company= principal= endpoint= posture= place= address= purpose=
   tables= rows= at=2026-04-06T10:00
-What is left out is unknown; the time is now.`,
+What is left out is unknown; the time is now.
+
+With any_row it is about a statement that could be about anybody, by a role with
+any_row: true, and says whether that runs: any_row alone of one that reads,
+any_row and a verb that writes of one that writes too. Without categories it is
+of all.`,
 		Example: `  sekisho policy explain read identity travel_document role=call_centre \
-      verified place=office purpose=support at=2026-04-06T10:00`,
+      verified place=office purpose=support at=2026-04-06T10:00
+  sekisho policy explain any_row role=analyst verified place=office purpose=statistics`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			policy, zone, err := flags.load(paths)
@@ -304,12 +310,20 @@ What is left out is unknown; the time is now.`,
 				return err
 			}
 			r := act.Request{Time: sekisho.At(time.Now())}
+			anybody := false
 			for _, arg := range args {
 				for _, word := range strings.Fields(arg) {
+					if word == anyRow {
+						anybody = true
+						continue
+					}
 					if err := r.Set(word, zone); err != nil {
 						return usage{err}
 					}
 				}
+			}
+			if anybody {
+				return explainAnyRow(cmd.OutOrStdout(), policy, r, asJSON)
 			}
 			if r.Verb == 0 {
 				return usage{errors.New("a request begins with its verb: read, insert, update, delete, export or other")}

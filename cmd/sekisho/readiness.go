@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sekisho"
+	"sekisho/catalog"
 	"sekisho/console"
 	"sekisho/house"
 	"sekisho/survey"
@@ -142,8 +144,12 @@ func printRoad(out io.Writer, report *house.RoadReport, w *console.Teller, top i
 				break
 			}
 			fmt.Fprintf(out, "    %s  %s\n      %s\n", w.Say("ready.times", s.Runs), w.Code("refusal", s.Reason), shorten(s.Statement))
-			if s.Hint != "" && w.Lang() == "en" {
-				fmt.Fprintf(out, "      → %s\n", s.Hint)
+			hint := s.Hint
+			if w.Lang() == "ja" {
+				hint = cmp.Or(catalog.RemedyJa(s.Reason, s.Hint), s.Hint)
+			}
+			if hint != "" {
+				fmt.Fprintf(out, "      → %s\n", hint)
 			}
 		}
 		for _, p := range r.Policy {

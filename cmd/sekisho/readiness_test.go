@@ -20,6 +20,11 @@ func TestReadinessCommand(t *testing.T) {
 	if out, err := r.sekisho("readiness", "--config", config, "--role", "call_centre", "--lang", "ja"); err != nil || !strings.Contains(out, "保護された表") || strings.Contains(out, "ready.") {
 		t.Errorf("in Japanese: %v\n%s", err, out)
 	}
+	// A hint for what is refused is in the reader's language.
+	r.psql("select name_kanji from crm.member tablesample system (1)")
+	if out, _ := r.sekisho("readiness", "--config", config, "--role", "call_centre", "--lang", "ja", "--no-plans"); !strings.Contains(out, "→ TABLESAMPLE を外す。") {
+		t.Errorf("no hint in Japanese:\n%s", out)
+	}
 	out, err = r.sekisho("readiness", "--config", config, "--role", "call_centre", "--json", "--no-plans")
 	var report house.RoadReport
 	if err != nil || json.Unmarshal([]byte(out), &report) != nil || len(report.Roles) == 0 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -51,6 +52,9 @@ func printAnswer(out io.Writer, a *trace.Answer, w *console.Teller) {
 		head("answer.hostile", w.Hostile(a.Hostile))
 	}
 	head("answer.ledger", w.Say("answer.through", thousands(a.Through)))
+	for _, e := range a.Exports {
+		head("answer.file", w.Say("answer.export", e.Request, oneLine(cmp.Or(e.Principal, "?")), oneLine(cmp.Or(e.Endpoint, "?")), cmp.Or(w.When(e.At), "?")))
+	}
 	fmt.Fprintln(out)
 	top := max(a.WorstCase, 1)
 	for _, n := range []struct {
@@ -60,7 +64,11 @@ func printAnswer(out io.Writer, a *trace.Answer, w *console.Teller) {
 		fmt.Fprintf(out, "%s%12s  %s\n", console.Pad(w.Say(n.key), 13), thousands(n.Value), strings.Repeat("█", int(n.Value*40/top)))
 		fmt.Fprintf(out, "  = %s\n", w.Formula(n.Formula))
 		if e := n.Evidence; e.Entries > 0 {
-			fmt.Fprintf(out, "  %s\n", w.Say("answer.stands", w.Count("answer.entries", e.Entries), e.First, e.Last))
+			stands := w.Say("answer.stands", w.Count("answer.entries", e.Entries), e.First, e.Last)
+			if e.First == e.Last {
+				stands = w.Say("answer.stands.one", w.Count("answer.entries", e.Entries), e.First)
+			}
+			fmt.Fprintf(out, "  %s\n", stands)
 		}
 		for _, line := range w.Parts(n.Breakdown) {
 			fmt.Fprintf(out, "  %s\n", line)

@@ -36,7 +36,7 @@ func policySimulateCommand() *cobra.Command {
 		top                int
 	)
 	cmd := &cobra.Command{
-		Use:   "simulate --ledger DIR --policy FILE",
+		Use:   "simulate --policy FILE (--config FILE | --ledger DIR)",
 		Short: "Replay a ledger's accesses under another policy, and list what would change",
 		Long: `Reads the accesses of a ledger, decides each as the policy would have, and lists
 what would have changed: by principal, role, terminal and tables. Without
@@ -44,9 +44,9 @@ what would have changed: by principal, role, terminal and tables. Without
 
 The ledger may belong to a running sekisho: it is only read. It does not say
 everything that a policy may ask: posts, companies and where the office is are
-given with flags, and what stays unknown is told with the result. Purposes are
-read from the vault beside the ledger; principals are numbers unless --vault
-says that they may be named.`,
+given with flags or by --config, and what stays unknown is told with the result.
+Purposes are read from the vault beside the ledger; principals that do not stand
+in the config are numbers unless --vault says that they may be named.`,
 		Example: `  sekisho policy simulate --ledger /var/lib/sekisho --policy policy \
       --since 2026-04-01 --office 10.20.0.0/16 --post call_centre=agent`,
 		Args: cobra.NoArgs,
@@ -64,7 +64,7 @@ says that they may be named.`,
 				if err != nil {
 					return err
 				}
-				s.gate = &c.Gate
+				s.gate, path = &c.Gate, cmp.Or(path, c.Data)
 				if c.Handling.OffSite {
 					s.terminals = duty.NewChecks()
 				}
@@ -82,6 +82,9 @@ says that they may be named.`,
 			}
 			if s.office, err = sekisho.ParsePrefixes(office); err != nil {
 				return usage{fmt.Errorf("--office: %w", err)}
+			}
+			if path == "" {
+				return usage{errors.New("name the ledger with --ledger, or a config with --config")}
 			}
 			dir, err := house.DataDir(path)
 			if err != nil {
@@ -107,7 +110,7 @@ says that they may be named.`,
 	}
 	flags.add(cmd)
 	f := cmd.Flags()
-	f.StringVar(&path, "ledger", "", "the data directory, or the ledger in it")
+	f.StringVar(&path, "ledger", "", "the data directory, or the ledger in it; default: the config's")
 	f.StringArrayVar(&paths, "policy", nil, "a file or directory of policies; may be given again; default: the shipped policy")
 	f.StringArrayVar(&against, "against", nil, "a policy to compare with, instead of what happened")
 	f.StringVar(&since, "since", "", "start of the window: a date, or a date and time")
@@ -118,7 +121,6 @@ says that they may be named.`,
 	f.BoolVar(&names, "vault", false, "name the principals, from the vault")
 	f.IntVar(&top, "top", 20, "how many changes to list, after the summary")
 	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
-	cmd.MarkFlagRequired("ledger")
 	return cmd
 }
 
@@ -216,6 +218,7 @@ type simulated struct {
 	purposes    uint64 // statements whose purpose could not be read
 	budgets     uint64 // statements under a budget
 	unplaced    uint64 // statements whose place is unknown
+	unnamed     bool   // somebody is a number
 	roles       map[string]bool
 }
 
@@ -379,7 +382,9 @@ func (rs *replayedSession) settle(s *simulation, next uint64) {
 func (s *simulation) judge(by *sekisho.SessionOpened, st *replayed) {
 	beforeMasks := ""
 	if told := s.ruled[ruledKey{by.Principal, st.statement, st.purpose}]; told != nil && st.statement != 0 {
-		st.categories |= told.Categories
+		// What the policy was asked then. An access that could be anybody's has all
+		// categories of its tables instead, an exact one those that went out.
+		st.categories = told.Categories
 		if mask, _, _ := strings.Cut(told.Decision, ", "); told.Enforced && strings.HasPrefix(mask, "mask ") {
 			beforeMasks = mask
 		}
@@ -505,12 +510,18 @@ func (s *simulation) placeOf(a netip.Addr) act.Place {
 }
 
 func (s *simulation) nameOf(staff uint32) string {
-	if s.names && s.vault != nil {
-		if name, ok := s.vault.Space("staff").Key(staff); ok {
+	if s.vault != nil {
+		if name, ok := s.vault.Space("staff").Key(staff); ok && (s.names || s.gate != nil && inConfig(s.gate, name)) {
 			return name
 		}
 	}
-	return fmt.Sprintf("staff %d", staff)
+	s.total.unnamed = true
+	return fmt.Sprintf("principal %d", staff)
+}
+
+// inConfig: the config says the name in plain, so that nobody learns it here.
+func inConfig(g *gate.Config, name string) bool {
+	return slices.ContainsFunc(g.Principals, func(p gate.Principal) bool { return p.Name == name })
 }
 
 // compareChanges puts the strictest first, and the most frequent.
@@ -572,11 +583,17 @@ func (s *simulation) report() *simulationReport {
 	if slices.Sort(postless); len(postless) > 0 {
 		r.Notes = append(r.Notes, "the posts of these roles' principals (give them with --post, as role=post): "+strings.Join(postless, ", "))
 	}
+	if t.unnamed {
+		r.Notes = append(r.Notes, unnamedNote)
+	}
 	note(t.budgets, "statements under a budget of customers, which is not simulated")
 	note(t.refused, "statements refused then, of which the ledger does not say what they would have read")
 	note(t.elsewhere, "accesses at the console and the command line, which are not the policy's")
 	return r
 }
+
+// unnamedNote is said where people are numbers.
+const unnamedNote = "the names of principals that are numbers: --vault names them"
 
 func (r *simulationReport) print(w io.Writer, top int) {
 	fmt.Fprintf(w, "judged   statements %s, rows %s", thousands(r.Statements), thousands(r.Rows))

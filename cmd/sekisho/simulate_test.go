@@ -1,6 +1,9 @@
 package main
 
 import (
+	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,5 +50,54 @@ func TestSimulationKnowsTheRegisterOfTerminals(t *testing.T) {
 		if r.OffSiteReady != one.ready || r.Permits != one.permits {
 			t.Errorf("%s: ready %v, permits %v", one.name, r.OffSiteReady, r.Permits)
 		}
+	}
+}
+
+// An access that could be anybody's has every category of its tables; what the
+// policy was asked about the statement stands in the ledger beside it, and that is
+// what another policy is asked.
+func TestSimulationAsksWhatTheGateAsked(t *testing.T) {
+	files, _, err := act.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := act.Load(act.Config{}, files...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(ruled bool) string {
+		now := sekisho.At(time.Date(2026, 4, 6, 3, 0, 0, 0, time.UTC))
+		s := simulation{
+			policy: policy, zone: time.UTC, posts: map[string]string{"application": "service"}, office: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+			ruled: map[ruledKey]*sekisho.Ruled{}, sessions: map[uint64]*replayedSession{}, shapes: map[uint64]*sekisho.Shape{},
+			memos: map[string]*[2]act.Memo{}, changes: map[changeKey]*change{}, total: simulated{roles: map[string]bool{}},
+		}
+		tables := []string{"crm.member"}
+		for i, b := range []sekisho.Body{
+			&sekisho.SessionOpened{Door: sekisho.DoorGate, Principal: 2, Role: "analyst", Endpoint: "pc-0417", Verified: true, Address: netip.MustParseAddr("10.20.4.17")},
+			&sekisho.Shape{Verb: sekisho.Read, Space: "member", Tables: tables, Categories: sekisho.Identity | sekisho.Payment | sekisho.Loyalty, Statement: 7},
+			&sekisho.Ruled{Session: 1, Number: 1, Statement: 7, Verb: sekisho.Read, Tables: tables, Categories: sekisho.Loyalty, Decision: "refuse"},
+			&sekisho.Access{Session: 1, Shape: 2, Number: 1, Class: sekisho.AnyRow, Reach: 1000},
+			&sekisho.SessionClosed{Session: 1},
+		} {
+			if _, is := b.(*sekisho.Ruled); is && !ruled {
+				continue
+			}
+			s.apply(&sekisho.Entry{ID: sekisho.ID{Gate: 1, Epoch: 1, Seq: uint64(i + 1)}, Time: now, Body: b})
+		}
+		r := s.report()
+		if len(r.Changes) != 1 {
+			t.Fatalf("%+v", r)
+		}
+		if c := r.Changes[0]; c.Principal != "principal 2" || !slices.Contains(r.Notes, unnamedNote) {
+			t.Errorf("whose name is not known: %s, %q", c.Principal, r.Notes)
+		}
+		return strings.Join(r.Changes[0].Policies, " ")
+	}
+	if by := run(true); strings.Contains(by, "never-by-people") {
+		t.Errorf("it did not ask for payment, and is refused by %s", by)
+	}
+	if by := run(false); !strings.Contains(by, "never-by-people") {
+		t.Errorf("where nothing says what it asked for it is refused by %q", by)
 	}
 }

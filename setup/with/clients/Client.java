@@ -83,7 +83,7 @@ public class Client {
 		s.executeUpdate("delete from client_java");
 		c.rollback(point);
 		c.commit();
-		s.execute("do $$ begin raise warning 'hear'; end $$");
+		failing("code", c, () -> s.execute("do $$ begin raise warning 'hear'; end $$"));
 		told("warnings", s.getWarnings());
 		var pg = c.unwrap(PGConnection.class);
 		s.execute("listen heard; notify heard, 'a word'");

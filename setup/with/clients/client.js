@@ -27,7 +27,7 @@ async function main() {
   await client.query('begin')
   told('written', (await client.query("update client_js set t = 'new' where id < 10 returning id")).rowCount)
   await client.query('rollback')
-  await client.query("do $$ begin raise warning 'hear'; end $$")
+  await failing('code', client.query("do $$ begin raise warning 'hear'; end $$"))
   await client.query("listen heard; notify heard, 'a word'")
   await client.query('select 1')
   told('notices', notices)

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"sekisho"
+	"sekisho/act"
+)
+
+// anyRow is the word of a request about a statement that could be about anybody.
+const anyRow = "any_row"
+
+// anyRowAsked are the verbs that the policy is asked about such a statement.
+func anyRowAsked(verb sekisho.Verb) []sekisho.Verb {
+	if verb == 0 || verb == sekisho.Read || verb == sekisho.Export {
+		return []sekisho.Verb{sekisho.Read}
+	}
+	return []sekisho.Verb{sekisho.Read, sekisho.Insert, sekisho.Update, sekisho.Delete}
+}
+
+// againstAnyRow says why a decision keeps such a statement from running.
+var againstAnyRow = map[act.Effect]string{
+	act.Refuse: "it is refused",
+	act.Mask:   "it would be masked, and nothing of such a statement is",
+	act.Cap:    "it would be cut off, and nobody counts the customers of such a statement",
+	act.Ask:    "a second person would have to agree, and cannot to what it writes",
+}
+
+// explainAnyRow says what a policy makes of a statement that could be about
+// anybody, for a role with any_row: true. Without categories it is of all.
+func explainAnyRow(out io.Writer, policy *act.Policy, r act.Request, asJSON bool) error {
+	if r.Categories == 0 {
+		for _, c := range sekisho.AllCategories() {
+			r.Categories |= c
+		}
+	}
+	runs := "it runs, recorded as if it were about everybody"
+	var list []map[string]any
+	var said []act.Explanation
+	asked := anyRowAsked(r.Verb)
+	for _, r.Verb = range asked {
+		e := policy.Explain(r)
+		d := &e.Decision
+		said = append(said, e)
+		against := d.AgainstAnyRow(r.Verb)
+		if against != act.Allow {
+			runs = "it does not run: to " + r.Verb.String() + ", " + againstAnyRow[against]
+		} else if d.Second && len(said) == 1 {
+			runs = "it runs once a second person has agreed to everybody"
+		}
+		list = append(list, map[string]any{"verb": r.Verb.String(), "decision": d.String(), "reason": d.Reason, "hint": d.Hint, "policies": append([]string{}, d.Policies...), "questions": e.Questions})
+		if against != act.Allow {
+			break
+		}
+	}
+	if asJSON {
+		return printJSON(out, map[string]any{"any_row": runs, "asked": list})
+	}
+	fmt.Fprintf(out, "%s\n", runs)
+	for i := range said {
+		fmt.Fprintf(out, "\n%s: ", asked[i])
+		printExplanation(out, &said[i])
+	}
+	return nil
+}
