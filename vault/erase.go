@@ -241,7 +241,12 @@ func (v *Vault) finishErasing() error {
 	} else if err != nil {
 		return err
 	}
-	err = apply(all, v.file, keys)
+	// Whoever began it may have died, or failed, before the name was durable. A
+	// crash that took it away in the midst of the overwriting would leave half of
+	// it, and nothing to finish it by.
+	if err = v.cfg.FS.SyncDir(v.cfg.Dir); err == nil {
+		err = apply(all, v.file, keys)
+	}
 	if keys != nil {
 		err = errors.Join(err, keys.Close())
 	}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"sekisho"
 	"sekisho/disk"
 	"sekisho/vault"
 )
@@ -243,6 +244,115 @@ func TestEraseCrashesTwice(t *testing.T) {
 		gone(t, v, keys, map[uint32]bool{2: true, 5: true})
 		b.check(t, v)
 		v.Close()
+	}
+}
+
+// Lives of a vault that ends at any operation, of its recovery too: the process
+// dies and another opens what the machine remembers, or the machine dies, or
+// both in turn. What was flushed is there, what was erased is gone, none of it
+// is taken for damage, and a group of before cannot be told from one of today.
+func TestLives(t *testing.T) {
+	for seed := range uint64(60) {
+		rng := rand.New(rand.NewPCG(seed, 11))
+		d := disk.NewForgetful(seed)
+		c := config("/house/vault", d)
+		old := rng.IntN(2) == 0
+		var b book
+		made := 0
+		flushed := map[uint32]string{}
+		erased := map[uint32]bool{}
+		var begun []uint32 // of an erasure that failed: all of them or none
+		look := func(v *vault.Vault, life int) {
+			t.Helper()
+			s := v.Space("staff_record")
+			if len(begun) > 0 && s.Erased(begun[0]) {
+				for _, ord := range begun {
+					erased[ord] = true
+				}
+			}
+			gone(t, v, flushed, erased)
+			b.check(t, v)
+			if t.Failed() {
+				t.Fatalf("seed %d, life %d, old rows %v, erasing %v", seed, life, old, begun)
+			}
+			begun = nil
+		}
+		for life := range 16 {
+			left := rng.IntN(24)
+			cut := errors.New("cut")
+			d.Inject = func(op, name string) disk.Fault {
+				if left--; left < 0 {
+					return disk.Fault{Err: cut, Happened: rng.IntN(2) == 0}
+				}
+				return disk.Fault{}
+			}
+			v, err := vault.Open(c)
+			if err == nil {
+				if old {
+					vault.Before(v)
+				}
+				err = v.Reconcile(b.highest(t))
+				if err == nil {
+					look(v, life)
+				}
+				for err == nil {
+					s := v.Space("staff_record")
+					given := map[uint32]string{}
+					for range 1 + rng.IntN(12) {
+						made++
+						key := fmt.Sprint(made, " ", strings.Repeat("x", rng.IntN(600)))
+						given[s.OfText([]byte(key))] = key
+					}
+					var bodies []sekisho.Body
+					if bodies, err = v.Flush(); err != nil {
+						break
+					}
+					for ord, key := range given {
+						flushed[ord] = key
+					}
+					if rng.IntN(8) == 0 {
+						break // before the ledger's write
+					}
+					for _, body := range bodies {
+						b = append(b, asAssigned(body))
+					}
+					if rng.IntN(3) > 0 {
+						continue
+					}
+					var some []uint32
+					for range 1 + rng.IntN(6) {
+						if ord := 1 + rng.Uint32N(uint32(len(flushed))); !erased[ord] {
+							some = append(some, ord)
+						}
+					}
+					if _, err = v.Erase("staff_record", some); err != nil {
+						begun = some
+						break
+					}
+					for _, ord := range some {
+						erased[ord] = true
+					}
+				}
+				v.Close()
+			}
+			if err != nil && !errors.Is(err, cut) {
+				t.Fatalf("seed %d, life %d, old rows %v: %v", seed, life, old, err)
+			}
+			d.Inject = nil
+			if rng.IntN(2) == 0 {
+				d.Crash()
+			}
+			if rng.IntN(2) == 0 {
+				continue // the next opening is cut, too
+			}
+			v = open(t, c)
+			if err := v.Reconcile(b.highest(t)); err != nil {
+				t.Fatalf("seed %d, life %d, old rows %v: %v", seed, life, old, err)
+			}
+			look(v, life)
+			b = append(b, flush(t, v)...)
+			v.Close()
+		}
 	}
 }
 
