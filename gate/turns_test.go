@@ -1,0 +1,41 @@
+package gate
+
+import (
+	"os"
+	"strconv"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Threads that were there ask for short turns, and those that come later; a
+// thread that was given less of the processor keeps to that.
+func TestShortTurns(t *testing.T) {
+	before, err := unix.SchedGetAttr(0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before.Runtime == 0 {
+		t.Skip("this kernel knows no turns of one's own (before Linux 6.12)")
+	}
+	if err := shortTurns(); err != nil {
+		t.Fatal(err)
+	}
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil || len(tasks) == 0 {
+		t.Fatal(tasks, err)
+	}
+	for _, task := range tasks {
+		id, err := strconv.Atoi(task.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		attr, err := unix.SchedGetAttr(id, 0)
+		if err == unix.ESRCH {
+			continue
+		}
+		if err != nil || attr.Runtime != uint64(turn) || attr.Nice != before.Nice || attr.Policy != before.Policy {
+			t.Errorf("thread %d: %+v, %v", id, attr, err)
+		}
+	}
+}
