@@ -432,10 +432,19 @@ func speak(pe *pgconn.PgError) string {
 		return "it has too many connections"
 	case "57P03":
 		return "it is starting up or shutting down"
-	case "22023", "42704": // of a setting: the value is the client's own
-		return pe.Message
 	}
 	return "SQLSTATE " + pe.Code
+}
+
+// ofASetting: the server does not like a setting that the client has stated, so
+// that the words and the value are the client's own, and it reads what it would
+// without a gate.
+func ofASetting(pe *pgconn.PgError) bool {
+	switch pe.Code {
+	case "22023", "42704", "42601", "55P02":
+		return true
+	}
+	return pe.Code == "42501" && strings.HasPrefix(pe.Message, "permission denied to set parameter")
 }
 
 // upstreamReason is what the log may hold of a failed connection upstream: the

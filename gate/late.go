@@ -175,6 +175,9 @@ func (s *session) reachUpstream(ctx context.Context) (*template, error) {
 	s.g.templates.clear()
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) {
+		if ofASetting(pe) {
+			return nil, errors.Join(&startupError{pe.Code, pe.Message, pe.Hint}, err)
+		}
 		// The server's own words would name the upstream login.
 		return nil, errors.Join(&startupError{pe.Code, "the database refused the gate's connection: " + speak(pe), "Ask whoever runs sekisho: the gate's log says more."}, err)
 	}

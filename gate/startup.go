@@ -59,7 +59,7 @@ func greet(conn net.Conn, conf *tls.Config, require bool) (net.Conn, *hello, err
 		if _, err := io.ReadFull(conn, head[:1]); err != nil {
 			return conn, nil, err
 		}
-		if head[0] == tlsHandshake && !secure && !seenSSL {
+		if head[0] == tlsHandshake && !secure && !seenSSL && !seenGSS {
 			if conf == nil {
 				return conn, nil, errors.New("a TLS handshake, and the gate has no certificate")
 			}
@@ -287,11 +287,12 @@ func parseOptions(s string) ([][2]string, error) {
 	in := false
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
-		case c == '\\' && i+1 < len(s):
-			i++
-			word.WriteByte(s[i])
+		case c == '\\': // alone at the end, it is nothing
+			if i++; i < len(s) {
+				word.WriteByte(s[i])
+			}
 			in = true
-		case c == ' ' || c == '\t' || c == '\n':
+		case strings.IndexByte(" \t\n\v\f\r", c) >= 0:
 			if in {
 				words = append(words, word.String())
 				word.Reset()
@@ -307,21 +308,21 @@ func parseOptions(s string) ([][2]string, error) {
 	}
 	var pairs [][2]string
 	for i := 0; i < len(words); i++ {
-		w := words[i]
+		w, by := words[i], "-c "
 		switch {
 		case w == "-c" && i+1 < len(words):
 			i++
 			w = words[i]
-		case strings.HasPrefix(w, "-c"):
+		case strings.HasPrefix(w, "-c") && w != "-c":
 			w = w[2:]
-		case strings.HasPrefix(w, "--"):
-			w = w[2:]
+		case strings.HasPrefix(w, "--") && w != "--":
+			w, by = w[2:], "--"
 		default:
 			return nil, &startupError{"0A000", "unsupported switch in the startup parameter \"options\"", "Use -c name=value."}
 		}
 		k, v, ok := strings.Cut(w, "=")
 		if !ok {
-			return nil, &startupError{"42601", "a switch in the startup parameter \"options\" has no value", "Use -c name=value."}
+			return nil, &startupError{"42601", by + clip(w) + " requires a value", "Use -c name=value."}
 		}
 		pairs = append(pairs, [2]string{strings.ReplaceAll(strings.ToLower(k), "-", "_"), v})
 	}

@@ -16,6 +16,7 @@ import (
 //	until X			and messages below it: hear as far as a message of the kind X
 //	elsewhere SQL		somebody else does this, in the same database
 //	cancel SQL		ask this, which is to sleep, and cancel it
+//	quietly		and messages below it: say them, and do not wait for an answer
 //
 // moreTalks are about what comes unasked, late, in part, or not at all.
 var moreTalks = []conversation{
@@ -69,6 +70,21 @@ var moreTalks = []conversation{
 	{name: "the end in the middle of a transaction", turns: []string{"Q begin; insert into town (id, name) values (8001, 'gone')\nX"}, ends: true},
 	{name: "a message that ends too soon", turns: []string{"\x0042000000000070"}, deaf: true},
 	{name: "replication by SQL", turns: []string{"Q IDENTIFY_SYSTEM", "Q START_REPLICATION 0/0", "Q select pg_create_logical_replication_slot('s', 'test_decoding')"}, deaf: true},
+	{name: "a portal in parts, each flushed", turns: []string{"Q begin", "until 1\nP s select id, name from town order by id\nH", "until s\nB p s - -\nE p 2\nH", "until s\nE p 3\nH", "until D\nB q s - 1\nE q 1\nE p 1\nH", "until 3\nC P q\nH", "until C\nE p 0\nH", "until C\nE p 1\nH", "S", "Q commit",
+		"until s\nP \"\" select id from town order by id\nB \"\" \"\" - -\nE \"\" 1\nH", "until s\nE \"\" 1\nH", "until C\nE \"\" 0\nH\nC P \"\"", "S", "E \"\" 1\nS"}},
+	{name: "closing what is not there, flushed", turns: []string{"until 3\nC S nope\nH", "until 3\nC P nope\nH", "until 3\nC S \"\"\nC P \"\"\nH", "S", "Q begin", "Q select 1/0", "C S nope\nC P nope\nS", "Q rollback"}},
+	{name: "ten thousand messages and one Sync", turns: []string{"P many select $1::int\nS", strings.Repeat("B \"\" many 1 -\nE \"\" 0\n", 5000) + "S", strings.Repeat("B \"\" many 1 -\nE \"\" 0\n", 2500) + "B \"\" many x -\n" + strings.Repeat("B \"\" many 1 -\nE \"\" 0\n", 2500) + "S",
+		"until 2\n" + strings.Repeat("B \"\" many 1 -\nE \"\" 0\n", 5000) + "H", "S", strings.Repeat("C S not_there\n", 10_000) + "S", strings.Repeat("H\n", 10_000) + "S"}},
+	{name: "a COPY that the client gives up half-way", turns: []string{"Q copy child from stdin\n" + strings.Repeat("d 1\t5\n", 5000) + "f half-way", "Q select count(*) from child",
+		"P \"\" copy child from stdin\nB \"\" \"\" - -\nE \"\" 0\n" + strings.Repeat("d 1\t5\n", 5000) + "f half-way\nS", "Q begin; truncate child; copy child from stdin; select 'not reached'\nd 1\t5\nf in a transaction", "Q select 1", "Q rollback",
+		"quietly\nQ copy child from stdin\nd 1\t5\nH\nS\nd 2\t6\nS", "until Z\nc", "Q select count(*) from child; truncate child"}},
+	{name: "a COPY whose client goes", turns: []string{"Q copy child from stdin\nd 1\t5\nX"}, ends: true},
+	{name: "a query among the data of a COPY", turns: []string{"quietly\nQ copy child from stdin\nd 1\t5\nQ select 'swallowed'", "until Z\n", "Q select count(*) from child"}, deaf: true},
+	{name: "settings that change in the middle", turns: []string{"Q set timezone = 'Asia/Tokyo'; select at from town where id = 1; set timezone = 'UTC'; select at from town where id = 1; set application_name = 'twice'; select 1",
+		"Q begin; set local timezone = 'Asia/Tokyo'; select id from town where id < 3 order by id; rollback; select 2", "P \"\" set application_name = 'by parts'\nB \"\" \"\" - -\nE \"\" 0\nP \"\" select id from town order by id\nB \"\" \"\" - -\nE \"\" 3\nH\nE \"\" 0\nS",
+		"Q set timezone = 'Asia/Tokyo'; select 1/0; select 2", "Q show timezone", "Q reset all"}},
+	{name: "a function that changes settings", turns: []string{"Q select set_config('timezone', z, false) from (values ('Asia/Tokyo'), ('UTC'), ('Asia/Tokyo')) v(z)", "P \"\" select set_config('application_name', 'a'||i, false) from generate_series(1, 5) i\nB \"\" \"\" - -\nE \"\" 2\nH\nE \"\" 0\nS", "Q discard all"}, deaf: true},
+	{name: "notified by itself, among results", turns: []string{"Q listen ch", "Q begin; notify ch, 'kept'; select id from town where id < 3 order by id; commit; select 'after'", "P \"\" notify ch\nB \"\" \"\" - -\nE \"\" 0\nP \"\" select id from town where id < 3 order by id\nB \"\" \"\" - -\nE \"\" 0\nS", "Q notify ch; select 1/0", "Q notify ch, ''; select 1", "Q unlisten *"}, deaf: true},
 }
 
 // numbered is a list with commas of a form with each number.

@@ -136,9 +136,11 @@ func hold(t *testing.T, dsn string, by road, c conversation) []byte {
 			}
 			continue
 		}
-		until, cancel := byte(0), false
+		until, cancel, quietly := byte(0), false, false
 		if after, ok := strings.CutPrefix(turn, "until "); ok {
 			until, turn = after[0], after[2:]
+		} else if after, ok := strings.CutPrefix(turn, "quietly\n"); ok {
+			turn, quietly = after, true
 		} else if sql, ok := strings.CutPrefix(turn, "cancel "); ok {
 			cancel, turn = true, "Q "+sql
 		}
@@ -152,7 +154,11 @@ func hold(t *testing.T, dsn string, by road, c conversation) []byte {
 			asleep(t, conf.Database)
 			cancels(t, conf, up.PID, up.SecretKey)
 		}
-		for n := cycles(b); n > 0 || until != 0 || c.ends; {
+		n := cycles(b)
+		if quietly {
+			n = 0
+		}
+		for n > 0 || until != 0 || c.ends {
 			typ, body, ok := r.receive()
 			if !ok {
 				heard.WriteString("(the end)")
