@@ -380,6 +380,9 @@ func fold(name string) string {
 func (c *Catalog) denied(s *stmt.Statement) string {
 	for _, set := range s.Settings {
 		switch {
+		case set.Name == "session_authorization" && set.Default && !set.Durable:
+			// Back to who has logged in, as DISCARD ALL does as well: pools ask for
+			// it of a connection that is to keep its prepared statements.
 		case set.Name == "role" || set.Name == "session_authorization":
 			return "role_change"
 		case set.Default:
