@@ -66,7 +66,7 @@ comment on table town is 'where people live';
 \dx
 \dX
 \dy
-\l suite
+\l pqgo
 \z
 \sf twice
 \sv towns
