@@ -5,6 +5,9 @@ FUZZTIME ?= 10s
 # scrypt has no second thread, and is six times as slow if it is watched for one;
 # the pointers of protobuf's own code, which reads each parse tree, are its makers' to check.
 QUICK = -gcflags=golang.org/x/crypto/scrypt=-race=false -gcflags=google.golang.org/protobuf/...=-d=checkptr=0
+# The packages whose tests take longest, so that none of them is still at it
+# alone when all others are done.
+LONGEST = ./gate ./cmd/sekisho ./console ./drill ./house
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # What Debian must bring: a C compiler for PostgreSQL's own SQL grammar, a
@@ -44,7 +47,7 @@ test: ## format, vet, staticcheck, known vulnerabilities, and every test with th
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	setup/vulnerabilities
-	go test -vet=off -race $(QUICK) -timeout 30m ./...
+	go test -vet=off -race $(QUICK) -timeout 30m $(LONGEST) ./...
 
 bench: ## every benchmark, beside direct PostgreSQL, PgBouncer and pgaudit where they matter
 	@setup/toolchain
