@@ -37,7 +37,9 @@ func (sp *stmtPlan) bounds(role *Role, statements int) *refusal {
 		r.tables = j.Tables
 		return r
 	}
-	sp.kind, sp.bounded, sp.unread = planAnyRow, true, b.Unread
+	if sp.kind, sp.bounded, sp.unread = planAnyRow, true, b.Unread; sp.unread {
+		sp.effect = nil // it ends no transaction
+	}
 	if b.Writes() {
 		sp.changing = &stmtPlan{kind: planAnyRow, sets: b.Columns, shapes: map[string]uint64{},
 			judgement: catalog.Judgement{Kind: catalog.Opaque, Verb: sekisho.Delete, Spaces: b.Spaces, Tables: b.Tables, Categories: b.Categories}}

@@ -33,8 +33,8 @@ type requests struct {
 	taken     *stating // by the server, that stating began with
 	unsettled bool     // something that changes it is under way
 
-	fence *fence // around what nobody has read, until the Sync that is owed
-	bound bool   // a Bind or Execute was sent since the last Sync
+	fence *fence // around what nobody has read, until it is taken back
+	cycle cycle  // what was sent since the last Sync
 
 	wrote  bool    // a write to a protected table was sent, and nothing since that could commit it: see mayCommit
 	copies *copyIn // reads the COPY into a protected table that was sent last
@@ -231,9 +231,9 @@ func (q *requests) handle(typ byte, msg []byte) error {
 	case 'P', 'B', 'D', 'E', 'C':
 		q.open = true
 	case 'S':
-		q.open, q.encoded, q.bound = false, false, false
+		q.open, q.encoded = false, false
 	}
-	if refused, err := q.fenced(typ, body); refused || err != nil {
+	if refused, err := q.fenced(typ, msg, body); refused || err != nil {
 		return err
 	}
 	switch typ {
@@ -297,9 +297,10 @@ func (q *requests) handle(typ byte, msg []byte) error {
 		}
 		q.send(w, msg)
 	case 'S':
-		if q.fence != nil {
+		if q.fence != nil || q.cycle.begun {
 			return q.fenceSynced(msg)
 		}
+		q.cycle = cycle{}
 		q.send(&want{typ: 'S', data: q.data}, msg)
 		q.cycleSent()
 	case 'H':

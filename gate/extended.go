@@ -129,12 +129,8 @@ func (q *requests) bind(msg, body []byte) error {
 	if ps.plan.fill != nil {
 		po.bound = bytes.Clone(bound)
 	}
-	if ps.stmt.unread && q.bound {
-		w.refuse = aloneInCycle
-		q.poison(w)
-		return nil
-	}
-	q.bound = true
+	others := q.cycle.bound
+	q.cycle.bound = true
 	if w.refuse = q.mayBind(ps, po, w.said); w.refuse == nil && ps.stmt.skip != nil {
 		if po.skip, ok = ps.stmt.offset(formats, valuesOf(before)); !ok {
 			w.refuse = offsetRefusal
@@ -167,7 +163,7 @@ func (q *requests) bind(msg, body []byte) error {
 		msg = grown
 	}
 	if ps.stmt.unread {
-		if w.refuse = q.fenceCycle(po); w.refuse != nil {
+		if w.refuse = q.fenceCycle(po, others); w.refuse != nil {
 			q.poison(w)
 			return nil
 		}
@@ -293,7 +289,10 @@ func (q *requests) execute(msg, body []byte) error {
 	if w.refuse == nil {
 		msg, w.refuse = q.executes(w, po.ps.stmt, msg)
 	}
-	q.bound = true
+	if w.refuse == nil {
+		w.refuse = q.cycle.does(po.ps.stmt.effect)
+	}
+	q.cycle.bound = true
 	if w.refuse != nil {
 		q.poison(w)
 		return nil
@@ -320,6 +319,9 @@ func (q *requests) execute(msg, body []byte) error {
 	}
 	msg = po.asks(msg)
 	po.asked = true
+	if q.fence != nil {
+		q.fence.sent = w.rows == 0
+	}
 	q.send(w, msg)
 	if po.ps.stmt.own != nil {
 		q.readHead(po.ps.stmt, w.said)

@@ -3,6 +3,7 @@ package gate
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // What runs code that nobody has read, by a role with any_row. It is recorded as
@@ -21,14 +22,49 @@ import (
 //
 // So later statements of the session mean what they meant before. The client
 // reads the answer as it comes: only the ReadyForQuery waits for the end of the
-// fence.
+// fence, or what else the client sends before its Sync.
+//
+// Between two Syncs other statements may stand beside it. A BEGIN among those
+// before it is a transaction of the client's. Without one they are a transaction
+// too, which the Sync commits, but one in which the server makes no savepoint: so
+// the gate says BEGIN in it, and COMMIT before the Sync. Whatever of it fails,
+// none of it stays, as without the gate.
 
 // A fence stands around one statement.
 type fence struct {
 	portal *portal    // in the extended protocol: of the statement
 	inside bool       // in a transaction of the client's
+	sent   bool       // in the extended protocol: all of its rows were asked for
 	names  [][]string // the prepared statements before
 	known  bool       // they are known
+	gone   bool       // they are others, and so are gone, and the client has not been told
+}
+
+// A cycle is what was sent of the extended protocol since the last Sync.
+type cycle struct {
+	bound bool // a Bind or Execute
+	block bool // a BEGIN of the client's
+	ended bool // a COMMIT or the like: whether a transaction is open is not certain
+	begun bool // a BEGIN of the gate's own, which owes a COMMIT
+}
+
+// does takes note of a statement that is about to be executed, or says why it
+// must not be.
+func (c *cycle) does(e *effect) *refusal {
+	if e == nil {
+		return nil
+	}
+	if c.begun && e.command != "" {
+		return openTransaction
+	}
+	switch e.command {
+	case "", "savepoint", "release", "rollback_to":
+	case "begin", "start":
+		c.block = true
+	default:
+		c.ended = true
+	}
+	return nil
 }
 
 const (
@@ -41,8 +77,16 @@ const (
 	fenceNames  = "SELECT p.name, p.prepare_time::pg_catalog.text FROM pg_catalog.pg_prepared_statement() p ORDER BY p.name USING OPERATOR(pg_catalog.<)"
 )
 
-// aloneInCycle is of what would stand within one fence with other statements.
-var aloneInCycle = &refusal{code: "0A000", reason: "open_cycle", text: "a statement that runs what nobody has read stands alone between two Syncs", hint: "Send Sync before it and behind it."}
+var (
+	// aloneInCycle is of what would stand within one fence with other statements.
+	aloneInCycle = &refusal{code: "0A000", reason: "open_cycle", text: "nothing else is bound or executed between the Bind and the Execute of a statement that runs what nobody has read, and all of its rows come at once", hint: "Execute it, without a limit on its rows, before the next Bind; or send Sync before it and behind it."}
+	// openTransaction is of a cycle in which only the server knows whether a
+	// transaction is open.
+	openTransaction = &refusal{code: "0A000", reason: "open_cycle", text: "a statement that runs what nobody has read stands between two Syncs with the end of a transaction, or behind other statements with its beginning", hint: "Send Sync between the two. BEGIN may come in front of both."}
+	// namesGone is of what comes in one cycle behind a statement that has changed
+	// prepared statements.
+	namesGone = &refusal{code: "26000", reason: "changed", text: "all prepared statements of this session are gone, because a statement that runs what nobody has read has changed some", hint: "Send Sync, and prepare them again."}
+)
 
 // kept is what a client reads of an error that the fence has caused; nil: it was
 // another.
@@ -108,13 +152,18 @@ func (q *requests) unreadQuery(w *want, msg []byte) error {
 		w.own = true
 		q.send(w, msg)
 	}
-	return q.unfence(f)
+	return q.unfence(f, false)
 }
 
-// fenceCycle puts a fence around what is bound next.
-func (q *requests) fenceCycle(po *portal) *refusal {
+// fenceCycle puts a fence around what is bound next. others: something was bound
+// before it in this cycle.
+func (q *requests) fenceCycle(po *portal, others bool) *refusal {
 	q.settle()
-	f := &fence{portal: po, inside: q.s.status.Load() == 'T'}
+	if q.cycle.ended {
+		return openTransaction
+	}
+	within := q.s.status.Load() == 'T' || q.s.status.Load() == 'E'
+	f := &fence{portal: po, inside: within || q.cycle.block || others}
 	q.fence = f
 	if q.s.status.Load() == 'E' || q.s.wants.skipping() {
 		return nil // the server does not run it
@@ -122,6 +171,10 @@ func (q *requests) fenceCycle(po *portal) *refusal {
 	c := &caught{}
 	q.own(namesName, fenceNames, &stmtPlan{kind: planFree, catch: c})
 	if f.inside {
+		if !within && !q.cycle.block && !q.cycle.begun {
+			q.cycle.begun = true
+			q.own("sekisho_fence", "BEGIN", &stmtPlan{kind: planFree})
+		}
 		q.own("sekisho_fence", fenceInside, &stmtPlan{kind: planFree})
 		q.own("sekisho_fence", fenceReads, &stmtPlan{kind: planFree})
 	} else {
@@ -129,7 +182,7 @@ func (q *requests) fenceCycle(po *portal) *refusal {
 	}
 	q.settle()
 	f.names, f.known = c.list()
-	f.names = slices.DeleteFunc(f.names, func(row []string) bool { return row[0] == namesName }) // closed again; whoever has it behind the fence has made it
+	f.names = withoutOwn(f.names)
 	if !f.known && !q.s.wants.skipping() {
 		return changedRefusal
 	}
@@ -143,50 +196,134 @@ var (
 )
 
 // fenced: what a client sends within a fence must not be run there.
-func (q *requests) fenced(typ byte, body []byte) (refused bool, err error) {
+func (q *requests) fenced(typ byte, msg, body []byte) (refused bool, err error) {
 	if q.fence == nil {
+		if typ == 'Q' || typ == 'F' {
+			q.cycle.ended = q.cycle.ended || q.open
+			if q.cycle.begun {
+				return false, errInFenced
+			}
+		}
 		return false, nil
 	}
 	switch typ {
 	case 'Q', 'F':
 		return false, errInFenced
+	case 'D', 'C':
+		if !q.fence.sent || len(body) < 2 || body[0] == 'P' {
+			return false, nil
+		}
+	case 'P':
+		if !q.fence.sent {
+			return false, nil
+		}
 	case 'B':
-		q.poison(&want{typ: 'P', plan: emptyPlan, refuse: aloneInCycle})
-		return true, nil
 	case 'E':
 		name, _, _ := cut0(body)
-		if po := q.portal(name); po == nil || po != q.fence.portal {
-			q.poison(&want{typ: 'P', plan: emptyPlan, refuse: aloneInCycle})
-			return true, nil
+		if po := q.portal(name); po != nil && po == q.fence.portal {
+			return false, nil
 		}
+	default:
+		return false, nil
 	}
-	return false, nil
+	var why *refusal
+	if !q.fence.sent {
+		why = aloneInCycle
+	} else if why, err = q.unfenceWithin(); err != nil {
+		return true, err
+	}
+	switch {
+	case why != nil:
+		q.poison(&want{typ: 'P', plan: emptyPlan, refuse: why})
+	case q.fence != nil: // it has failed, and the server skips what comes until the Sync
+		q.up = append(q.up, msg...)
+	default:
+		return false, nil
+	}
+	return true, nil
 }
 
-// fenceSynced is the Sync behind a fenced statement.
-func (q *requests) fenceSynced(msg []byte) error {
-	q.send(&want{typ: 'S', own: true}, msg)
+// unfenceWithin takes back what was done behind a fence, before the cycle ends.
+// The fence is still there if the statement has failed; otherwise the cycle goes
+// on, unless there is a reason why not.
+func (q *requests) unfenceWithin() (*refusal, error) {
 	f := q.fence
+	if q.settle(); q.s.wants.skipping() {
+		return nil, nil
+	}
+	for text := range strings.SplitSeq(f.back(), "; ") {
+		q.own("sekisho_fence", text, &stmtPlan{kind: planFree})
+	}
+	c := &caught{}
+	q.own(namesName, fenceNames, &stmtPlan{kind: planFree, catch: c})
+	q.settle()
+	names, ok := c.list()
+	if !ok || !f.known {
+		return nil, errFence
+	}
 	q.fence = nil
-	return q.unfence(f)
+	q.stale()
+	if !slices.EqualFunc(withoutOwn(names), f.names, slices.Equal) {
+		q.own("sekisho_fence", "DEALLOCATE ALL", &stmtPlan{kind: planFree})
+		q.s.forgetNames()
+		return namesGone, nil
+	}
+	return nil, nil
+}
+
+// back is what takes back what was done behind a fence.
+func (f *fence) back() string {
+	if f.inside {
+		return fenceBack
+	}
+	return fenceEnd
+}
+
+// withoutOwn are names without that of the statement which asked for them: it is
+// closed again, and whoever has it behind a fence has made it.
+func withoutOwn(names [][]string) [][]string {
+	return slices.DeleteFunc(names, func(row []string) bool { return row[0] == namesName })
+}
+
+// fenceSynced is the Sync of a cycle in which a fence stands, or a COMMIT is owed.
+// Writes before it are in the ledger.
+func (q *requests) fenceSynced(msg []byte) error {
+	f, begun := q.fence, q.cycle.begun
+	if begun {
+		var gone *refusal
+		if f != nil {
+			var err error
+			if gone, err = q.unfenceWithin(); err != nil {
+				return err
+			}
+		}
+		if f = q.fence; f == nil {
+			f = &fence{inside: true, gone: gone != nil}
+			q.own("sekisho_fence", "COMMIT", &stmtPlan{kind: planFree})
+		}
+	}
+	q.fence, q.cycle = nil, cycle{}
+	q.send(&want{typ: 'S', own: true}, msg)
+	return q.unfence(f, begun)
 }
 
 // unfence takes back what was done behind a fence, and lets the client know that
-// the server is ready. If it cannot be taken back the session ends.
-func (q *requests) unfence(f *fence) error {
+// the server is ready. If it cannot be taken back the session ends. begun: the
+// transaction that it stood in was begun by the gate itself.
+func (q *requests) unfence(f *fence, begun bool) error {
 	q.settle()
 	s := q.s
 	failed := s.status.Load() == 'E'
 	switch {
 	case s.status.Load() == 'I':
-	case f.inside && f.known:
-		q.mine(fenceBack, 2, false)
-	case !f.inside:
+	case begun, !f.inside:
 		q.mine(fenceEnd, 1, false)
+	case f.known:
+		q.mine(fenceBack, 2, false)
 	}
 	q.settle()
 	before := byte('I')
-	if f.inside {
+	if f.inside && !begun {
 		before = 'T'
 	}
 	var label []byte
@@ -201,13 +338,16 @@ func (q *requests) unfence(f *fence) error {
 		if !slices.EqualFunc(names, f.names, slices.Equal) {
 			q.mine("DEALLOCATE ALL", 1, false)
 			s.forgetNames()
-			label = appendError(nil, "NOTICE", &refusal{code: "01000", text: "sekisho: all prepared statements of this session are gone, because the statement has changed some", hint: "Prepare them again."})
-			label[0] = 'N'
+			f.gone = true
 		}
+	}
+	if f.gone {
+		label = appendError(nil, "NOTICE", &refusal{code: "01000", text: "sekisho: all prepared statements of this session are gone, because the statement has changed some", hint: "Prepare them again."})
+		label[0] = 'N'
 	}
 	q.stale()
 	switch {
-	case failed && f.inside && f.known: // as the client's transaction is after an error
+	case failed && before == 'T' && f.known: // as the client's transaction is after an error
 		c := &caught{cycle: true}
 		p := &plan{cat: s.g.plans.catalog(), stmts: []*stmtPlan{{kind: planFree, mine: true, catch: c, shapes: map[string]uint64{}}}}
 		q.send(&want{typ: 'Q', plan: p}, appendMessage(nil, 'Q', poisonText+"\x00"))

@@ -225,21 +225,124 @@ func TestWhatNobodyHasReadGivesNoNames(t *testing.T) {
 	}
 }
 
-// In the extended protocol it stands alone between two Syncs.
+// step is a statement by messages, without a Sync.
+func step(sql ...string) (script string) {
+	for _, text := range sql {
+		script += "P \"\" " + text + "\nB \"\" \"\" - -\nD P \"\"\nE \"\" 0\n"
+	}
+	return script
+}
+
+const (
+	unreadDO    = "do $$begin perform name from crm.member; perform set_config('search_path', 'crm', false); end$$"
+	unreadFails = "do $$begin raise exception 'no'; end$$"
+	putX        = "insert into crm.airport values ('XXX', 'x')"
+	putY        = "insert into crm.airport values ('YYY', 'y')"
+)
+
+// What nobody has read, in one cycle with other statements: as JDBC sends BEGIN
+// and the first statement of a transaction, and as pipelines send all. The client
+// reads what the server itself would say, and the same stays in the database.
+func TestWhatNobodyHasReadInOneCycle(t *testing.T) {
+	h := newWritingHouse(t, unnamed, reachable, anyRows)
+	h.asOwner("create table crm.late (n int primary key, at int references crm.late deferrable initially deferred); grant select, insert on crm.late to staff")
+	unread := "select crm.anything('select name from crm.member where member_no = 1005')"
+	town := "update crm.member set city = 'Otaru' where member_no = 1006"
+	path := "select current_setting('search_path')"
+	const named = "update crm.member: 1006"
+	all := func(n int, more ...string) (list []string) {
+		for range n {
+			list = append(list, everything...)
+		}
+		return append(list, more...)
+	}
+	for _, c := range []struct {
+		name, script string
+		tells        []string
+	}{
+		{"BEGIN before it", step("begin", unreadDO) + "S\n" + step(putX, path) + "S\nQ commit", all(1)},
+		{"all of a transaction", step("begin", putX, unreadDO, path, unread, putY, "commit") + "S", all(2)},
+		{"a transaction that is rolled back", step("begin", putX, unreadDO, putY, "rollback") + "S", all(1)},
+		{"BEGIN, and it fails", step("begin", putX, unreadFails, putY) + "S\n" + step("select 1") + "S\nQ commit", all(1)},
+		{"BEGIN that fails before it", step("begin", "select 1/0", unreadDO) + "S\nQ rollback", all(1)},
+		{"behind a savepoint", step("begin", putX, "savepoint s", putY, unreadDO, "rollback to s") + "S\n" + step("commit") + "S", all(1)},
+		{"isolation", step("begin isolation level serializable read write", unreadDO, "show transaction_isolation", "show transaction_read_only") + "S\nQ commit", all(1)},
+		{"behind another", step(putX, unreadDO) + "S", all(1)},
+		{"between others", step(putX, unreadDO, path, putY) + "S\n" + step("select count(*) from crm.airport") + "S", all(1)},
+		{"in front of others", step(unreadDO, putX, path) + "S", all(1)},
+		{"in front of a transaction", step(unreadDO, "begin", putX, path) + "S\n" + step(putY, "rollback") + "S", all(1)},
+		{"several", step(putX, unreadDO, unread, unreadDO, putY) + "S", all(3)},
+		{"what fails behind it takes all back", step(putX, unreadDO, putY, "select 1/0") + "S\n" + step("select 1") + "S", all(1)},
+		{"its failure takes all back", step(putX, unreadFails, putY) + "S\n" + step("select 1") + "S", all(1)},
+		{"what fails at the Sync takes all back", step(putX, "insert into crm.late values (1, 2)", unreadDO) + "S\nQ select 1", all(1)},
+		{"what fails before it", step(putX, "select 1/0", unreadDO) + "S\nQ select 1", all(1)},
+		{"bound, and never run", step(putX) + "P \"\" " + unreadDO + "\nB \"\" \"\" - -\nS\nQ select 1", all(1)},
+		{"in a transaction that has failed", "Q begin\nQ select 1/0\n" + step(unreadDO) + "S\nQ select 1\nQ rollback", all(1)},
+		{"without a Describe", "P b begin\nB \"\" b - -\nE \"\" 0\nP u " + unread + "\nB \"\" u - -\nE \"\" 0\nH\nC S u\nC S b\nS\nQ rollback", all(1)},
+		{"a COPY behind it", step(unreadDO) + "P \"\" copy crm.airport from stdin\nB \"\" \"\" - -\nE \"\" 0\nS\nd XXX\tx\nc\nS", all(1)},
+		{"a write to somebody's record before it", step(town, unreadDO) + "S", append([]string{named}, all(1)...)},
+		{"and behind it", step("begin", unreadDO, town, "commit") + "S", all(1, named)},
+		{"somebody read behind it", step(unreadDO, "select name from crm.member where member_no = 1004", "select count(*) from crm.member where member_no = 1003") + "S", all(1, "read crm.member: 1004", "read contributed crm.member: 1003")},
+		{"somebody read before it", step("select name from crm.member where member_no = 1004", unreadDO) + "S", append([]string{"read crm.member: 1004"}, all(1)...)},
+	} {
+		stays := func() string {
+			return h.direct("select string_agg(code, ' ' order by code) from crm.airport; select count(*) from crm.late; select city from crm.member where member_no = 1006; delete from crm.airport where name in ('x', 'y'); update crm.member set city = 'T' where member_no = 1006")
+		}
+		stays()
+		direct := h.rawDirect()
+		want := direct.answers(c.script)
+		direct.conn.Close()
+		stood := stays()
+		before := len(h.wrote())
+		conn := h.raw("sato")
+		got := conn.answers(c.script)
+		// Its settings stay without the gate, and behind the fence they do not.
+		want = strings.ReplaceAll(want, `D "crm"`, `D "\"$user\", public"`)
+		diff(t, c.name, got, want)
+		if stands := stays(); stands != stood {
+			t.Errorf("%s: what stays is\n%sand without the gate\n%s", c.name, stands, stood)
+		}
+		if got := conn.answers("Q " + path); !strings.Contains(got, "public") {
+			t.Errorf("%s: the session is another than before: %s", c.name, got)
+		}
+		if tells := slices.Sorted(slices.Values(h.wrote()[before:])); !slices.Equal(tells, slices.Sorted(slices.Values(c.tells))) {
+			t.Errorf("%s tells\n  %s", c.name, strings.Join(tells, "\n  "))
+		}
+		conn.conn.Close()
+	}
+}
+
+// What cannot stand in one cycle with it is refused, and nothing of it stays.
 func TestWhatNobodyHasReadStandsAlone(t *testing.T) {
 	h := newWritingHouse(t, unnamed, reachable, anyRows)
-	r := h.raw("sato")
-	for _, script := range []string{
-		"P \"\" select 1\nB \"\" \"\" - -\nE \"\" 0\nP \"\" do 'begin end'\nB \"\" \"\" - -\nE \"\" 0",
-		"P \"\" do 'begin end'\nB \"\" \"\" - -\nE \"\" 0\nP \"\" select 1\nB \"\" \"\" - -\nE \"\" 0",
-		"P \"\" do 'begin end'\nB \"\" \"\" - -\nE \"\" 0\nP \"\" begin\nB x \"\" - -\nE x 0",
+	for _, c := range []struct{ script, says string }{
+		{step("begin", "commit", unreadDO) + "S", "Send Sync between the two"},
+		{step(putX, unreadDO, "begin") + "S", "Send Sync between the two"},
+		{step(putX, unreadDO, "savepoint s") + "S", "Send Sync between the two"},
+		{"P \"\" do 'begin end'\nB \"\" \"\" - -\nP \"\" select 1\nB x \"\" - -\nE \"\" 0\nE x 0\nS", "before the next Bind"},
+		{"P u select crm.anything('select 1') from crm.airport\nB u u - -\nE u 1\nP \"\" select 1\nB \"\" \"\" - -\nE \"\" 0\nS", "before the next Bind"},
+		{step("do $$begin execute 'prepare other as select 1'; end$$", putX) + "S", "prepare them again"},
 	} {
-		if got := r.answers(script); !strings.Contains(got, "stands alone between two Syncs") || !strings.Contains(got, "Z I") && !strings.Contains(got, "I") {
-			t.Errorf("%s\n%s", script, got)
+		r := h.raw("sato")
+		before := len(h.refusals())
+		if got := r.answers(c.script); !strings.Contains(got, c.says) {
+			t.Errorf("%s\n%s", c.script, got)
 		}
+		if got := h.refusals()[before:]; len(got) == 0 || slices.ContainsFunc(got, func(reason string) bool { return reason != "open_cycle" && reason != "changed" }) {
+			t.Errorf("%s: refused %v", c.script, got)
+		}
+		if got := r.answers("Q commit\n" + step("select 7 as seven") + "S"); !strings.Contains(got, "seven") {
+			t.Errorf("afterwards: %s", got)
+		}
+		r.conn.Close()
 	}
-	if got := r.answers("P \"\" do 'begin end'\nB \"\" \"\" - -\nE \"\" 0\nS\nP \"\" select 7\nB \"\" \"\" - -\nE \"\" 0"); !strings.Contains(got, "DO") || !strings.Contains(got, "7") {
-		t.Errorf("one after the other: %s", got)
+	if got := h.direct("select count(*) from crm.airport where name in ('x', 'y')"); got != "0\n" {
+		t.Errorf("left: %s", got)
+	}
+	// Whoever changes prepared statements, and says Sync in that cycle, is told.
+	r := h.raw("sato")
+	if got := r.answers(step(putY, "do $$begin execute 'prepare other as select 1'; end$$") + "S\nP \"\" select 1\nD S other\nS"); !strings.Contains(got, "are gone") || !strings.Contains(got, "26000") {
+		t.Errorf("%s", got)
 	}
 }
 
