@@ -17,6 +17,18 @@ func (c *Catalog) Tables(subject string) (tables []string) {
 	return set(tables)
 }
 
+// UnreadKeys lists, as schema.table.column and sorted, the key columns of
+// protected tables whose type the gate cannot read: nothing that an answer from
+// these tables names can be told.
+func (c *Catalog) UnreadKeys() (columns []string) {
+	for r := range c.all {
+		if r.key != nil && keyNames[r.key.typeOID] == "" {
+			columns = append(columns, r.full()+"."+r.key.name)
+		}
+	}
+	return set(columns)
+}
+
 // NullableKeys lists, as schema.table.column and sorted, the key columns of
 // protected tables in which the database allows null. Whoever loads a catalog
 // should say so: rows without a key cannot be told whose they are.

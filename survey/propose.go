@@ -106,7 +106,17 @@ func clerical(column string) bool {
 
 // keyable: a catalog can have it as the key of a subject.
 func (c *Column) keyable() bool {
-	return c != nil && (c.class == classInteger || c.class == classUUID || c.class == classText && !strings.HasPrefix(c.Type, `"`))
+	if c == nil || strings.HasSuffix(c.Type, "[]") {
+		return false
+	}
+	// By the type's own name: the gate reads no domain, no enum and no citext, in
+	// which two spellings are one person.
+	name, _, _ := strings.Cut(c.Type, "(")
+	switch name {
+	case "integer", "bigint", "smallint", "text", "character varying", "character", "uuid":
+		return true
+	}
+	return false
 }
 
 // candidates are tables with one row for each person, as it seems: the
@@ -227,7 +237,11 @@ func (s *Schema) Propose() *Plan {
 		}
 		i := slices.IndexFunc(t.Unique, func(c string) bool { return t.column(c).keyable() })
 		if i < 0 {
-			p.Loose = append(p.Loose, Loose{t, Reason{"loose_no_key", nil}})
+			why := Reason{"loose_no_key", nil}
+			if len(t.Unique) > 0 {
+				why = Reason{"loose_key_type", []any{t.Unique[0], t.column(t.Unique[0]).Type}}
+			}
+			p.Loose = append(p.Loose, Loose{t, why})
 			continue
 		}
 		n := name(t)

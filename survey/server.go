@@ -140,6 +140,9 @@ func (d *doctor) catalogFits(ctx context.Context, q catalog.Query) {
 	}
 	d.catalog = cat
 	d.note(OK, "catalog", len(d.p.Catalog.Tables))
+	if unread := cat.UnreadKeys(); len(unread) > 0 {
+		d.note(Failure, "key_types", unread)
+	}
 	if nullable := cat.NullableKeys(); len(nullable) > 0 {
 		d.note(Warning, "nullable_keys", nullable)
 	}
