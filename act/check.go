@@ -10,6 +10,8 @@ import (
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
+
+	"sekisho/sheet"
 )
 
 // uses is what the rules look at. Whatever they do not look at cannot change a
@@ -134,7 +136,7 @@ func (c *checker) attribute(of ast.IsNode, name string) (goOn bool) {
 	used, ok := known[name]
 	if !ok {
 		names := sortedKeys(known)
-		c.wrong(c.lineOf(name), "unknown attribute context."+name, "use one of "+strings.Join(names, ", ")+nearest(name, names))
+		c.wrong(c.lineOf(name), "unknown attribute context."+name, "use one of "+strings.Join(names, ", ")+sheet.Nearest(name, names))
 		return false
 	}
 	*used = true
@@ -178,7 +180,7 @@ func (c *checker) entityType(name string) bool {
 		return true
 	}
 	slices.Sort(all)
-	c.wrong(c.lineOf(name+"::"), "unknown kind of name "+name, "use one of "+strings.Join(all, ", ")+nearest(name, all))
+	c.wrong(c.lineOf(name+"::"), "unknown kind of name "+name, "use one of "+strings.Join(all, ", ")+sheet.Nearest(name, all))
 	return false
 }
 
@@ -228,7 +230,7 @@ func (c *checker) entity(uid cedar.EntityUID) {
 	}
 	do := "there are none"
 	if names := known(); len(names) > 0 {
-		do = "use one of " + strings.Join(names, ", ") + nearest(string(uid.ID), names)
+		do = "use one of " + strings.Join(names, ", ") + sheet.Nearest(string(uid.ID), names)
 	}
 	c.wrong(c.lineOf(`"`+string(uid.ID)+`"`), "unknown "+strings.ToLower(string(uid.Type))+" "+uid.String(), do)
 }
@@ -247,38 +249,4 @@ func sortedKeys[V any](m map[string]V) []string {
 	}
 	slices.Sort(keys)
 	return keys
-}
-
-// nearest ends an error with the name that was probably meant.
-func nearest(name string, known []string) string {
-	best, distance := "", len(name)/2+1
-	for _, k := range known {
-		if d := edits(name, k); d < distance {
-			best, distance = k, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + best + "?"
-}
-
-// edits is how many single letters apart two names are.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
+
+	"sekisho/sheet"
 )
 
 // MaskKind is how a value is shown.
@@ -105,7 +107,7 @@ func (c *checker) annotations(list []ast.AnnotationType) {
 		case "window":
 			r.remedy.budget.Window = c.length(value)
 		default:
-			bad(key, "unknown annotation @"+key, "use one of @"+strings.Join(annotationNames, ", @")+nearest(key, annotationNames))
+			bad(key, "unknown annotation @"+key, "use one of @"+strings.Join(annotationNames, ", @")+sheet.Nearest(key, annotationNames))
 		}
 	}
 	if r.id == "" {

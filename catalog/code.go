@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sekisho/sheet"
 	"sekisho/stmt"
 )
 
@@ -112,12 +113,12 @@ func (c *Catalog) loadFunctions(ctx context.Context, query Query) error {
 	var errs []error
 	for _, f := range c.cfg.Functions.Reviewed {
 		if !found[f] {
-			errs = append(errs, fmt.Errorf("catalog: the database has no function %s, which is listed as reviewed%s", f, nearest(f, names)))
+			errs = append(errs, fmt.Errorf("catalog: the database has no function %s, which is listed as reviewed%s", f, sheet.Nearest(f, names)))
 		}
 	}
 	for name := range reaching {
 		if !found[name] {
-			errs = append(errs, fmt.Errorf("catalog: the database has no function %s, which is listed as reaching%s", name, nearest(name, names)))
+			errs = append(errs, fmt.Errorf("catalog: the database has no function %s, which is listed as reaching%s", name, sheet.Nearest(name, names)))
 		}
 	}
 	return errors.Join(errs...)

@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"sekisho"
+	"sekisho/sheet"
 )
 
 // Config is the part of the configuration that says whose data is where.
@@ -181,7 +182,7 @@ func (c Config) Check() error {
 		}
 		tables[t.Name] = true
 		if !subjects[t.Subject] {
-			wrong("table %s has no subject named %q%s", t.Name, t.Subject, nearest(t.Subject, names))
+			wrong("table %s has no subject named %q%s", t.Name, t.Subject, sheet.Nearest(t.Subject, names))
 		}
 		if t.Key == "" {
 			wrong("table %s has no key column", t.Name)
@@ -239,7 +240,7 @@ func (c Config) Check() error {
 		}
 		for _, t := range slices.Concat(f.Reads, f.Writes) {
 			if !tables[t] && !(t == everyTable && slices.Contains(f.Reads, t) && !slices.Contains(f.Writes, t)) {
-				wrong("reaching function %s: %q is no table listed under tables%s", f.Name, t, nearest(t, sorted(tables)))
+				wrong("reaching function %s: %q is no table listed under tables%s", f.Name, t, sheet.Nearest(t, sorted(tables)))
 			}
 		}
 	}
@@ -281,39 +282,4 @@ func sorted[V any](m map[string]V) []string {
 	}
 	sort.Strings(keys)
 	return keys
-}
-
-// nearest ends an error with the name that was probably meant.
-func nearest(name string, known []string) string {
-	best, distance := "", len(name)/2+1
-	for _, k := range known {
-		if d := edits(name, k); d < distance || d == distance && best != "" && k < best {
-			best, distance = k, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %s?", best)
-}
-
-// edits is how many single letter changes apart two names are; a swap of two
-// neighbours counts as two.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			diagonal, row[j] = row[j], min(row[j]+1, row[j-1]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"sekisho"
+	"sekisho/sheet"
 )
 
 // Whose data is where: the config's tables joined to the database's, and all
@@ -25,7 +26,7 @@ func (c *Catalog) protect(ctx context.Context, query Query) error {
 		t := &c.cfg.Tables[i]
 		r := c.named(t.Name)
 		if r == nil || !slices.Contains(names, t.Name) {
-			errs = append(errs, fmt.Errorf("catalog: the database has no table %s%s", t.Name, nearest(t.Name, names)))
+			errs = append(errs, fmt.Errorf("catalog: the database has no table %s%s", t.Name, sheet.Nearest(t.Name, names)))
 			continue
 		}
 		errs = append(errs, r.guard(t)...)
@@ -33,7 +34,7 @@ func (c *Catalog) protect(ctx context.Context, query Query) error {
 	for _, s := range c.cfg.Subjects {
 		r := c.named(s.Table)
 		if r == nil {
-			errs = append(errs, fmt.Errorf("catalog: subject %s: the database has no table %s%s", s.Name, s.Table, nearest(s.Table, names)))
+			errs = append(errs, fmt.Errorf("catalog: subject %s: the database has no table %s%s", s.Name, s.Table, sheet.Nearest(s.Table, names)))
 			continue
 		}
 		needed := []string{s.Key}
@@ -46,7 +47,7 @@ func (c *Catalog) protect(ctx context.Context, query Query) error {
 		}
 		for _, col := range needed {
 			if r.column(col) == nil {
-				errs = append(errs, fmt.Errorf("catalog: subject %s: table %s has no column named %s%s", s.Name, s.Table, col, nearest(col, r.columnNames())))
+				errs = append(errs, fmt.Errorf("catalog: subject %s: table %s has no column named %s%s", s.Name, s.Table, col, sheet.Nearest(col, r.columnNames())))
 			}
 		}
 	}
@@ -116,7 +117,7 @@ func (c *Catalog) protect(ctx context.Context, query Query) error {
 		r := c.named(name)
 		switch {
 		case r == nil:
-			return fmt.Errorf("catalog: the database has no relation %s, which is listed as unprotected%s", name, nearest(name, names))
+			return fmt.Errorf("catalog: the database has no relation %s, which is listed as unprotected%s", name, sheet.Nearest(name, names))
 		case r.kind != 'v' && r.kind != 'm' && r.kind != 'f':
 			return fmt.Errorf("catalog: %s is listed as unprotected, but is neither a view nor a foreign table", name)
 		}
@@ -155,7 +156,7 @@ func (r *relation) guard(t *Table) (errs []error) {
 	}
 	for _, name := range append(append(sorted(t.Columns), sorted(t.Masks)...), t.Key) {
 		if r.column(name) == nil {
-			errs = append(errs, fmt.Errorf("catalog: table %s has no column named %s%s", r.full(), name, nearest(name, r.columnNames())))
+			errs = append(errs, fmt.Errorf("catalog: table %s has no column named %s%s", r.full(), name, sheet.Nearest(name, r.columnNames())))
 		}
 	}
 	if r.key = r.column(t.Key); r.key != nil {

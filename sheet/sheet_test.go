@@ -28,3 +28,41 @@ func TestReadIsStrict(t *testing.T) {
 		}
 	}
 }
+
+// Whoever writes a file knows nothing of Go: a slip is told by its key, with
+// what may stand there, and by its line.
+func TestReadSaysWhatMayStandThere(t *testing.T) {
+	type gate struct {
+		Number  uint32            `yaml:"number"`
+		Observe bool              `yaml:"observe"`
+		Share   float64           `yaml:"share"`
+		Roles   []string          `yaml:"roles"`
+		Name    string            `yaml:"name"`
+		Colours map[string]string `yaml:"colours"`
+	}
+	for _, c := range []struct{ line, want string }{
+		{"number: one", "number takes a whole number that is not below 0"},
+		{"number: -1", "-1 is out of its range"},
+		{"number: 99999999999", "99999999999 is out of its range"},
+		{"observe: 5", "observe takes true or false"},
+		{"share: much", "share takes a number"},
+		{"roles: clerk", "roles takes a list: [a, b]"},
+		{"roles: {a: b}", "roles takes a list: [a, b]"},
+		{"name: [a]", "name takes one text"},
+		{"colours: red", "colours takes keys with values"},
+		{"numbre: 1", `unknown field "numbre"; did you mean number?`},
+	} {
+		var r struct {
+			Gate gate `yaml:"gate"`
+		}
+		err := sheet.Read([]byte("gate:\n  "+c.line+"\n"), &r)
+		if err == nil {
+			t.Errorf("%q: no error", c.line)
+			continue
+		}
+		said := err.Error()
+		if !strings.Contains(said, c.want) || !strings.Contains(said, ">  2 |   "+c.line) || strings.Contains(said, "unmarshal") || strings.Contains(said, "Go ") {
+			t.Errorf("%q: %s\nwant %q and the line", c.line, said, c.want)
+		}
+	}
+}
