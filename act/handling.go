@@ -38,9 +38,9 @@ func OffSite(h *catalog.Handling, approved bool) File {
 				"取扱規則がまだ承認されていないため、区分 "+name+" の情報は社外で取り扱えません")
 		case r.Missing:
 			o.forbid("", "the handling rules (edition "+h.Edition+") do not speak of category "+name+", so it is not handled outside the office",
-				"取扱規則("+h.Edition+")に区分 "+name+" の定めがないため、社外で取り扱えません")
+				"取扱規則（"+h.Edition+"）に区分 "+name+" の定めがないため、社外で取り扱えません")
 		case r.OffSite.May == catalog.Forbidden:
-			o.forbid("", "the handling rules (edition "+h.Edition+") forbid "+r.Name.En+" outside the office", "取扱規則("+h.Edition+")により、"+r.Name.Ja+"は社外で取り扱えません")
+			o.forbid("", "the handling rules (edition "+h.Edition+") forbid "+r.Name.En+" outside the office", "取扱規則（"+h.Edition+"）により、"+r.Name.Ja+"は社外で取り扱えません")
 		case r.OffSite.May == catalog.Conditions:
 			for _, with := range r.OffSite.With {
 				later.condition(with)
@@ -50,9 +50,9 @@ func OffSite(h *catalog.Handling, approved bool) File {
 	fmt.Fprintf(&b, `
 @id("handling-terminal")
 @reason_en("the handling rules (edition %[1]s) let personal data be used outside the office only at a terminal that the register allows there, and this one is not")
-@reason_ja("取扱規則(%[1]s)により、社外では台帳で社外利用を認めた端末だけが個人情報を取り扱えます。この端末は認められていません")
+@reason_ja("取扱規則（%[1]s）により、社外では台帳で社外利用を認めた端末だけが個人情報を取り扱えます。この端末は認められていません")
 @hint_en("Come from the office, or have the terminal entered as managed, encrypted, patched and allowed off-site: sekisho register terminals.")
-@hint_ja("社内から接続するか、端末を「管理・暗号化・更新済み・社外利用可」として台帳に登録してください(sekisho register terminals)。")
+@hint_ja("社内から接続するか、端末を「管理・暗号化・更新済み・社外利用可」として台帳に登録してください（sekisho register terminals）。")
 forbid (principal, action, resource)
 when { context.place != Place::"office" && !context.offsite_ready && resource in [%[2]s] };
 `, h.Edition, strings.Join(personal, ", "))
@@ -86,7 +86,7 @@ func (o *offSite) forbid(more, en, ja string) {
 
 func (o *offSite) condition(with string) {
 	rules := "the handling rules (edition " + o.edition + ") "
-	regeln := "取扱規則(" + o.edition + ")により、"
+	regeln := "取扱規則（" + o.edition + "）により、"
 	switch with {
 	case "masked":
 		o.write(o.id("-masked"), "@mask(\"partial\")\n", `action in [Action::"read", Action::"export"]`, "",
@@ -98,7 +98,7 @@ func (o *offSite) condition(with string) {
 		o.write(o.id("-permit"), "", "action", fmt.Sprintf(` && !context.offsite_permits.contains(Category::%q)`, o.category),
 			rules+"ask for a permit to use "+o.en+" outside the office, and there is none for you at this terminal now", regeln+o.ja+"の社外での利用には許可が必要です。この端末でのあなたの許可は現在ありません",
 			"Ask for one at the console's page Terminals, for this terminal and this category; somebody else approves it. Or do this work in the office.",
-			"コンソールの「端末」でこの端末と区分の許可を申請してください(別の人が承認します)。または社内で作業してください。")
+			"コンソールの「端末」でこの端末と区分の許可を申請してください（別の人が承認します）。または社内で作業してください。")
 	}
 }
 

@@ -86,7 +86,7 @@ func (h *House) write(ctx context.Context, due []incident.Climb) {
 		}
 		letters = append(letters, tell.Letter{From: post.From, Name: "sekisho", To: to, Date: h.now(),
 			Subject: fmt.Sprintf("[sekisho %s] incident %d waits for you / インシデント%dが待っています", h.Config.Name, d.Incident, d.Incident),
-			Text: fmt.Sprintf("%s\nIt has come to you as %s, due %s: /incidents/%d/room in the console, or sekisho incident show %d.\n\n%s\n「%s」として上がってきました(期限 %s)。コンソールの /incidents/%d/room を開いてください。\n",
+			Text: fmt.Sprintf("%s\nIt has come to you as %s, due %s: /incidents/%d/room in the console, or sekisho incident show %d.\n\n%s\n「%s」として上がってきました（期限 %s）。コンソールの /incidents/%d/room を開いてください。\n",
 				en, role.Say.En, at, d.Incident, d.Incident, ja, role.Say.Ja, at, d.Incident)})
 	}
 	if len(letters) == 0 {
