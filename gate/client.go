@@ -56,7 +56,7 @@ func (s *session) clientLoop(t *strand) error {
 		if errors.Is(err, errClientProtocol) {
 			// Nothing after such a message can be trusted: say why, then close.
 			c := newChunk(smallChunk)
-			c.buf = appendError(c.buf[:0], "FATAL", &refusal{code: codeOf(err), text: strings.TrimPrefix(err.Error(), errClientProtocol.Error()+": ")})
+			c.buf = appendError(c.buf[:0], "FATAL", &refusal{code: codeOf(err), text: strings.TrimPrefix(err.Error(), errClientProtocol.Error()+": "), hint: hintOfProtocol(err)})
 			if s.out.put(c, nil, t) == nil {
 				t.wait(func() { s.out.drainFor(2e9) })
 			}
@@ -73,6 +73,14 @@ func codeOf(err error) string {
 		return "54000"
 	}
 	return "08P01"
+}
+
+// hintOfProtocol says what to do about a message that closed the connection.
+func hintOfProtocol(err error) string {
+	if errors.Is(err, errTooLarge) {
+		return "Send values as parameters, or in several statements; or raise limits: statement, and message for values, in the gate's config. Then connect anew."
+	}
+	return ""
 }
 
 // fill reads at least n bytes beyond r into the buffer. What is to go upstream

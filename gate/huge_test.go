@@ -172,6 +172,21 @@ func TestHugeFields(t *testing.T) {
 	if !strings.Contains(p.said, "C54000") || !strings.Contains(p.said, fmt.Sprint(most)) {
 		t.Errorf("a parameter of %d bytes: %s", most, p.said)
 	}
+
+	// So is a statement over its limit, and both say what to do instead.
+	long := h.raw("sato")
+	q := long.passing(func(func()) error {
+		var head [5]byte
+		head[0] = 'Q'
+		binary.BigEndian.PutUint32(head[1:], uint32(h.gate.conf.Limits.Statement+2000))
+		_, err := long.conn.Write(head[:])
+		return err
+	}, 'y')
+	for what, said := range map[string]string{"parameter": p.said, "statement": q.said} {
+		if !strings.Contains(said, "C54000") || !strings.Contains(said, "limits: statement, and message for values") {
+			t.Errorf("a %s that is too large: %s\nwant a hint", what, said)
+		}
+	}
 }
 
 // write sends one message.
