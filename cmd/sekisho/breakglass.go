@@ -274,7 +274,7 @@ func glassStatus() *cobra.Command {
 				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, %s at %s:%d/%s, sealed %s, until %s, any two of %s\n", path, state, c.Login, c.Host, c.Port, c.Database,
 					c.Sealed.Format("2006-01-02"), c.Until.Format("2006-01-02 15:04 MST"), strings.Join(e.People, ", "))
 				if left > 0 && left < 14*24*time.Hour {
-					fmt.Fprintf(cmd.OutOrStdout(), "  it ends in %d days: seal anew\n", int(left.Hours())/24)
+					fmt.Fprintf(cmd.OutOrStdout(), "  it ends in %s: seal anew\n", counted(int(left.Hours())/24, "day"))
 				}
 			}
 			return ended
@@ -290,7 +290,8 @@ func glassImport() *cobra.Command {
 		Long: `Take over what the login did from the database's log, csvlog or jsonlog, into the
 ledger of the running sekisho. Each of its sessions becomes a session, each
 statement over protected tables an access that could be any row: a log holds no
-results. What was taken over before is not taken twice.`,
+results. What was taken over before is not taken twice. It takes a running
+sekisho, with its database: only that knows which tables hold whose data.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return atHouse(cmd, path, data, func(ctx context.Context, c *house.Caller) error {

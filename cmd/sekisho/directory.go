@@ -173,8 +173,8 @@ func printDirectoryPlan(out io.Writer, p *console.DirectoryPlan, all bool) {
 	case !p.Recorded:
 		did = "nothing is recorded"
 	}
-	fmt.Fprintf(out, "%s people read, %d had: %d joined, %d changed, %d left, %d units, %d rows refused (%s)\n",
-		thousands(uint64(p.Read)), p.Had, p.Joined, p.Changed, p.Left, len(p.Units), len(p.Refused), did)
+	fmt.Fprintf(out, "read %s, had %d: joined %d, changed %d, left %d, units %d, rows refused %d (%s)\n",
+		people(int(p.Read)), p.Had, p.Joined, p.Changed, p.Left, len(p.Units), len(p.Refused), did)
 	if len(p.Refused) > 0 && p.Left == 0 {
 		fmt.Fprintln(out, "As rows were refused, nobody is taken for gone.")
 	}
@@ -200,8 +200,8 @@ func directoryShow() *cobra.Command {
 					return e.Encode(p)
 				}
 				printUnits(out, p.Tree, "")
-				fmt.Fprintf(out, "%s on %s: %d people in %d companies; %d executives, %d agency staff, %d secondees, %d with concurrent posts, %d on leave\n",
-					"the directory", p.Day, p.People, p.Companies, p.Executives, p.Agency, p.Secondees, p.Concurrent, p.Leave)
+				fmt.Fprintf(out, "the directory on %s: %s; companies %d, executives %d, agency staff %d, secondees %d, with concurrent posts %d, on leave %d\n",
+					p.Day, people(int(p.People)), p.Companies, p.Executives, p.Agency, p.Secondees, p.Concurrent, p.Leave)
 				return nil
 			})
 		},

@@ -37,16 +37,16 @@ func TestDirectoryFromEndToEnd(t *testing.T) {
 	r.mustNot("no column holds the user names", "directory", "import", file("odd.csv", "番号,氏名\n1,あ\n"))
 	mapped := []string{"--map", "user=社員CD"}
 	out := r.must(append([]string{"directory", "import", all, "--dry-run"}, mapped...)...)
-	for _, want := range []string{"opened   company/0001", "joined   k.tanaka", "refused  row 4: the user name is missing", "2 people read, 0 had: 2 joined, 0 changed, 0 left, 2 units, 1 rows refused (dry run, nothing is recorded)"} {
+	for _, want := range []string{"opened   company/0001", "joined   k.tanaka", "refused  row 4: the user name is missing", "read 2 people, had 0: joined 2, changed 0, left 0, units 2, rows refused 1 (dry run, nothing is recorded)"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the dry run lacks %q:\n%s", want, out)
 		}
 	}
-	if out := r.must("directory", "show"); !strings.Contains(out, "0 people in 0 companies") {
+	if out := r.must("directory", "show"); !strings.Contains(out, "0 people; companies 0") {
 		t.Errorf("after a dry run: %s", out)
 	}
 	r.must(append([]string{"directory", "import", whole}, mapped...)...)
-	if out := r.must("directory", "show"); !strings.Contains(out, "company/0001 見本航空  2") || !strings.Contains(out, "2 people in 1 companies; 0 executives, 1 agency staff") {
+	if out := r.must("directory", "show"); !strings.Contains(out, "company/0001 見本航空  2") || !strings.Contains(out, "2 people; companies 1, executives 0, agency staff 1") {
 		t.Errorf("the tree: %s", out)
 	}
 	r.mustNot("works here", "directory", "erase", "i.suzuki", "--reason", "gone")
@@ -104,7 +104,7 @@ func TestDirectoryFromEndToEnd(t *testing.T) {
 		t.Fatalf("a push: %v %v", resp, err)
 	}
 	resp.Body.Close()
-	if out := r.must("directory", "show"); !strings.Contains(out, "2 people in 1 companies") {
+	if out := r.must("directory", "show"); !strings.Contains(out, "2 people; companies 1") {
 		t.Errorf("after the push: %s", out)
 	}
 }

@@ -72,7 +72,7 @@ sequence number and the last hash with what was noted elsewhere.`,
 			}
 			if report.Segments == 0 {
 				// Of a ledger that was taken away nothing is left to be wrong.
-				return fmt.Errorf("%w: no entry of a ledger is in %s", errFound, args[0])
+				return fmt.Errorf("%w: no entry of a ledger is in %s: name the data directory of the config, or the ledger in it", errFound, args[0])
 			}
 			if names != nil && len(names.Problems) > 0 {
 				return fmt.Errorf("%w: %s in the vault", errFound, counted(len(names.Problems), "problem"))

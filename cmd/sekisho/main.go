@@ -12,9 +12,11 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"sekisho/gate"
 	"sekisho/house"
+	"sekisho/sheet"
 )
 
 func main() {
@@ -62,7 +64,16 @@ Start with "sekisho demo", which brings a database of its own, or with
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		var nobody *pflag.NotExistError
+		near := ""
+		if errors.As(err, &nobody) {
+			var flags []string
+			c.Flags().VisitAll(func(f *pflag.Flag) { flags = append(flags, f.Name) })
+			near = sheet.Nearest(nobody.GetSpecifiedName(), flags)
+		}
+		return usage{fmt.Errorf("%w%s (%s --help lists them)", err, near, c.CommandPath())}
+	})
 	for _, group := range []struct {
 		title    string
 		commands []*cobra.Command

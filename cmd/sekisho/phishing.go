@@ -147,7 +147,7 @@ func phishingPropose() *cobra.Command {
 }
 
 func printLures(w io.Writer, zone *time.Location, p console.PhishingPlanPage) {
-	fmt.Fprintf(w, "nothing has happened: this drill would write to %d of %d people, in %d minutes at least\n", p.People, p.Listed, p.Minutes)
+	fmt.Fprintf(w, "nothing has happened: this drill would write to %s of %s, in %s at least\n", thousands(uint64(p.People)), people(p.Listed), counted(p.Minutes, "minute"))
 	for _, why := range slices.Sorted(maps.Keys(p.Excluded)) {
 		fmt.Fprintf(w, "  not to %d: %s\n", p.Excluded[why], strings.ReplaceAll(why, "_", " "))
 	}
@@ -180,13 +180,13 @@ func printPhishing(w io.Writer, zone *time.Location, p console.PhishingCampaignP
 	fmt.Fprintf(w, "all: %s; fell for it %s\n", rateOf(p.Whole), classesOf(p.Whole.Fell))
 	groups := func(what string, list []console.PhishingGroup) {
 		for _, g := range list {
-			fmt.Fprintf(w, "%s %s: %d people, %s; fell for it %s\n", what, strings.ReplaceAll(g.Name, "_", " to "), g.People, rateOf(g.Figures), classesOf(g.Figures.Fell))
+			fmt.Fprintf(w, "%s %s: %s, %s; fell for it %s\n", what, strings.ReplaceAll(g.Name, "_", " to "), people(g.People), rateOf(g.Figures), classesOf(g.Figures.Fell))
 		}
 	}
 	groups("difficulty", p.Levels)
 	groups("department", p.Departments)
 	if p.Hidden > 0 {
-		fmt.Fprintf(w, "%d people are in departments of fewer than %d, of which nothing is shown apart\n", p.Hidden, p.Least)
+		fmt.Fprintf(w, "in departments of fewer than %d, of which nothing is shown apart: %s\n", p.Least, people(p.Hidden))
 	}
 	for _, n := range p.Namings {
 		fmt.Fprintf(w, "request %d to see %s: %s, by %s: %s\n", n.Number, strings.Join(n.People, ", "), n.State, n.By, oneLine(n.Reason))

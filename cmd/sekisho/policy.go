@@ -284,6 +284,7 @@ func policyExplainCommand() *cobra.Command {
 		flags  policyFlags
 		paths  []string
 		asJSON bool
+		lang   string
 	)
 	cmd := &cobra.Command{
 		Use:   "explain REQUEST",
@@ -309,6 +310,10 @@ of all.`,
 			if err != nil {
 				return err
 			}
+			lang, err := language(lang)
+			if err != nil {
+				return err
+			}
 			r := act.Request{Time: sekisho.At(time.Now())}
 			anybody := false
 			for _, arg := range args {
@@ -323,7 +328,7 @@ of all.`,
 				}
 			}
 			if anybody {
-				return explainAnyRow(cmd.OutOrStdout(), policy, r, asJSON)
+				return explainAnyRow(cmd.OutOrStdout(), policy, r, asJSON, lang)
 			}
 			if r.Verb == 0 {
 				return usage{errors.New("a request begins with its verb: read, insert, update, delete, export or other")}
@@ -336,21 +341,38 @@ of all.`,
 					"policies": append([]string{}, d.Policies...), "questions": e.Questions,
 				})
 			}
-			printExplanation(cmd.OutOrStdout(), &e)
+			printExplanation(cmd.OutOrStdout(), &e, lang)
 			return nil
 		},
 	}
 	flags.add(cmd)
 	cmd.Flags().StringArrayVar(&paths, "policy", nil, "a file or directory of policies; may be given again; default: the shipped policy")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the explanation as JSON")
+	cmd.Flags().StringVar(&lang, "lang", "", "language: en or ja; default by LANG")
 	return cmd
 }
 
-func printExplanation(w io.Writer, e *act.Explanation) {
-	d := &e.Decision
+// explained are the words of an explanation. What a decision and a rule do keeps
+// the words of the policy's language, in which the rule is written.
+var explained = map[string]struct{ client, unevaluated, permitted, forbidden, does, none, near string }{
+	"en": {
+		"the client reads", "%s (%s:%d) cannot be evaluated: %s", "permitted by %s (%s:%d)", "forbidden by %s (%s:%d)",
+		"%[4]s, says %[1]s (%[2]s:%[3]d)", "permitted by no rule", "nearly: %s (%s:%d) would %s, if it held that %s",
+	},
+	"ja": {
+		"クライアントに表示される文", "%s（%s:%d）は評価できない: %s", "%s（%s:%d）が許可", "%s（%s:%d）が禁止",
+		"%s（%s:%d）により %s", "許可する規則がない", "あと一歩: %s（%s:%d）は、%[5]s であれば %[4]s",
+	},
+}
+
+// printExplanation says in one language what was decided. What the client reads
+// is shown as it gets it, in both.
+func printExplanation(w io.Writer, e *act.Explanation, lang string) {
+	d, say := &e.Decision, explained[lang]
+	line := func(format string, args ...any) { fmt.Fprintf(w, "  "+format+"\n", args...) }
 	fmt.Fprintln(w, d)
 	if d.Reason.En != "" {
-		fmt.Fprintf(w, "\nthe client reads\n  %s\n  %s\n", d.Reason.En, d.Reason.Ja)
+		fmt.Fprintf(w, "\n%s\n  %s\n  %s\n", say.client, d.Reason.En, d.Reason.Ja)
 	}
 	if d.Hint.En != "" {
 		fmt.Fprintf(w, "  %s\n  %s\n", d.Hint.En, d.Hint.Ja)
@@ -362,20 +384,20 @@ func printExplanation(w io.Writer, e *act.Explanation) {
 			permitted = permitted || g.Permit && g.Error == ""
 			switch {
 			case g.Error != "":
-				fmt.Fprintf(w, "  %s (%s:%d) cannot be evaluated: %s\n", g.ID, g.File, g.Line, g.Error)
+				line(say.unevaluated, g.ID, g.File, g.Line, g.Error)
 			case g.Permit:
-				fmt.Fprintf(w, "  permitted by %s (%s:%d)\n", g.ID, g.File, g.Line)
+				line(say.permitted, g.ID, g.File, g.Line)
 			case g.Does == "forbid":
-				fmt.Fprintf(w, "  forbidden by %s (%s:%d)\n", g.ID, g.File, g.Line)
+				line(say.forbidden, g.ID, g.File, g.Line)
 			default:
-				fmt.Fprintf(w, "  %s, says %s (%s:%d)\n", g.Does, g.ID, g.File, g.Line)
+				line(say.does, g.ID, g.File, g.Line, g.Does)
 			}
 		}
 		if !permitted {
-			fmt.Fprintln(w, "  permitted by no rule")
+			line(say.none)
 		}
 		for _, g := range q.Near {
-			fmt.Fprintf(w, "  nearly: %s (%s:%d) would %s, if it held that %s\n", g.ID, g.File, g.Line, g.Does, g.But)
+			line(say.near, g.ID, g.File, g.Line, g.Does, g.But)
 		}
 	}
 }

@@ -90,7 +90,9 @@ func printAnswer(out io.Writer, a *trace.Answer, w *console.Teller) {
 
 func printReport(w io.Writer, r ledger.Report) {
 	fmt.Fprintf(w, "entries   %s in %s, %s, %s\n", thousands(r.Entries), counted(r.Groups, "group"), counted(r.Segments, "segment"), counted(r.Epochs, "epoch"))
-	fmt.Fprintf(w, "from      %v at %v\nto        %v at %v\nchain     %x\n", r.First, r.From, r.Last, r.Until, r.Chain)
+	if r.Entries > 0 { // of none there is no first, and no time
+		fmt.Fprintf(w, "from      %v at %v\nto        %v at %v\nchain     %x\n", r.First, r.From, r.Last, r.Until, r.Chain)
+	}
 	if r.Torn > 0 {
 		fmt.Fprintf(w, "torn      %d bytes of a write that was never acknowledged\n", r.Torn)
 	}

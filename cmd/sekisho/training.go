@@ -133,7 +133,7 @@ func people(n int) string {
 	if n == 1 {
 		return "1 person"
 	}
-	return fmt.Sprintf("%d people", n)
+	return thousands(uint64(n)) + " people"
 }
 
 func trainingShow() *cobra.Command {
