@@ -22,6 +22,8 @@ import (
 //   - not STRICT, which leaves the body out where an argument is NULL; without
 //     VARIADIC, and called with all of their arguments.
 //   - the only function of their name.
+//   - without parameters and results of type character or bit, and without an
+//     unqualified parameter beside a table without its schema.
 
 // loadWritten finds them. A function that is listed as reviewed stays a call.
 func (c *Catalog) loadWritten(ctx context.Context, query Query) error {
@@ -105,7 +107,7 @@ func (c *Catalog) bodyOf(v []string) *stmt.Body {
 		b.Names = append(b.Names, "")
 	}
 	for _, t := range in {
-		if t.oid >= firstUserOID {
+		if t.oid >= firstUserOID || cutByName(t.oid) {
 			return nil // what a value of such a type runs is another question
 		}
 		b.Types = append(b.Types, t.name)
@@ -139,19 +141,24 @@ func (c *Catalog) bodyOf(v []string) *stmt.Body {
 		switch {
 		case known && has[i] == t.oid:
 			b.Casts = append(b.Casts, "")
-		case t.oid < firstUserOID && t.name != "":
+		case t.oid < firstUserOID && t.name != "" && !cutByName(t.oid):
 			b.Casts = append(b.Casts, t.name)
 		default:
 			return nil
 		}
 	}
-	// A column goes before a parameter of its name.
+	// A column goes before a parameter of its name. A table without its schema may
+	// be another one where the function is called, a temporary one for instance,
+	// and have such a column.
 	for _, col := range parsed[0].Columns {
 		name := col.Fields[len(col.Fields)-1]
 		if len(col.Fields) > 2 || name == "" || !slices.Contains(b.Names, name) {
 			continue
 		}
 		for _, r := range parsed[0].Relations {
+			if len(col.Fields) == 1 && r.Schema == "" && !r.CTE {
+				return nil
+			}
 			for _, rel := range c.find(r) {
 				if rel.column(name) != nil {
 					return nil
@@ -160,6 +167,12 @@ func (c *Catalog) bodyOf(v []string) *stmt.Body {
 		}
 	}
 	return b
+}
+
+// cutByName: the name of the type without a length means a length of one, so a
+// value that is cast to it is cut. character, bit, and their arrays.
+func cutByName(oid uint32) bool {
+	return slices.Contains([]uint32{1042, 1014, 1560, 1561}, oid)
 }
 
 // bodyText is the query in a function's text.

@@ -10,6 +10,11 @@ import (
 // typeRefusal is of a parameter whose type runs code as the value is made.
 var typeRefusal = &refusal{code: "0A000", reason: "type", text: "the gate cannot see what the type of a parameter does", hint: "Leave the types of parameters to the server."}
 
+// parsedRefusal is of a constant whose type runs code that nobody has read as the
+// statement is parsed: before it is bound, and so before it would be recorded and
+// stand behind a fence.
+var parsedRefusal = &refusal{code: "0A000", reason: "type", text: "the gate cannot see what a type in this statement does while it is parsed", hint: "Send it as a simple query, without Parse."}
+
 // parse is the extended protocol's Parse.
 func (q *requests) parse(msg, body []byte) error {
 	s := q.s
@@ -31,6 +36,9 @@ func (q *requests) parse(msg, body []byte) error {
 		if s.g.plans.catalog().RunsCode(binary.BigEndian.Uint32(types)) {
 			p = p.refusedWith(typeRefusal)
 		}
+	}
+	if p.refuse == nil && len(p.stmts) == 1 && p.stmts[0].unread && p.stmts[0].judgement.Reason == "type" {
+		p = p.refusedWith(parsedRefusal)
 	}
 	if p.refuse == nil && len(p.stmts) == 1 && !p.stmts[0].offsetTypes(params[2:]) {
 		p = p.refusedWith(offsetRefusal)

@@ -229,6 +229,28 @@ func TestWhatNobodyHasReadGivesNoNames(t *testing.T) {
 // reported is what servers from 18 on say of a setting that stays, or does not.
 var reported = regexp.MustCompile(`(?m)^S "search_path.*\n`)
 
+// A constant's type may run code as the statement is parsed, before it is bound:
+// so by messages it is refused, and as a query it runs behind the fence.
+func TestTypesThatRunCodeWhileTheyAreParsed(t *testing.T) {
+	h := newWritingHouse(t, unnamed+`
+create function crm.lets_out(v text) returns boolean language plpgsql as $$begin insert into crm.airport values ('ZZZ', (select name from crm.member where member_no = 1005)); return true; end$$;
+create domain crm.leaky as text check (crm.lets_out(value));`, reachable, anyRows)
+	conn := h.raw("sato")
+	for _, sql := range []string{"select '{x}'::crm.leaky[]", "select cast('{x}' as crm.leaky[]) from crm.airport"} {
+		if got := conn.answers("P \"\" " + sql + "\nS"); !strings.Contains(got, "0A000") || !strings.Contains(got, "simple query") {
+			t.Errorf("%s is parsed: %s", sql, got)
+		}
+	}
+	h.tellsOf()
+	if got := conn.answers("Q select '{x}'::crm.leaky[]"); strings.Contains(got, "0A000") {
+		t.Errorf("as a query: %s", got)
+	}
+	if got := h.direct("select count(*) from crm.airport where code = 'ZZZ'"); got != "0\n" {
+		t.Errorf("what it wrote stays: %s", got)
+	}
+	h.tellsOf(everything...)
+}
+
 // step is a statement by messages, without a Sync.
 func step(sql ...string) (script string) {
 	for _, text := range sql {

@@ -27,6 +27,14 @@ create function crm.hides(city text) returns bigint language sql stable as $$ se
 create function crm.two(who bigint) returns text language sql stable as $$ select 1; select name from crm.member where member_no = who $$;
 create function crm.twice(x int) returns text language sql stable as 'select max(name) from crm.member where member_no = x';
 create function crm.twice(x text) returns text language sql stable as 'select max(name) from crm.member where name = x';
+create function crm.fixed(c char) returns setof text language sql stable as 'select m.name from crm.member m where m.city = c';
+create function crm.fixes(who bigint) returns char language sql stable as 'select m.name::char(8) from crm.member m where m.member_no = who';
+create function crm.bits(b bit) returns setof text language sql stable as 'select m.name from crm.member m where length(b) = 3 and m.member_no < 1003';
+create function crm.keyed(key text) returns setof text language sql stable as 'select m.name from crm.member m, json_each(''{"Tokyo": 1}'') where m.city = key';
+create function crm.called_in(town text) returns setof text language sql stable as 'select m.name from crm.member m, crm.of_town(town) where m.city = town and m.member_no < 1003';
+set search_path = crm, public;
+create function crm.bare(who bigint) returns text language sql stable as 'select m.email from crm.member m, airport a where m.member_no = who limit 1';
+reset search_path;
 create function crm.through(who bigint) returns text language sql stable as 'select crm.later(who)';
 create function crm.again(n int) returns setof bigint language sql stable as 'select member_no from crm.member where member_no < n union select 1';
 create or replace function crm.again(n int) returns setof bigint language sql stable as 'select a from crm.again(n - 1) a union select member_no from crm.member where member_no = n';
@@ -50,6 +58,7 @@ func TestFunctionsInSQLAreWrittenOut(t *testing.T) {
 		{"select m.city, crm.called(m.member_no + 1) from crm.member m where m.member_no = 1001", []string{"read crm.member: 1001 1002"}},
 		{"select paper from crm.papers(1010, 2)", []string{"read crm.passport: 1003 1006 1009"}},
 		{"select crm.how_many('Tokyo')", []string{"read contributed crm.member: 1002 1004"}},
+		{"select * from crm.called_in('Tokyo')", []string{"read crm.member: 1002 1004 1006"}},
 		{"select * from crm.numbers('Tokyo')", []string{"read crm.member: 1002 1004 1006"}},
 		{"select crm.m(m.member_no) from crm.member m where m.member_no = 1008", []string{"read crm.member: 1008"}},
 		{"select m.name, f.paper from crm.member m, crm.papers(m.member_no + 1, 1) f where m.member_no = 1003", []string{"read crm.member,crm.passport: 1003"}},
@@ -105,6 +114,7 @@ func TestFunctionsInSQLThatAreNotWrittenOut(t *testing.T) {
 	list := []string{
 		"select crm.later(1001)", "select crm.before(1001)", "select crm.definer(1001)", "select crm.pathed(1001)", "select crm.strictly(1001)",
 		"select crm.hides('Tokyo')", "select crm.two(1001)", "select crm.twice(1001)", "select crm.through(1001)", "select * from crm.again(1001)",
+		"select * from crm.fixed('Tokyo')", "select crm.fixes(1001)", "select * from crm.bits('101')", "select * from crm.keyed('Osaka')", "select crm.bare(1001)",
 		"select crm.called(who => 1001)", "select crm.of_town('Tokyo')", "select count(*) from crm.of_town('Tokyo') with ordinality",
 		"insert into crm.airport select name, 'x' from crm.of_town('Tokyo')", "update crm.member set name = crm.called(1001) where member_no = 1002",
 		"create table crm.kept as select * from crm.of_town('Tokyo')", "explain select crm.called(1001)", "select crm.called(1001) from crm.member for update",

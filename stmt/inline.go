@@ -207,6 +207,7 @@ func (in *inlining) written(b *Body, call *pg.FuncCall, depth int) (sel *pg.Sele
 		given.Colnames = append(given.Colnames, pg.MakeStrNode(own))
 		values[i] = columnRef([]string{argsName, own})
 	}
+	in.fromFunctions(def, b.Names)
 	substitute(def, nameOf(call.Funcname).Name, b.Names, values)
 	in.visit(def.ProtoReflect(), depth+1)
 	if looks = len(args.TargetList) > 0; looks {
@@ -214,6 +215,37 @@ func (in *inlining) written(b *Body, call *pg.FuncCall, depth int) (sel *pg.Sele
 	}
 	out.FromClause = append(out.FromClause, &pg.Node{Node: &pg.Node_RangeSubselect{RangeSubselect: &pg.RangeSubselect{Lateral: looks, Subquery: def, Alias: body}}})
 	return out, looks
+}
+
+// fromFunctions makes sure that no function in a body's FROM has a column that
+// goes before a parameter of its name. What columns it has is known of those that
+// are written out, too.
+func (in *inlining) fromFunctions(def *pg.Node, names []string) {
+	bare := false
+	all(def.ProtoReflect(), func(m protoreflect.Message) {
+		if c, ok := m.Interface().(*pg.ColumnRef); ok {
+			f := fieldsOf(c.Fields)
+			bare = bare || len(f) == 1 && slices.Contains(names, f[0])
+		}
+	})
+	if !bare {
+		return
+	}
+	all(def.ProtoReflect(), func(m protoreflect.Message) {
+		r, ok := m.Interface().(*pg.RangeFunction)
+		if !ok {
+			return
+		}
+		for _, f := range r.Functions {
+			var body *Body
+			if items := f.GetList().GetItems(); len(items) > 0 {
+				body = in.known(items[0].GetFuncCall())
+			}
+			if body == nil || slices.ContainsFunc(body.Columns, func(c string) bool { return c != "" && slices.Contains(names, c) }) {
+				giveUp("a function in its FROM may have a column of a parameter's name")
+			}
+		}
+	})
 }
 
 func cast(n *pg.Node, to string) *pg.Node {
