@@ -48,9 +48,9 @@ func told(slip yaml.Error, into any) string {
 	case errors.As(slip, &node):
 		switch node.Expected.YAMLName() {
 		case "sequence":
-			return keyOf(at) + "takes a list: [a, b], or a line with a dash for each"
+			return keyOf(at) + "takes " + aList
 		case "mapping":
-			return keyOf(at) + "takes keys with values, each on a line of its own below it, indented"
+			return keyOf(at) + "takes " + someKeys
 		}
 	case errors.As(slip, &nobody):
 		known := map[string]bool{}
@@ -74,6 +74,12 @@ func keyOf(at *token.Token) string {
 	return "this "
 }
 
+const (
+	aList    = "a list: [a, b], or a line with a dash for each"
+	someKeys = "keys with values, each on a line of its own below it, indented"
+)
+
+// wanted says what may stand where a value of this type belongs.
 func wanted(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -89,9 +95,9 @@ func wanted(t reflect.Type) string {
 	case reflect.String:
 		return "one text, in quotes if it has brackets or a colon in it"
 	case reflect.Slice, reflect.Array:
-		return "a list: [a, b], or a line with a dash for each"
+		return aList
 	}
-	return "keys with values, each on a line of its own below it, indented"
+	return someKeys
 }
 
 // keys gathers every key that a type knows, at any depth: which part of the
