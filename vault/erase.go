@@ -214,25 +214,8 @@ func (v *Vault) endErasing() error {
 // finishErasing does again what a crash may have interrupted, before the vault
 // is read.
 func (v *Vault) finishErasing() error {
-	f, err := v.cfg.FS.OpenFile(filepath.Join(v.cfg.Dir, erasingName), os.O_RDONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	size, err := f.Size()
-	var b []byte
-	if err == nil {
-		b = make([]byte, size)
-		_, err = f.ReadAt(b, 0)
-	}
-	f.Close()
-	if err != nil {
-		return fmt.Errorf("reading what is to be erased: %w", err)
-	}
-	all, err := readErasing(b, v.id)
-	if err != nil {
+	all, err := v.begunErasing()
+	if err != nil || all == nil {
 		return err
 	}
 	keys, err := v.cfg.FS.OpenFile(filepath.Join(v.cfg.Dir, keysName), os.O_RDWR, 0)
@@ -255,6 +238,75 @@ func (v *Vault) finishErasing() error {
 	}
 	v.log.Warn("an erasure that a crash interrupted is finished", "records", len(all))
 	return v.endErasing()
+}
+
+// begunErasing is what an erasure overwrites that was begun and not ended; nil if
+// there is none.
+func (v *Vault) begunErasing() ([]overwrite, error) {
+	f, err := v.cfg.FS.OpenFile(filepath.Join(v.cfg.Dir, erasingName), os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	size, err := f.Size()
+	var b []byte
+	if err == nil {
+		b = make([]byte, size)
+		_, err = f.ReadAt(b, 0)
+	}
+	f.Close()
+	if err != nil {
+		return nil, fmt.Errorf("reading what is to be erased: %w", err)
+	}
+	return readErasing(b, v.id)
+}
+
+// foresee has a reader, who may finish nothing, read the files as they will be
+// when the erasure that was begun has ended: after a crash, or beside a writer,
+// some of its bytes are there and some not. What is erased stays so, so bytes
+// that were foreseen are right for ever.
+func (v *Vault) foresee() error {
+	all, err := v.begunErasing()
+	if err == nil && all != nil {
+		v.begun.Store(&all)
+	}
+	return err
+}
+
+// foreseen is a file of the vault as foresee has it read.
+type foreseen struct {
+	disk.File
+	which byte
+	v     *Vault
+}
+
+func (f *foreseen) ReadAt(b []byte, at int64) (int, error) {
+	n, err := f.File.ReadAt(b, at)
+	if begun := f.v.begun.Load(); begun != nil {
+		for _, o := range *begun {
+			from, to := max(o.at, at), min(o.at+int64(len(o.bytes)), at+int64(n))
+			if o.file == f.which && from < to {
+				copy(b[from-at:to-at], o.bytes[from-o.at:])
+			}
+		}
+	}
+	return n, err
+}
+
+// follow loads what a reader does not know yet. What looks damaged, or cut off,
+// may be in the midst of an erasure that began after the reader looked for one:
+// then it looks again, once.
+func (v *Vault) follow() error {
+	err := v.load()
+	if !errors.Is(err, ErrDamaged) && !v.torn {
+		return err
+	}
+	if err := v.foresee(); err != nil {
+		return err
+	}
+	return v.load()
 }
 
 func readErasing(b []byte, id [idLen]byte) (all []overwrite, err error) {

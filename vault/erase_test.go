@@ -168,7 +168,22 @@ func TestEraseCrashes(t *testing.T) {
 			v.Close()
 			d.Inject = nil
 			d.Crash()
+			// A reader comes first, who finishes nothing, and sees what will be.
+			ro := c
+			ro.ReadOnly = true
+			r := open(t, ro)
+			seen := map[uint32]bool{}
+			if r.Space("staff_record").Erased(2) {
+				seen = map[uint32]bool{2: true, 3: true, 9: true, 21: true}
+			}
+			gone(t, r, keys, seen)
+			b.check(t, r)
 			v = open(t, c)
+			if v.Space("staff_record").Erased(2) != r.Space("staff_record").Erased(2) {
+				t.Errorf("cut at %d: to the reader %d was erased: %v", cut, 2, len(seen) > 0)
+			}
+			b.check(t, r) // and who finished it does not disturb the reader
+			r.Close()
 			if rerr := v.Reconcile(b.highest(t)); rerr != nil {
 				t.Fatalf("cut at %d: %v", cut, rerr)
 			}
@@ -448,6 +463,52 @@ func TestEraseBesideReaders(t *testing.T) {
 	for ord := uint32(2); ord <= 100; ord += 7 {
 		if key, ok := s.Key(ord); ok {
 			t.Errorf("%d is still %q", ord, key)
+		}
+	}
+}
+
+// Another process that reads the files while somebody is erased never takes
+// what it finds for damage, nor for the end of the file.
+func TestReadersOfFilesBesideErasing(t *testing.T) {
+	for _, old := range []bool{false, true} {
+		c := config(t.TempDir(), disk.OS{})
+		v := open(t, c)
+		if old {
+			vault.Before(v)
+		}
+		for i := range 200 {
+			v.Space("staff_record").OfText(fmt.Appendf(nil, "%d %s", i, strings.Repeat("long ", 300)))
+		}
+		b := book(flush(t, v))
+		ro := c
+		ro.ReadOnly = true
+		done := make(chan error, 1)
+		go func() {
+			for ord := uint32(1); ord <= 200; ord += 4 {
+				if _, err := v.Erase("staff_record", []uint32{ord, ord + 1}); err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+		for running := true; running; {
+			select {
+			case err := <-done:
+				if running = false; err != nil {
+					t.Fatal(err)
+				}
+			default:
+			}
+			r, err := vault.Open(ro)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := r.Space("staff_record").Len(); n != 200 {
+				t.Fatalf("old %v: a reader finds %d of 200", old, n)
+			}
+			b.check(t, r)
+			r.Close()
 		}
 	}
 }

@@ -344,7 +344,7 @@ func (v *Vault) Refresh() error {
 			return fmt.Errorf("refreshing the vault in %s: %w", v.cfg.Dir, err)
 		}
 	}
-	if err := v.load(); err != nil {
+	if err := v.follow(); err != nil {
 		return fmt.Errorf("refreshing the vault in %s: %w", v.cfg.Dir, err)
 	}
 	return nil

@@ -92,6 +92,9 @@ func (v *Vault) openKeys() error {
 		return err
 	}
 	k.file = f
+	if v.cfg.ReadOnly {
+		k.file = &foreseen{File: f, which: inKeys, v: v}
+	}
 	if k.size, err = f.Size(); err != nil {
 		return err
 	}

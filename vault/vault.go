@@ -94,6 +94,8 @@ type Vault struct {
 	records    recordKeys
 	announce   []sekisho.Body // durable, not yet given out by Flush
 
+	begun atomic.Pointer[[]overwrite] // of a reader: what an erasure overwrites that another process has begun
+
 	rosters sync.Mutex         // one roster file is replaced at a time
 	read    map[string]*Roster // guarded by rosters: those read so far
 }
@@ -149,20 +151,23 @@ func (v *Vault) open() (err error) {
 		return err
 	}
 	v.id = [idLen]byte(head[16:])
-	if !v.cfg.ReadOnly {
-		if err := v.finishErasing(); err != nil {
+	if v.cfg.ReadOnly {
+		v.file = &foreseen{File: v.file, which: inVault, v: v}
+		if err := v.foresee(); err != nil {
 			return err
 		}
+	} else if err := v.finishErasing(); err != nil {
+		return err
 	}
 	if err := v.openKeys(); err != nil {
 		return err
 	}
 	v.end = fileHeader
+	if v.cfg.ReadOnly {
+		return v.follow()
+	}
 	if err := v.load(); err != nil {
 		return err
-	}
-	if v.cfg.ReadOnly {
-		return nil
 	}
 	// A process that was killed, or that a failed sync ended, leaves what this
 	// one can read and a power cut can still take away: its last group, and the
