@@ -141,7 +141,7 @@ func (c *Catalog) Judge(s *stmt.Statement) Judgement { return c.JudgeAs(s, "") }
 // this login.
 func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 	if of := c.writtenOut(s); of != nil {
-		if j := c.JudgeAs(of, login); j.Kind != Plain && (j.Kind != Opaque || j.Bound != nil || len(c.calls(s)) == 0) {
+		if j := c.JudgeAs(of, login); j.asWritten() && (j.Kind != Opaque || j.Bound != nil || len(c.calls(s)) == 0) {
 			return j
 		}
 	}
@@ -287,6 +287,14 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 		j.Message += ": " + strings.TrimPrefix(j.why.Error(), stmt.ErrNames.Error()+": ")
 	}
 	return j
+}
+
+// asWritten: what goes upstream is the statement as the client wrote it, with a
+// head or a RETURNING besides, if this is its judgement with functions written
+// out. Keys are added to what is not written out alone. What is sent is made of
+// the written out text where a record may change its key.
+func (j *Judgement) asWritten() bool {
+	return j.Kind != Plain || j.Write != nil && !j.Write.Own && !j.Write.Rekeys
 }
 
 // forget takes back how the statement would have been accounted.

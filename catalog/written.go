@@ -235,10 +235,10 @@ func (c *Catalog) outputTypes(s *stmt.Statement) (types []uint32, known bool) {
 	return types, true
 }
 
-// writtenOut is a query with the calls of such functions written out; nil if it
-// holds none, or one cannot be.
+// writtenOut is a query, or a write, with the calls of such functions written out;
+// nil if it holds none, or one cannot be.
 func (c *Catalog) writtenOut(s *stmt.Statement) *stmt.Statement {
-	if s.As != nil || s.Writes || len(s.Settings) > 0 || !asks(s) || !slices.ContainsFunc(s.Functions, func(f stmt.Function) bool { return c.bodyNamed(f.Name, f.Args) != nil }) {
+	if s.As != nil || len(s.Settings) > 0 || !(asks(s) || writesRows(s)) || !slices.ContainsFunc(s.Functions, func(f stmt.Function) bool { return c.bodyNamed(f.Name, f.Args) != nil }) {
 		return nil
 	}
 	out, err := s.Inline(c.bodyNamed)
@@ -246,6 +246,15 @@ func (c *Catalog) writtenOut(s *stmt.Statement) *stmt.Statement {
 		return nil
 	}
 	return out
+}
+
+// writesRows: it is a write, whatever else of such stands in its WITH.
+func writesRows(s *stmt.Statement) bool {
+	switch s.Kind {
+	case stmt.Insert, stmt.Update, stmt.Delete, stmt.Merge:
+		return true
+	}
+	return false
 }
 
 // bodyNamed is what the one function of this name does.

@@ -45,6 +45,8 @@ insert into crm.mid values ('T'), ('O');
 create table crm.hangs (member_no bigint primary key, code text references crm.mid on delete cascade on update cascade);
 insert into crm.hangs select 1000+i, case when i%2 = 0 then 'T' else 'O' end from generate_series(1, 50) i;
 create unique index on crm.member (email);
+create function crm.town_of(who bigint) returns text language sql stable as 'select m.city from crm.member m where m.member_no = who';
+create function crm.from_town(town text) returns table (who bigint, called text) language sql stable as 'select m.member_no, m.name from crm.member m where m.city = town and m.member_no > 1040 order by m.member_no limit 3';
 grant usage on schema own to reader;
 grant select on all tables in schema crm to reader;
 `

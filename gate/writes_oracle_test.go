@@ -38,6 +38,9 @@ insert into w.card (no, pan) select 1 + i % 40, 'pan'||i from generate_series(1,
 insert into w.trip (no, place, office) select 1 + i % 40, 'place'||i, case when i % 2 = 0 then 'a' else 'b' end from generate_series(1, 60) i;
 insert into w.visit select case when i % 3 = 0 then 'a' else 'c' end, 1 + i % 40, 'note'||i from generate_series(1, 30) i;
 insert into w.word select 'p'||i, i from generate_series(1, 20) i;
+create function w.pan_of(who bigint) returns text language sql stable as 'select max(c.pan) from w.card c where c.no = who';
+create function w.away(town text) returns setof bigint language sql stable as 'select t.no from w.trip t where t.office = town group by t.no having count(*) > 0';
+create function w.best(floor bigint) returns table (who bigint, called text) language sql stable as 'select p.no, p.name || coalesce(w.pan_of(p.no), '''') from w.person p where p.points > floor order by p.points limit 5';
 grant usage on schema w to staff, reader;
 grant select on all tables in schema w to reader;
 grant all on all tables in schema w to staff;

@@ -86,16 +86,20 @@ func readingWrite(r *rand.Rand) string {
 			"select no from w.person where "+where("")+" order by points limit 2",
 			"select distinct no from w.visit where note <> 'note1'",
 			"select no from w.person where "+where("")+" except select no from w.card where pan > 'pan3'",
+			"select f.no from w.away('"+pick("a", "b")+"') f (no)",
+			fmt.Sprintf("select f.who as no from w.best(%d) f where f.called like '%%pan%d%%'", no(), r.IntN(4)),
 		)
 	}
 	value := func() string {
 		return pick("(select max(pan) from w.card where "+where("")+")", "(select string_agg(place, ',' order by place) from w.trip where "+where("")+")",
-			"(select count(*)::text from w.person where points > "+strconv.Itoa(no())+")", "coalesce((select email from w.person where no = "+strconv.Itoa(no())+"), 'none')")
+			"(select count(*)::text from w.person where points > "+strconv.Itoa(no())+")", "coalesce((select email from w.person where no = "+strconv.Itoa(no())+"), 'none')",
+			fmt.Sprintf("w.pan_of(%d)", no()), fmt.Sprintf("(select max(called) from w.best(%d))", no()))
 	}
 	cond := pick("no in ("+inner()+")", "not exists (select from w.card c where c.no = person.no)", "exists ("+inner()+" ) and "+where(""),
 		"(select count(*) from w.trip t where t.no = person.no) > 1", "no = any (array(select t.no from w.trip t where "+where("t.")+"))",
-		"points > (select avg(points) from w.person)", where("")+" and name not in (select pan from w.card where pan is not null)")
-	returning := pick("", "", "", " returning no", " returning *", " returning person.name, (select count(*) from w.card where card.no = person.no)")
+		"points > (select avg(points) from w.person)", where("")+" and name not in (select pan from w.card where pan is not null)",
+		"w.pan_of(no) > 'pan3'", "w.pan_of(person.no + 1) is null and "+where(""), "exists (select from w.away('a') f where f = person.no)")
+	returning := pick("", "", "", " returning no", " returning *", " returning person.name, (select count(*) from w.card where card.no = person.no)", " returning w.pan_of(person.no)")
 	switch r.IntN(15) {
 	case 0:
 		return fmt.Sprintf("update w.person set name = %s where %s%s", pick("'x'", value()), cond, returning)

@@ -191,7 +191,11 @@ func (s *Statement) TellChanges(keys map[int]string, types map[int]Names, resolv
 	if err != nil {
 		return nil, nil, r, err
 	}
-	tree, err := parse(s.Text)
+	text := s.Text
+	if s.As != nil { // what goes upstream calls its functions
+		text = s.As.Text
+	}
+	tree, err := parse(text)
 	if err != nil || len(tree.Stmts) != 1 {
 		return nil, nil, r, ErrRewrite
 	}
@@ -245,7 +249,7 @@ func (s *Statement) TellChanges(keys map[int]string, types map[int]Names, resolv
 	if len(names) == 0 {
 		return nil, nil, r, fmt.Errorf("%w: there are no names", ErrRewrite)
 	}
-	mark := markOf(s.Text)
+	mark := markOf(text)
 	list := ""
 	for i := range names {
 		list += fmt.Sprintf(", CASE WHEN %ss.%s THEN ARRAY(SELECT %d) END AS %s", Hidden, headNames, i, names[i].Column(i+1))

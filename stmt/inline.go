@@ -118,7 +118,15 @@ func (in *inlining) visit(m protoreflect.Message, depth int) {
 			}
 		}
 	}
+	t, output := m.Interface().(*pg.ResTarget)
+	name := ""
+	if output = output && t.Name == "" && t.Val != nil; output {
+		name = outputName(t)
+	}
 	children(m, func(m protoreflect.Message) { in.visit(m, depth) })
+	if output && name != "" && name != "?column?" && outputName(t) != name {
+		t.Name = name // that a column has of a call
+	}
 }
 
 // table is a call in FROM.

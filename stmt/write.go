@@ -2,6 +2,7 @@ package stmt
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -179,6 +180,13 @@ func (s *Statement) returns(list []*pg.Node) {
 // it one. Every byte of the statement stays. The result is parsed again, and
 // proven to be the same tree with exactly these targets more.
 func (s *Statement) WithReturning(keys []KeyRef) (Rewrite, error) {
+	if s.As != nil {
+		var err error
+		if keys, err = s.keysAs(keys); err != nil {
+			return Rewrite{}, err
+		}
+		s = s.As
+	}
 	if s.Write == nil || s.Obstacle != "" || len(keys) == 0 {
 		return Rewrite{}, ErrRewrite
 	}
@@ -231,6 +239,33 @@ func (s *Statement) WithReturning(keys []KeyRef) (Rewrite, error) {
 		r.shape = key
 	}
 	return r, nil
+}
+
+// keysAs are these keys in the statement as the client wrote it, of which this one
+// is written out. A function that is written out stands in a query of its own, so
+// the tables that have keys are the same, in the same order.
+func (s *Statement) keysAs(keys []KeyRef) (own []KeyRef, err error) {
+	top := func(s *Statement) (list []int) {
+		for i, r := range s.Relations {
+			if r.Top && !r.CTE {
+				list = append(list, i)
+			}
+		}
+		return list
+	}
+	here, there := top(s), top(s.As)
+	for _, k := range keys {
+		n := slices.Index(here, k.Relation)
+		if n < 0 || len(here) != len(there) {
+			return nil, fmt.Errorf("%w: a key of a table that the statement does not name", ErrRewrite)
+		}
+		is, was := s.Relations[k.Relation], s.As.Relations[there[n]]
+		if is.Name != was.Name || is.Ref() != was.Ref() || is.Written != was.Written {
+			return nil, fmt.Errorf("%w: the tables of the statement are others than those written out", ErrRewrite)
+		}
+		own = append(own, KeyRef{Relation: there[n], Column: k.Column})
+	}
+	return own, nil
 }
 
 // lastToken is where the last word of a statement ends, before any comment.
