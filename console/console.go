@@ -33,6 +33,7 @@ import (
 	"sekisho/ledger"
 	"sekisho/pack"
 	"sekisho/permit"
+	"sekisho/porter"
 	"sekisho/tell"
 	"sekisho/trace"
 	"sekisho/vault"
@@ -185,6 +186,7 @@ type Console struct {
 	sessions sessions
 	tries    tries
 	streams  turnstile
+	in       *porter.Porter
 	presses  map[string]*press // by language
 	closing  chan struct{}     // closed by Close: streams hang up
 	well     lastHealth
@@ -244,7 +246,8 @@ func newConsole(cfg Config, hashing cost) (*Console, error) {
 			cfg.Company.Established = []string{"JP"}
 		}
 	}
-	c := &Console{cfg: cfg, presses: map[string]*press{}, shapes: map[string]uint64{}, closing: make(chan struct{})}
+	c := &Console{cfg: cfg, presses: map[string]*press{}, shapes: map[string]uint64{}, closing: make(chan struct{}), in: porter.New()}
+	c.in.Strangers, c.in.PerAddress, c.in.PerKnown = 2048, 128, 2048 // a whole office may come from one address
 	c.sessions.by = map[[32]byte]*session{}
 	c.tries.by = map[[32]byte]*failures{}
 	for _, lang := range languages {
@@ -417,6 +420,7 @@ func (c *Console) Handler() http.Handler {
 func (c *Console) Server() *http.Server {
 	return &http.Server{
 		Handler:           c.Handler(),
+		ConnState:         c.in.State, // strangers cannot take the place of who is signed in
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		WriteTimeout:      2 * time.Minute,
@@ -477,6 +481,7 @@ func (c *Console) serve(one route) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		if who, ok := c.visitor(r); ok {
 			v.who = who
+			c.in.Knows(r)
 		} else if !one.open {
 			if err := askToSignIn(v); err != errDone {
 				c.refuse(v, err)

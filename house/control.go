@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime/multipart"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -78,8 +80,10 @@ func (h *House) ServeControl(ctx context.Context, ready func()) error {
 		l.Close()
 		return fmt.Errorf("closing the control socket to others: %w", err)
 	}
+	lim := controlLimits
 	srv := &http.Server{
-		Handler: h.Console.Control(), ReadHeaderTimeout: 10 * time.Second,
+		Handler: h.Console.Control(), ReadHeaderTimeout: lim.header, ReadTimeout: lim.body, IdleTimeout: lim.idle, MaxHeaderBytes: 16 << 10,
+		ErrorLog:    slog.NewLogLogger(h.Log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return console.WithPeer(ctx, peerName(c)) },
 	}
 	stop := context.AfterFunc(ctx, func() { srv.Close() })
@@ -87,10 +91,58 @@ func (h *House) ServeControl(ctx context.Context, ready func()) error {
 	if ready != nil {
 		ready()
 	}
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := srv.Serve(&controlDoor{UnixListener: l.(*net.UnixListener), slots: make(chan struct{}, lim.most), stalls: lim.stalls}); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving the control socket: %w", err)
 	}
 	return nil
+}
+
+// controlLimits bound what a command that hangs can hold. Whoever may open the
+// socket may do everything, so they are for accidents more than for attackers.
+var controlLimits = struct {
+	header, body, idle time.Duration
+	stalls             time.Duration // for so long somebody may read nothing of an answer
+	most               int           // commands at once; others wait for their turn
+}{header: 10 * time.Second, body: 10 * time.Minute, idle: time.Minute, stalls: 2 * time.Minute, most: 128}
+
+// controlDoor lets so many in at a time.
+type controlDoor struct {
+	*net.UnixListener
+	slots  chan struct{}
+	stalls time.Duration
+}
+
+func (d *controlDoor) Accept() (net.Conn, error) {
+	d.slots <- struct{}{}
+	c, err := d.AcceptUnix()
+	if err != nil {
+		<-d.slots
+		return nil, err
+	}
+	return &controlConn{UnixConn: c, stalls: d.stalls, free: sync.OnceFunc(func() { <-d.slots })}, nil
+}
+
+// controlConn ends when nobody reads what is written. How long an answer takes
+// until it begins, and in all, is not bounded: a large ledger takes its time.
+type controlConn struct {
+	*net.UnixConn
+	stalls time.Duration
+	free   func()
+}
+
+func (c *controlConn) Write(b []byte) (n int, err error) {
+	for len(b) > 0 && err == nil { // in pieces: each that somebody takes shows that they are there
+		var some int
+		c.SetWriteDeadline(time.Now().Add(c.stalls))
+		some, err = c.UnixConn.Write(b[:min(len(b), 64<<10)])
+		n, b = n+some, b[some:]
+	}
+	return n, err
+}
+
+func (c *controlConn) Close() error {
+	defer c.free()
+	return c.UnixConn.Close()
 }
 
 // peerName is the login of whoever is at the other end of a unix socket.
