@@ -124,7 +124,7 @@ func lone(f testing.TB) (*Gate, func()) {
 	h := newHouse(f)
 	cat := h.gate.plans.catalog()
 	h.stop()
-	g := &Gate{ledger: l, vault: v, log: slog.New(slog.DiscardHandler), conf: h.gate.conf, catalog: testCatalog(), sessions: map[uint32]*session{}, pending: map[net.Conn]bool{}}
+	g := &Gate{ledger: l, vault: v, log: slog.New(slog.DiscardHandler), conf: h.gate.conf, catalog: testCatalog(), sessions: map[uint32]*session{}, pending: map[net.Conn]*waiting{}}
 	g.conf.Upstream.Host = "/nowhere"
 	g.plans.reset(cat)
 	return g, func() { l.Close(); v.Close() }

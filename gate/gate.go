@@ -58,8 +58,9 @@ type Gate struct {
 	early atomic.Int64 // sessions that were connected as they logged in; see session.reserves
 
 	mu       sync.Mutex
-	sessions map[uint32]*session // by cancel key's process id
-	pending  map[net.Conn]bool   // connections that are not sessions yet
+	sessions map[uint32]*session   // by cancel key's process id
+	pending  map[net.Conn]*waiting // connections that are not sessions yet
+	came     uint64                // how many there ever were
 	running  sync.WaitGroup
 	ended    sync.Once
 }
@@ -77,7 +78,7 @@ func New(ctx context.Context, conf Config, cat catalog.Config, led *ledger.Ledge
 	}
 	g := &Gate{
 		conf: conf, reading: room{size: mostJudged}, ledger: led, vault: v, log: log, catalog: cat,
-		principals: map[string]principal{}, sessions: map[uint32]*session{}, pending: map[net.Conn]bool{},
+		principals: map[string]principal{}, sessions: map[uint32]*session{}, pending: map[net.Conn]*waiting{},
 	}
 	for _, p := range conf.Principals {
 		verifier, err := ParseVerifier(p.Verifier)
@@ -135,6 +136,24 @@ func (g *Gate) Serve(ctx context.Context, l net.Listener) error {
 		select {
 		case slots <- struct{}{}:
 		default:
+			// Who has not said yet who they are gives way, the one who came first
+			// first: so nobody keeps the others out by connecting alone.
+			if g.makeRoom() {
+				g.running.Go(func() {
+					select {
+					case slots <- struct{}{}:
+					case <-time.After(g.conf.Limits.Startup):
+						conn.Close()
+						return
+					case <-ctx.Done():
+						conn.Close()
+						return
+					}
+					defer func() { <-slots }()
+					g.handle(ctx, conn)
+				})
+				continue
+			}
 			go func() {
 				conn.SetDeadline(time.Now().Add(time.Second))
 				conn.Read(make([]byte, maxStartup)) // closing with bytes unread would throw the answer away
@@ -148,6 +167,26 @@ func (g *Gate) Serve(ctx context.Context, l net.Listener) error {
 			g.handle(ctx, conn)
 		})
 	}
+}
+
+// makeRoom ends the connection that has waited longest without saying who it is
+// of; false: there is none.
+func (g *Gate) makeRoom() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var first net.Conn
+	for conn, came := range g.pending {
+		if came.unknown && (first == nil || came.turn < g.pending[first].turn) {
+			first = conn
+		}
+	}
+	if first == nil {
+		return false
+	}
+	delete(g.pending, first)
+	first.Close()
+	g.log.Debug("all places are taken: a client who had not said who it is has lost its own")
+	return true
 }
 
 // Close ends every session and waits for them. Their last entries are in the
@@ -181,7 +220,9 @@ func (g *Gate) handle(ctx context.Context, conn net.Conn) {
 		g.mu.Unlock()
 		return
 	}
-	g.pending[conn] = true
+	g.came++
+	w := &waiting{turn: g.came, unknown: true}
+	g.pending[conn] = w
 	g.mu.Unlock()
 	raw := conn
 	defer func() {
@@ -212,6 +253,7 @@ func (g *Gate) handle(ctx context.Context, conn net.Conn) {
 		return
 	}
 	a := g.identify(conn)
+	a.waiting = w
 	s, reason, err := g.admitClient(ctx, conn, h, a)
 	if err != nil {
 		var se *startupError
@@ -291,6 +333,13 @@ type arrival struct {
 	verified bool
 	address  netip.Addr
 	tls      bool
+	waiting  *waiting
+}
+
+// waiting is a connection that is no session yet.
+type waiting struct {
+	turn    uint64 // which connection it is, since the gate began
+	unknown bool   // it has not proven who it is
 }
 
 func addressOf(conn net.Conn) netip.Addr {
@@ -360,6 +409,9 @@ func (g *Gate) admitClient(ctx context.Context, conn net.Conn, h *hello, a *arri
 		}
 		return nil, "password", err
 	}
+	g.mu.Lock()
+	a.waiting.unknown = false
+	g.mu.Unlock()
 	if h.params["database"] != g.conf.Upstream.Database {
 		return nil, "database", &startupError{"3D000", fmt.Sprintf("database %q does not exist", clip(h.params["database"])), "This gate leads to one database: " + g.conf.Upstream.Database + "."}
 	}

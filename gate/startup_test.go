@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -304,6 +305,46 @@ func TestTooManySessions(t *testing.T) {
 	}
 	conn.Close(context.Background())
 	eventually(t, "there is room again", func() bool { return h.psql("sato", "select 1") == "1\n" })
+}
+
+// Whoever connects and does not say who they are, in whatever way, keeps nobody
+// out; whoever has, is not put out for another.
+func TestWhoIsNobodyKeepsNobodyOut(t *testing.T) {
+	h := newHouse(t, func(o *options) { o.gate.Limits.Sessions = 4 })
+	conn := h.connect("sato")
+	var hang []net.Conn
+	for name, said := range map[string]string{
+		"nothing":            "",
+		"half a length":      "\x00\x00",
+		"TLS, and nothing":   "\x00\x00\x00\x08\x04\xd2\x16\x2f",
+		"half a TLS hello":   "\x16\x03\x01\x02\x00\x01",
+		"half a start":       "\x00\x00\x00\x40\x00\x03\x00\x00user\x00",
+		"a name, and no key": "\x00\x00\x00\x12\x00\x03\x00\x00user\x00sato\x00\x00",
+	} {
+		for range 2 * 4 {
+			c, err := net.Dial("tcp", h.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			io.WriteString(c, said)
+			hang = append(hang, c)
+		}
+		if got := h.psql("watched", "select 1"); got != "1\n" {
+			t.Errorf("%s: who comes behind them gets %q", name, got)
+		}
+	}
+	var one int
+	if err := conn.QueryRow(context.Background(), "select 1").Scan(&one); err != nil || one != 1 {
+		t.Errorf("who was in before them: %v", err)
+	}
+	// Those who gave way were hung up on.
+	for _, c := range hang[:len(hang)-8] {
+		c.SetDeadline(time.Now().Add(2 * time.Minute))
+		if _, err := io.Copy(io.Discard, c); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("a client that says nothing: %v", err)
+		}
+	}
 }
 
 func TestStartupTimeout(t *testing.T) {
