@@ -22,6 +22,26 @@ type Alert struct {
 	Basis     []uint64   // sequence numbers of the entries that made it fire: the first and the last
 }
 
+// PassedBy says of which tables the rows were that a database role moved past
+// the gate. It stands before the Alert that tells of them, whose basis it is. A
+// statement over several tables counts its rows once, for all of them together.
+type PassedBy struct {
+	Principal uint32 // ordinal in "staff": the database role
+	Tables    []string
+	From      Time // not counted before it
+	Until     Time
+	Rows      uint64
+}
+
+func (*PassedBy) Kind() Kind { return KindPassedBy }
+func (b *PassedBy) code(c *coder) {
+	c.uint32(&b.Principal)
+	c.strings(&b.Tables)
+	c.time(&b.From)
+	c.time(&b.Until)
+	c.uint(&b.Rows)
+}
+
 func (*Alert) Kind() Kind { return KindAlert }
 func (b *Alert) code(c *coder) {
 	c.string(&b.Detector)

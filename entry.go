@@ -121,6 +121,7 @@ const (
 	KindLeaseEnded     Kind = 92
 	KindLeaseTaken     Kind = 93
 	KindExportMarked   Kind = 94
+	KindPassedBy       Kind = 95
 
 	KindInstrumentRead   Kind = 100
 	KindEvidenceStated   Kind = 101
@@ -366,6 +367,8 @@ func newBody(k Kind) Body {
 		return new(LeaseTaken)
 	case KindExportMarked:
 		return new(ExportMarked)
+	case KindPassedBy:
+		return new(PassedBy)
 	case KindInstrumentRead:
 		return new(InstrumentRead)
 	case KindEvidenceStated:

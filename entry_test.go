@@ -120,6 +120,7 @@ func specimens() []Entry {
 		&LeaseEnded{Gate: 2, Whose: LeaseHolder{Budget: "person-month", Space: "member", Principal: 3, Role: "call_centre", Endpoint: "pc-0417", Purpose: 6}, Share: 24, State: "lapsed"},
 		&LeaseTaken{Issuer: 1, Whose: LeaseHolder{Budget: "person-month", Space: "member", Principal: 3, Role: "call_centre", Endpoint: "pc-0417", Purpose: 6}, Share: 40, Boot: "0f5b6c9e", Ends: 86_400_000_000, Until: 1_411_088_400_000_000},
 		&ExportMarked{Exact: 2, Decoys: 3, By: 5},
+		&PassedBy{Principal: 7, Tables: []string{"crm.member", "crm.passport"}, From: 1_411_084_800_000_000, Until: 1_411_088_400_000_000, Rows: 412_000},
 		&InstrumentRead{Instrument: "policy", Edition: "2026-1", SHA256: hash(7), Duties: 45, Clauses: 18},
 		&EvidenceStated{Evidence: "minutes", Producer: "H", Space: "thing", Units: []uint32{4, 5}, From: 1_411_084_800_000_000, Until: 1_442_620_800_000_000, Item: "review",
 			State: "failed", Value: 80, Said: 12, Document: 3, SHA256: hash(11), By: 5},

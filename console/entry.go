@@ -119,6 +119,7 @@ var kindNames = map[sekisho.Kind]string{
 	sekisho.KindLeaseEnded:    "LeaseEnded",
 	sekisho.KindLeaseTaken:    "LeaseTaken",
 	sekisho.KindExportMarked:  "ExportMarked",
+	sekisho.KindPassedBy:      "PassedBy",
 
 	sekisho.KindInstrumentRead:   "InstrumentRead",
 	sekisho.KindEvidenceStated:   "EvidenceStated",

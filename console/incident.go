@@ -414,6 +414,15 @@ func addDays(days, more []dayLine) []dayLine {
 	return days
 }
 
+// few names the first of many tables, and says how many more there are.
+func few(tables []string) string {
+	const most = 6
+	if len(tables) <= most {
+		return strings.Join(tables, ", ")
+	}
+	return strings.Join(tables[:most], ", ") + " … (+" + strconv.Itoa(len(tables)-most) + ")"
+}
+
 // timeline is the facts in the order of their time.
 func (c *Console) timeline(v *visit, one *incident.Incident, p *incidentPage, q trace.Question) (out []event) {
 	add := func(at sekisho.Time, entry uint64, kind string, serious bool, args ...any) {
@@ -443,6 +452,10 @@ func (c *Console) timeline(v *visit, one *incident.Incident, p *incidentPage, q 
 			kind := "alert_outside"
 			if b.Observed == 0 {
 				kind = "alert_outside_session"
+			}
+			if len(a.Tables) > 0 {
+				add(b.From, a.Seq, "alert_outside_of", true, v.count("event.rows", b.Observed), few(a.Tables), cmp.Or(c.named("staff", b.Principal), "–"), v.when(b.From))
+				break
 			}
 			add(b.From, a.Seq, kind, true, cmp.Or(c.named("staff", b.Principal), "–"), b.Endpoint, number(b.Observed))
 		case "decoy":

@@ -17,9 +17,12 @@ func TestOutside(t *testing.T) {
 	h.roster(10)
 	h.lookup("sato", "pc-0417", sekisho.Identity, 5)
 	at := sekisho.At(h.clock.now())
+	passed := h.append(&sekisho.PassedBy{Principal: h.staff("dba"), Tables: []string{"crm.member", "crm.passport"}, From: at, Until: at + 1, Rows: 412000})
 	opened := h.append(
 		&sekisho.Alert{Detector: "outside", Principal: h.staff("dba"), Endpoint: "unverified@" + netip.MustParseAddr("10.0.0.9").String(), From: at, Until: at + 1},
-		&sekisho.Alert{Detector: "outside", Principal: h.staff("dba"), Endpoint: "unverified@unknown", From: at, Until: at + 1, Observed: 412000})
+		&sekisho.Alert{Detector: "outside", Principal: h.staff("dba"), Endpoint: "unverified@unknown", From: at, Until: at + 1, Observed: 412000, Basis: []uint64{passed}},
+		// One of a ledger of before tables were told.
+		&sekisho.Alert{Detector: "outside", Principal: h.staff("dba"), Endpoint: "unverified@unknown", From: at, Until: at + 1, Observed: 7})
 	page := h.incidentOf(opened)
 
 	for _, c := range []struct {
@@ -30,9 +33,10 @@ func TestOutside(t *testing.T) {
 		{"en", "/", []string{"Alert: Past the gate", "dba"}},
 		{"ja", "/", []string{"警報：関所を通らない接続"}},
 		{"en", page, []string{"Alert: the database role dba was connected past the gate, from unverified@10.0.0.9",
-			"Alert: past the gate, the database role dba (unverified@unknown) moved rows of protected tables: 412,000",
-			"The database reported what did not come through the gate (alerts: 2, rows of protected tables: 412,000)"}},
-		{"ja", page, []string{"データベースのロール dba が関所を通らず unverified@10.0.0.9 から接続", "412,000 行", "関所を通らないものをデータベースが報告しています（警報 2 件"}},
+			"Alert: 412,000 rows of crm.member, crm.passport read or written outside the gate by the database role dba since " + at.Go().In(time.FixedZone("JST", 9*3600)).Format("2 Jan 2006 15:04:05"),
+			"Alert: past the gate, the database role dba (unverified@unknown) moved rows of protected tables: 7",
+			"The database reported what did not come through the gate (alerts: 3, rows of protected tables: 412,007)"}},
+		{"ja", page, []string{"データベースのロール dba が関所を通らず unverified@10.0.0.9 から接続", "関所を通らずに crm.member, crm.passport の行を読み書きした、412,000 行（", "関所を通らないものをデータベースが報告しています（警報 3 件"}},
 	} {
 		body := h.signedIn(c.lang).get(c.path).body
 		for _, want := range c.want {

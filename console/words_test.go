@@ -191,7 +191,7 @@ func oneOfEach() []sekisho.Body {
 		&sekisho.HandlingRead{}, &sekisho.Labelled{}, &sekisho.AssetSeen{}, &sekisho.AssetEnded{},
 		&sekisho.DocumentWritten{}, &sekisho.DocumentDecided{}, &sekisho.DocumentPublished{}, &sekisho.DocumentReviewed{}, &sekisho.PublicationChecked{}, &sekisho.DocumentAcknowledged{},
 		&sekisho.DirectoryRead{}, &sekisho.PersonChanged{}, &sekisho.UnitChanged{}, &sekisho.ErasureAsked{}, &sekisho.ErasureDecided{},
-		&sekisho.LeaseGranted{}, &sekisho.LeaseReturned{}, &sekisho.LeaseEnded{}, &sekisho.LeaseTaken{}, &sekisho.ExportMarked{},
+		&sekisho.LeaseGranted{}, &sekisho.LeaseReturned{}, &sekisho.LeaseEnded{}, &sekisho.LeaseTaken{}, &sekisho.ExportMarked{}, &sekisho.PassedBy{},
 		&sekisho.Registered{}, &sekisho.PostChanged{}, &sekisho.CheckPlanned{}, &sekisho.CheckChanged{}, &sekisho.CheckAnswered{}, &sekisho.PaperAdded{}, &sekisho.CheckSigned{}, &sekisho.FindingRaised{}, &sekisho.ActionChanged{}, &sekisho.Attended{}, &sekisho.ScanRead{}, &sekisho.BudgetDecided{}, &sekisho.ServiceSeen{}, &sekisho.PostureSeen{}, &sekisho.OffsiteDecided{}, &sekisho.Evaluated{}, &sekisho.CaseOpened{}, &sekisho.CaseDecided{}, &sekisho.Looked{}, &sekisho.EvaluationConfirmed{},
 		&sekisho.PackMade{}, &sekisho.AuditorAdmitted{}, &sekisho.AuditorLooked{},
 	}

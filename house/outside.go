@@ -243,7 +243,7 @@ func (h *House) LookOutside(ctx context.Context) (err error) {
 			return err
 		}
 		missing = lack
-		rows, next, lack, err := h.passedSince(ctx, db)
+		rows, of, next, lack, err := h.passedSince(ctx, db)
 		if err != nil {
 			return err
 		}
@@ -253,10 +253,23 @@ func (h *House) LookOutside(ctx context.Context) (err error) {
 				h.Log.Warn("ways round the gate cannot all be seen: sekisho doctor says what is missing", "not_observed", missing)
 			}
 		}
-		if alerts := append(sessions, rows...); len(alerts) > 0 {
-			if _, err := h.Ledger.Append(ctx, alerts...); err != nil {
+		if len(sessions) > 0 {
+			if _, err := h.Ledger.Append(ctx, sessions...); err != nil {
 				return fmt.Errorf("recording what passed the gate by: %w", err)
 			}
+		}
+		// Which tables they were stands before each alert, which names that entry.
+		for i, alert := range rows {
+			first, err := h.Ledger.Append(ctx, of[i])
+			if err == nil {
+				alert.Basis = []uint64{first.Seq}
+				_, err = h.Ledger.Append(ctx, alert)
+			}
+			if err != nil {
+				return fmt.Errorf("recording what passed the gate by: %w", err)
+			}
+		}
+		if len(sessions)+len(rows) > 0 {
 			h.Log.Warn("something passed the gate by: see the incidents", "sessions", len(sessions), "roles_with_rows", len(rows))
 		}
 		// A crash here tells the rows of the last look again, in an hour.
@@ -344,20 +357,20 @@ func endpointOf(p survey.Passage, hidden bool) string {
 }
 
 // passedSince gives an alert for each role that moved rows of protected tables
-// since it was last told, and what the next look is to be compared with. The
-// first look of all only begins to count.
-func (h *House) passedSince(ctx context.Context, db gate.Reading) (alerts []sekisho.Body, next *counts, missing []string, err error) {
+// since it was last told, with the tables that they were of, and what the next
+// look is to be compared with. The first look of all only begins to count.
+func (h *House) passedSince(ctx context.Context, db gate.Reading) (alerts []*sekisho.Alert, of []*sekisho.PassedBy, next *counts, missing []string, err error) {
 	schema, err := survey.StatementsSchema(ctx, db.Query)
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("looking for pg_stat_statements: %w", err)
+		return nil, nil, nil, nil, fmt.Errorf("looking for pg_stat_statements: %w", err)
 	}
 	if schema == "" {
-		return nil, nil, []string{"no_statistics"}, nil
+		return nil, nil, nil, []string{"no_statistics"}, nil
 	}
 	at := h.now()
 	list, hidden, err := survey.ReadStatements(ctx, db.Query, schema, db.Catalog)
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("reading pg_stat_statements: %w", err)
+		return nil, nil, nil, nil, fmt.Errorf("reading pg_stat_statements: %w", err)
 	}
 	if hidden > 0 {
 		missing = append(missing, "statements")
@@ -388,6 +401,7 @@ func (h *House) passedSince(ctx context.Context, db gate.Reading) (alerts []seki
 				}
 				from := sekisho.At(p.Since)
 				alerts = append(alerts, &sekisho.Alert{Detector: "outside", Principal: who, Endpoint: countedAt, From: from, Until: max(now, from) + 1, Observed: p.Rows})
+				of = append(of, &sekisho.PassedBy{Principal: who, Tables: p.Tables, From: from, Until: max(now, from) + 1, Rows: p.Rows})
 			}
 		}
 		if !keep {
@@ -395,7 +409,7 @@ func (h *House) passedSince(ctx context.Context, db gate.Reading) (alerts []seki
 		}
 		next.Roles[key] = then
 	}
-	return alerts, next, missing, nil
+	return alerts, of, next, missing, nil
 }
 
 func (h *House) countsFile() string { return filepath.Join(h.Config.Data, "outside.state") }

@@ -186,12 +186,21 @@ func (s *site) ask(c *pgx.Conn, sql string) {
 func (s *site) look() (alerts []string) {
 	s.t.Helper()
 	before := s.house.Ledger.Last()
+	var of *sekisho.PassedBy
+	var at uint64
 	must(s.t, s.house.LookOutside(s.t.Context()))
 	for e, err := range ledger.Read(disk.OS{}, ledgerDir(s.config.Data), before+1) {
 		must(s.t, err)
-		if a, ok := e.Body.(*sekisho.Alert); ok {
+		switch a := e.Body.(type) {
+		case *sekisho.PassedBy:
+			of, at = a, e.ID.Seq
+		case *sekisho.Alert:
 			role, _ := s.house.Vault.Space("staff").Key(a.Principal)
-			alerts = append(alerts, fmt.Sprintf("%s: %s at %s, %d rows", a.Detector, role, a.Endpoint, a.Observed))
+			line := fmt.Sprintf("%s: %s at %s, %d rows", a.Detector, role, a.Endpoint, a.Observed)
+			if slices.Equal(a.Basis, []uint64{at}) && of.Principal == a.Principal && of.Rows == a.Observed && of.From == a.From && of.Until == a.Until {
+				line += " of " + strings.Join(of.Tables, ", ")
+			}
+			alerts = append(alerts, line)
 		}
 	}
 	slices.Sort(alerts)
@@ -253,7 +262,7 @@ func TestPastTheGate(t *testing.T) {
 	s.later(time.Minute)
 	s.until("an autovacuum worker", "select exists (select from pg_stat_activity where backend_type = 'autovacuum worker' and datname = 'crm')")
 	// The delete was the cluster's owner's.
-	s.expect("the gate's own, and the server's", "outside: cluster_owner at unverified@unknown, 1000 rows")
+	s.expect("the gate's own, and the server's", "outside: cluster_owner at unverified@unknown, 1000 rows of crm.member")
 	stop()
 	<-asked
 
@@ -263,8 +272,8 @@ func TestPastTheGate(t *testing.T) {
 	s.ask(porter, "select name from crm.everybody")
 	s.later(time.Minute)
 	s.expect("two that went round",
-		"outside: dba at unverified@local, 0 rows", "outside: dba at unverified@unknown, 412 rows",
-		"outside: porter at unverified@local, 0 rows", "outside: porter at unverified@unknown, 4000 rows")
+		"outside: dba at unverified@local, 0 rows", "outside: dba at unverified@unknown, 412 rows of crm.member",
+		"outside: porter at unverified@local, 0 rows", "outside: porter at unverified@unknown, 4000 rows of crm.member")
 	s.expect("the same sessions once more")
 
 	// What one alert is about, all together is one incident.
@@ -286,7 +295,7 @@ func TestPastTheGate(t *testing.T) {
 	s.open()
 	s.expect("after a restart")
 	s.later(time.Hour)
-	s.expect("the next hour", "outside: dba at unverified@unknown, 40 rows")
+	s.expect("the next hour", "outside: dba at unverified@unknown, 40 rows of crm.member")
 
 	// Somebody who has one of the gate's passwords.
 	thief := s.past("staff")

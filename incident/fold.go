@@ -25,6 +25,8 @@ func (b *Book) React(e *sekisho.Entry) []sekisho.Body {
 func (b *Book) react(e *sekisho.Entry) []sekisho.Body {
 	b.contained(e)
 	switch body := e.Body.(type) {
+	case *sekisho.PassedBy:
+		b.passed, b.at = body, e.ID.Seq
 	case *sekisho.Alert:
 		if b.aboutOrder(e, body) {
 			return nil
@@ -85,14 +87,14 @@ func (b *Book) alert(e *sekisho.Entry, body *sekisho.Alert) []sekisho.Body {
 				follows = i.Number
 				continue
 			}
-			i.join(e, body)
+			i.join(e, body, b.tables(body))
 			return nil
 		}
 	}
 	i := &Incident{opener: e.ID.Seq, Opened: e.Time, Earliest: body.From, Latest: body.Until}
 	i.Room.Follows = follows
 	b.list = append(b.list, i)
-	i.join(e, body)
+	i.join(e, body, b.tables(body))
 	return []sekisho.Body{&sekisho.IncidentOpened{Alert: e.ID.Seq, Endpoints: []string{body.Endpoint}}}
 }
 
@@ -105,9 +107,18 @@ func (i *Incident) linked(a *sekisho.Alert) bool {
 		a.Target.IsValid() && slices.Contains(i.Targets, a.Target)
 }
 
-func (i *Incident) join(e *sekisho.Entry, a *sekisho.Alert) {
+// tables are those whose rows passed the gate by, of an alert that rests on the
+// entry that names them.
+func (b *Book) tables(a *sekisho.Alert) []string {
+	if b.passed == nil || !slices.Contains(a.Basis, b.at) {
+		return nil
+	}
+	return b.passed.Tables
+}
+
+func (i *Incident) join(e *sekisho.Entry, a *sekisho.Alert, tables []string) {
 	i.Earliest, i.Latest = min(i.Earliest, a.From), max(i.Latest, a.Until)
-	i.Alerts = append(i.Alerts, Alert{e.ID.Seq, e.Time, a})
+	i.Alerts = append(i.Alerts, Alert{e.ID.Seq, e.Time, a, tables})
 	i.Endpoints = with(i.Endpoints, a.Endpoint, cmp.Compare)
 	if a.Principal != 0 {
 		i.Principals = with(i.Principals, a.Principal, cmp.Compare)
@@ -115,7 +126,7 @@ func (i *Incident) join(e *sekisho.Entry, a *sekisho.Alert) {
 	if a.Target.IsValid() {
 		i.Targets = with(i.Targets, a.Target, netip.Addr.Compare)
 	}
-	f := Fact{Seq: e.ID.Seq, At: a.From, Code: a.Detector, Endpoint: a.Endpoint, Principal: a.Principal, Target: a.Target, Count: a.Observed, Limit: a.Limit}
+	f := Fact{Seq: e.ID.Seq, At: a.From, Code: a.Detector, Endpoint: a.Endpoint, Principal: a.Principal, Target: a.Target, Count: a.Observed, Limit: a.Limit, Tables: tables}
 	if !told(f.Code) {
 		f.Code, f.Reason = "alert", a.Detector
 	}

@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"sekisho"
 	"sekisho/trace"
@@ -48,6 +49,8 @@ type Alert struct {
 	Seq  uint64         `json:"seq"`
 	At   sekisho.Time   `json:"at"`
 	Body *sekisho.Alert `json:"alert"`
+	// Tables are those whose rows passed the gate by, where the ledger says so.
+	Tables []string `json:"tables,omitempty"`
 }
 
 // Revision is one state of the numbers.
@@ -82,6 +85,7 @@ type Fact struct {
 	Limit     uint64       `json:"limit,omitempty"`
 	Order     uint64       `json:"order,omitempty"` // of a containment
 	Reason    string       `json:"reason,omitempty"`
+	Tables    []string     `json:"tables,omitempty"` // of outside
 }
 
 // English tells the fact. person gives the name of an ordinal in "staff".
@@ -101,7 +105,11 @@ func (f Fact) English(person func(uint32) string) string {
 		if f.Count == 0 {
 			return fmt.Sprintf("%s was connected to the database past the gate, from %s; what was read there is not known.", person(f.Principal), f.Endpoint)
 		}
-		return fmt.Sprintf("The database counted %d rows of protected tables that %s moved past the gate.", f.Count, person(f.Principal))
+		of := "protected tables"
+		if len(f.Tables) > 0 {
+			of = strings.Join(f.Tables, ", ")
+		}
+		return fmt.Sprintf("The database counted %d rows of %s that %s moved past the gate.", f.Count, of, person(f.Principal))
 	case "decoy":
 		return fmt.Sprintf("%s touched %d decoys at %s: records of nobody, which no work needs.", person(f.Principal), f.Count, f.Endpoint)
 	case "decoy_mail":
@@ -132,6 +140,8 @@ func (f Fact) English(person func(uint32) string) string {
 type Book struct {
 	list   []*Incident // in the order in which they were opened
 	orders *Orders
+	passed *sekisho.PassedBy // the latest, whose alert is still to come
+	at     uint64            // its sequence number
 }
 
 // New is an empty book.
