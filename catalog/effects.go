@@ -38,6 +38,7 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 				if !reviewed[v[2]] && !view.declared {
 					view.opaque = "it calls a function that nobody reviewed"
 				}
+				view.runs = view.runs || !reviewed[v[2]]
 			}
 			return nil
 		})
@@ -59,6 +60,7 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 			}
 			parsed, err := stmt.Analyse(v[1])
 			if err != nil || len(parsed) != 1 {
+				view.runs = true
 				if !view.protected() && !view.declared {
 					view.opaque = "its definition is not understood"
 				}
@@ -67,6 +69,9 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 			for _, r := range parsed[0].Relations {
 				depends[view] = append(depends[view], c.find(r)...)
 			}
+			view.runs = view.runs || slices.ContainsFunc(parsed[0].Functions, func(f stmt.Function) bool { return c.functionTrouble(f, false) != "" }) ||
+				slices.ContainsFunc(parsed[0].Operators, func(o stmt.Name) bool { return c.operators[o.Name] }) ||
+				slices.ContainsFunc(parsed[0].Types, func(t stmt.Name) bool { return c.types[t.Name] })
 			if view.protected() || view.declared {
 				return nil
 			}
@@ -276,7 +281,7 @@ func (c *Catalog) loadEffects(ctx context.Context, query Query) error {
 		}
 		for _, view := range c.byOID {
 			for _, r := range view.under {
-				if r.writes != "" && view.writes == "" {
+				if r.writes != "" && view.writes == "" && view.kind != 'm' {
 					view.writes, changed = r.writes, true
 				}
 				if r.ties && !view.ties {

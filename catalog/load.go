@@ -51,6 +51,7 @@ type relation struct {
 	policy       bool            // a policy of row level security calls what nobody reviewed, or reads what is protected
 	coerces      bool            // the type of a column runs code that nobody reviewed
 	writes       string          // writing it sets off something that nobody reviewed
+	runs         bool            // of a materialized view: making its rows anew runs code that nobody reviewed
 	ties         bool            // a foreign key leads from it to a protected table, or from one to it
 	remakes      bool            // a trigger may change what is inserted before it is
 	referred     []foreignKey    // by which other tables refer to it, that carry changes on

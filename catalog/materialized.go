@@ -3,6 +3,7 @@ package catalog
 import (
 	"slices"
 
+	"sekisho"
 	"sekisho/stmt"
 )
 
@@ -78,4 +79,67 @@ func (c *Catalog) tables(seen *[]*relation) stmt.Resolver {
 		}
 		return t, nil
 	}
+}
+
+// refreshed is how REFRESH MATERIALIZED VIEW is accounted, or the reason why it
+// cannot be. It shows nothing of any row. Every row of the view is made anew, and
+// may be created, changed or destroyed by that: as TRUNCATE, it may have written
+// anybody's. Of a view that does not say whose its rows are nobody could say so.
+func (c *Catalog) refreshed(s *stmt.Statement, j *Judgement) string {
+	var view *relation
+	for _, r := range s.Relations {
+		found := c.find(r)
+		if len(found) != 1 || view != nil {
+			return "ambiguous_name"
+		}
+		view = found[0]
+	}
+	switch {
+	case view == nil || view.kind != 'm':
+		return "maintain" // and the server says that it is none
+	case !view.protected():
+		return "refresh"
+	case view.writes != "":
+		return "write_sets_off"
+	case view.unseen(0):
+		return "view_calls_function"
+	}
+	j.Verb = sekisho.Delete
+	j.Write = &Write{AnyRow: true, Quiet: true, Columns: set(view.shown(0)), Verbs: []sekisho.Verb{sekisho.Insert, sekisho.Update, sekisho.Delete}, Says: sekisho.Delete, errs: reach{view: true}}
+	view.madeOf(j.Write.errs, 0)
+	return ""
+}
+
+// unseen: to make the rows of a view runs what nobody can see into, below it at
+// any depth.
+func (r *relation) unseen(depth int) bool {
+	if depth > 20 || r.policy || r.kind == 'f' {
+		return true
+	}
+	if depth > 0 && r.kind != 'v' {
+		return false // its rows are there
+	}
+	return r.runs || r.coerces || slices.ContainsFunc(r.under, func(u *relation) bool { return u.unseen(depth + 1) })
+}
+
+// madeOf adds the protected tables that a view reads.
+func (r *relation) madeOf(tables reach, depth int) {
+	for _, u := range r.under {
+		for t := range u.reaches {
+			tables[t] = true
+		}
+		if depth < 20 && u.kind == 'v' {
+			u.madeOf(tables, depth+1)
+		}
+	}
+}
+
+// Answers is the judgement of what the errors of a write tell, and what it says
+// of rows that were there.
+func (j Judgement) Answers() Judgement {
+	of := Judgement{Kind: Opaque, Verb: sekisho.Read, Spaces: j.Spaces, Tables: j.Tables, Categories: j.Categories}
+	if j.Write != nil && len(j.Write.errs) > 0 {
+		of.concerns(j.catalog, j.Write.errs)
+	}
+	return of
 }

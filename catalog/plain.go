@@ -16,6 +16,8 @@ func (c *Catalog) plain(s *stmt.Statement, j *Judgement) string {
 		return c.changing(s, j)
 	case s.Kind == stmt.Insert || s.Kind == stmt.Update || s.Kind == stmt.Delete || s.Kind == stmt.Merge || s.Kind == stmt.Truncate || s.Kind == stmt.Copy && s.Copy.From:
 		return c.write(s, j)
+	case s.Refreshes:
+		return c.refreshed(s, j)
 	case s.Kind == stmt.Copy:
 		return c.plainCopy(s, j)
 	case s.Kind == stmt.Declare:

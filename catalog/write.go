@@ -56,6 +56,8 @@ type Write struct {
 	Says  sekisho.Verb   // what the statement says it did, at its end
 
 	Copy *CopyIn // of COPY FROM
+
+	errs reach // that its errors may tell of; nil: the judgement's own tables
 }
 
 // CopyIn is how the lines of a COPY FROM name their customers.

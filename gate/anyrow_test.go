@@ -155,7 +155,7 @@ func TestAnyRowIsNotForWhatStays(t *testing.T) {
 		{"create materialized view crm.kept as select name from crm.member", "create_table_as"},
 		{"create table crm.kept as select * from crm.towns", "create_table_as"},
 		{"create table crm.kept as select member_no, name from crm.member", "create_table_as"},
-		{"refresh materialized view crm.towns", "maintain"},
+		{"refresh materialized view crm.towns", "refresh"},
 		{"insert into crm.airport select crm.oldest(1), 'x'", "function"},
 		{"insert into crm.airport select city, 'x' from crm.towns", "write_reads"},
 		{"update crm.member set name = crm.shout(1005) where member_no = 1006", "function"},

@@ -55,7 +55,7 @@ func (sp *stmtPlan) writes(role *Role, st *stmt.Statement, mode Mode) *refusal {
 		r.tables = j.Tables
 		return r
 	}
-	sp.answers = &stmtPlan{kind: planAnyRow, judgement: catalog.Judgement{Kind: catalog.Opaque, Verb: sekisho.Read, Spaces: j.Spaces, Tables: j.Tables, Categories: j.Categories}, shapes: map[string]uint64{}}
+	sp.answers = &stmtPlan{kind: planAnyRow, judgement: j.Answers(), shapes: map[string]uint64{}}
 	if j.Write.AnyRow {
 		sp.kind, sp.sets, sp.unseen = planAnyRow, j.Write.Columns, j.Write.Blind
 		return nil

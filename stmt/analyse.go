@@ -252,6 +252,7 @@ func (s *Statement) describe(node *pg.Node, w *walk) {
 		s.Kind = Session
 	case *pg.Node_VacuumStmt, *pg.Node_ClusterStmt, *pg.Node_ReindexStmt, *pg.Node_RefreshMatViewStmt:
 		s.Kind, s.Tends = Maintain, true
+		_, s.Refreshes = n.(*pg.Node_RefreshMatViewStmt)
 	case *pg.Node_IndexStmt:
 		s.Kind, s.Tends = Define, true
 	case *pg.Node_AlterEnumStmt:

@@ -214,6 +214,7 @@ type Statement struct {
 	Cascade   bool       // TRUNCATE or DROP … CASCADE
 	Fill      *Fill      // of CREATE TABLE AS, SELECT INTO and INSERT … SELECT
 	Tends     bool       // DROP TABLE, CREATE INDEX, or Maintain
+	Refreshes bool       // of Maintain: REFRESH MATERIALIZED VIEW
 	Holds     bool       // LOCK in a mode that writes take, or a stronger one
 	Analyze   bool       // EXPLAIN that runs what it explains, or may
 }
