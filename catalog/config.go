@@ -140,6 +140,34 @@ type Reaching struct {
 // everyTable stands in Reaching.Reads for all protected tables.
 const everyTable = "*"
 
+// Names are those of the tables, views and columns that the config speaks of, with
+// their schemas: no value of anybody's stands in them.
+func (c Config) Names() map[string]bool {
+	names := map[string]bool{}
+	table := func(full string) {
+		for i := range len(full) {
+			if full[i] == '.' {
+				names[full[:i]], names[full[i+1:]] = true, true
+			}
+		}
+	}
+	for _, s := range c.Subjects {
+		table(s.Table)
+		names[s.Key] = true
+	}
+	for _, t := range c.Tables {
+		table(t.Name)
+		names[t.Key] = true
+		for name := range t.Columns {
+			names[name] = true
+		}
+	}
+	for _, name := range c.Unprotected {
+		table(name)
+	}
+	return names
+}
+
 // Check finds what is wrong with the config alone, before any database is
 // asked. It reports every mistake, each with the name of the item.
 func (c Config) Check() error {

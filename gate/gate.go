@@ -33,6 +33,7 @@ type Gate struct {
 	vault   *vault.Vault
 	log     *slog.Logger
 	catalog catalog.Config
+	known   map[string]bool // its tables and columns: names in which nobody's value stands
 
 	tls        *tls.Config
 	binding    []byte // tls-server-end-point of our certificate
@@ -77,7 +78,7 @@ func New(ctx context.Context, conf Config, cat catalog.Config, led *ledger.Ledge
 		return nil, err
 	}
 	g := &Gate{
-		conf: conf, reading: room{size: mostJudged}, ledger: led, vault: v, log: log, catalog: cat,
+		conf: conf, reading: room{size: mostJudged}, ledger: led, vault: v, log: log, catalog: cat, known: cat.Names(),
 		principals: map[string]principal{}, sessions: map[uint32]*session{}, pending: map[net.Conn]*waiting{},
 	}
 	for _, p := range conf.Principals {

@@ -387,7 +387,7 @@ func refusalOf(j catalog.Judgement) *refusal {
 
 // statementOrdinal is the ordinal of a statement's text without its literals.
 func (g *Gate) statementOrdinal(text string) uint32 {
-	plain, err := stmt.Normalise(text)
+	plain, err := stmt.Normalise(text, g.known)
 	if err != nil {
 		return 0
 	}

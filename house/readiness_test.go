@@ -12,8 +12,46 @@ import (
 
 	"sekisho"
 	"sekisho/budget"
+	"sekisho/catalog"
 	"sekisho/gate"
 )
+
+// Tables and columns with names in Japanese, in quotes or not, or called as a
+// keyword is, are judged as others are; what a statement calls its columns may be
+// anybody's name, and is not kept.
+func TestReadinessOfNamesThatAreNotPlain(t *testing.T) {
+	s := newSite(t)
+	s.close()
+	s.owner(`create table crm.会員 (会員番号 integer primary key, "氏名" text); create table crm."user" (id integer primary key, "E-Mail" text);
+		insert into crm.会員 values (1, '佐藤 花子'), (2, '鈴木 太郎'); insert into crm."user" values (3, 'u3@example.jp');
+		grant select on crm.会員, crm."user" to staff`)
+	s.config.Catalog.Tables = append(s.config.Catalog.Tables,
+		catalog.Table{Name: "crm.会員", Subject: "member", Key: "会員番号", Columns: map[string]string{"氏名": "identity"}},
+		catalog.Table{Name: "crm.user", Subject: "member", Key: "id", Columns: map[string]string{"E-Mail": "contact"}})
+	seen := s.config.Gate.Roles["staff"]
+	seen.Mode = gate.Observe
+	s.config.Gate.Roles["staff"] = seen
+	s.open()
+	c := s.connect("postgres://sato:open%20sesame@" + s.gate + "/crm?sslmode=disable&default_query_exec_mode=simple_protocol")
+	s.ask(c, `select 氏名 from crm.会員 where 会員番号 = 1`)
+	s.ask(c, `select "氏名" from crm."会員" where "会員番号" = 2`)
+	s.ask(c, `select "E-Mail" from crm."user" where id = 3`)
+	s.ask(c, `select "E-Mail" as "佐藤 花子" from crm."user" tablesample system (10)`)
+	must(t, c.Close(t.Context()))
+	must(t, s.house.Settle(t.Context()))
+	report, err := Ready(t.Context(), s.config, "/", 0, sekisho.Time(math.MaxInt64), true)
+	must(t, err)
+	r := report.Roles[0]
+	if r.Runs != 4 || r.Statements != 3 || r.Unsure != 1 || r.Keys != 2 || r.Compared != 2 {
+		t.Errorf("%d runs of %d, cannot tell %d, keys %d, compared %d: %+v", r.Runs, r.Statements, r.Unsure, r.Keys, r.Compared, r)
+	}
+	space := s.house.Vault.Space("statement")
+	for i := range space.Len() {
+		if sql, _ := space.Key(uint32(i + 1)); strings.Contains(sql, "佐藤") {
+			t.Errorf("what a statement calls its column is kept: %s", sql)
+		}
+	}
+}
 
 // What a role did while it was observed is judged as if it were enforced, from
 // the ledger alone, and the plans with and without hidden keys are compared.

@@ -9,12 +9,13 @@ import (
 
 // Normalise is the statement without anything that a value could stand in:
 // every constant becomes a parameter, comments go, and a name that is not a
-// plain one ([a-z_][a-z0-9_]*, in quotes or not) becomes "?". Lists of
-// constants become one and an ellipsis. White space is one space.
+// plain one ([a-z_][a-z0-9_]*, in quotes or not) becomes "?", unless it is among
+// those that are known to be names; a keyword keeps its quotes. Lists of constants become one and an
+// ellipsis. White space is one space.
 //
 // It reads tokens only. Use it for texts that Analyse has accepted: in one
 // that is not SQL, anything may look like a name.
-func Normalise(text string) (string, error) {
+func Normalise(text string, known map[string]bool) (string, error) {
 	if len(text) > MaxBytes {
 		return "", ErrTooLong
 	}
@@ -51,7 +52,7 @@ func Normalise(text string) (string, error) {
 			constant = true
 			word = "$" + strconv.Itoa(next)
 		case pg.Token_IDENT, pg.Token_UIDENT:
-			word = plainName(word)
+			word = plainName(word, known)
 		case pg.Token_Op:
 		default:
 			if t.KeywordKind != pg.KeywordKind_NO_KEYWORD {
@@ -90,24 +91,33 @@ func Normalise(text string) (string, error) {
 	return b.String(), nil
 }
 
-// plainName is the name if it is a plain one, else a stand-in.
-func plainName(s string) string {
-	name := s
+// plainName is the name if it is a plain one, in quotes if it is known, else a
+// stand-in.
+func plainName(s string, known map[string]bool) string {
+	name := lower(s)
 	if strings.HasPrefix(s, `"`) {
-		name = strings.Trim(s, `"`)
-		if lower(name) != name {
-			return `"?"`
-		}
+		name = strings.ReplaceAll(s[1:len(s)-1], `""`, `"`)
 	}
-	name = lower(name)
 	for i := range len(name) {
 		c := name[i]
 		if !(c >= 'a' && c <= 'z' || c == '_' || i > 0 && c >= '0' && c <= '9') {
+			if known[name] {
+				return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+			}
 			return `"?"`
 		}
 	}
-	if name == "" {
+	switch {
+	case name == "":
 		return `"?"`
+	case name != s && strings.HasPrefix(s, `"`) && keyword(name):
+		return s
 	}
 	return name
+}
+
+// keyword says whether a name means something else without its quotes.
+func keyword(name string) bool {
+	scan, err := pg.Scan(name)
+	return err != nil || len(scan.Tokens) != 1 || scan.Tokens[0].KeywordKind > pg.KeywordKind_UNRESERVED_KEYWORD
 }

@@ -198,7 +198,7 @@ func FuzzAnalyse(f *testing.F) {
 		if shaped && len(statements) > 1 {
 			t.Fatalf("%q has one shape %q and %d statements", text, key, len(statements))
 		}
-		if _, err := stmt.Normalise(text); err != nil {
+		if _, err := stmt.Normalise(text, nil); err != nil {
 			t.Fatalf("%q is understood, but has no normal form: %v", text, err)
 		}
 		for i := range statements {
@@ -317,13 +317,13 @@ func BenchmarkPoint(b *testing.B) {
 	})
 	b.Run("Normalise", func(b *testing.B) {
 		for b.Loop() {
-			stmt.Normalise(text)
+			stmt.Normalise(text, nil)
 		}
 	})
 }
 
 func ExampleNormalise() {
-	text, _ := stmt.Normalise("SELECT email FROM crm.member /* Tanaka */ WHERE member_no IN (1, 2, 3)")
+	text, _ := stmt.Normalise("SELECT email FROM crm.member /* Tanaka */ WHERE member_no IN (1, 2, 3)", nil)
 	fmt.Println(text)
 	// Output: select email from crm.member where member_no in ($1, …)
 }

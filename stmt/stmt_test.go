@@ -293,6 +293,8 @@ func TestNormalise(t *testing.T) {
 		{"select 'u1@example.jp', E'a\\'b', $$x$$, B'1', X'F', U&'x', 1.5e3", "select $1, …"},
 		{`select a as "u1@example.jp", b as "plain", c as あ from t`, `select a as "?", b as plain, c as "?" from t`},
 		{`select "Tanaka" from t`, `select "?" from t`},
+		{`select "user", "name", "order".x, "left" from "user"`, `select "user", name, "order".x, "left" from "user"`},
+		{`select "E-Mail", "e-mail", 氏名, "a""b" from 会員, "会員", "Customer ""X""", U&"x"`, `select "E-Mail", "?", "?", "?" from "会員", "会員", "Customer ""X""", "?"`},
 		{"select * from t where id in (1,2, 3) and x = $2 or y = 5", "select * from t where id in ($3, …) and x = $2 or y = $4"},
 		{"set application_name = 'u1'", "set application_name = $1"},
 		{"do $x$ secret $x$", "do $1"},
@@ -301,7 +303,7 @@ func TestNormalise(t *testing.T) {
 		{"select f(1, a)", "select f($1, a)"},
 		{"select -1 , - 2", "select -$1, - $2"},
 	} {
-		got, err := stmt.Normalise(c.text)
+		got, err := stmt.Normalise(c.text, map[string]bool{"会員": true, "E-Mail": true, `Customer "X"`: true, "order": true})
 		if err != nil || got != c.want {
 			t.Errorf("%s\n got %s, %v\nwant %s", c.text, got, err, c.want)
 		}

@@ -135,8 +135,12 @@ func printRoad(out io.Writer, report *house.RoadReport, w *console.Teller, top i
 		if r.Unsure > 0 {
 			fmt.Fprintf(out, "  %s\n", w.Say("ready.unsure", r.Unsure, r.Runs, trace.Share(r.Unsure, r.Runs), r.Unknown))
 		}
-		for _, t := range r.Tables {
-			fmt.Fprintf(out, "    %s\n", w.Say("ready.table", t.Name, t.Runs, t.Refused, t.Unsure))
+		for _, line := range alike(r.Tables) {
+			names := make([]string, len(line))
+			for i, t := range line {
+				names[i] = t.Name
+			}
+			fmt.Fprintf(out, "    %s\n", w.Say("ready.table", fewNames(names), line[0].Runs, line[0].Refused, line[0].Unsure))
 		}
 		for i, s := range r.Stops {
 			if i == top {
@@ -153,7 +157,7 @@ func printRoad(out io.Writer, report *house.RoadReport, w *console.Teller, top i
 			}
 		}
 		for _, p := range r.Policy {
-			fmt.Fprintf(out, "  %s\n", w.Say("ready.policy", p.Decision, strings.Join(p.Rules, ", "), p.Statements, p.Runs))
+			fmt.Fprintf(out, "  %s\n", w.Say("ready.policy", p.Decision, cmp.Or(strings.Join(p.Rules, ", "), w.Say("ready.norule")), p.Statements, p.Runs))
 		}
 		for _, b := range r.Budgets {
 			fmt.Fprintf(out, "  %s\n", w.Say("ready.budget", b.Budget, b.Limit, b.Holders, b.Most))
@@ -174,6 +178,35 @@ func printRoad(out io.Writer, report *house.RoadReport, w *console.Teller, top i
 			}
 		}
 	}
+}
+
+// alike puts tables with the same figures into one line, where there are many: a
+// statement that could be about anybody counts at every table.
+func alike(tables []survey.Over) (lines [][]survey.Over) {
+	at := map[survey.Over]int{}
+	for _, t := range tables {
+		key := t
+		key.Name = ""
+		if len(tables) <= 12 {
+			key.Name = t.Name
+		}
+		i, ok := at[key]
+		if !ok {
+			i = len(lines)
+			at[key], lines = i, append(lines, nil)
+		}
+		lines[i] = append(lines[i], t)
+	}
+	return lines
+}
+
+// fewNames is a list of names, or the first of them and how many more there are.
+func fewNames(names []string) string {
+	const most = 6
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s … (+%d)", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 // shorten makes a statement one line of a terminal.

@@ -2,11 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"sekisho/console"
 	"sekisho/house"
+	"sekisho/survey"
 )
 
 // The command reads the ledger of a demo that is running, in both languages.
@@ -36,5 +40,45 @@ func TestReadinessCommand(t *testing.T) {
 	}
 	if out, err := r.sekisho("readiness", "--config", config, "--role", "nobody"); err == nil || !strings.Contains(out, "no such role") {
 		t.Errorf("a role that is not there: %v\n%s", err, out)
+	}
+}
+
+// A statement that could be about anybody counts at every table; of a hundred
+// tables that is one line, and of a few it is one for each.
+func TestReadinessOfManyTables(t *testing.T) {
+	role := survey.Readiness{Role: "staff", Verdict: "not_ready", Runs: 4, Statements: 2,
+		Policy: []survey.Ruling{{Decision: "refuse", Statements: 1, Runs: 1}}}
+	for i := range 100 {
+		role.Tables = append(role.Tables, survey.Over{Name: fmt.Sprintf("crm.t%d", i), Runs: 1, Refused: 1})
+	}
+	role.Tables[50].Runs = 3
+	for _, c := range []struct {
+		lang string
+		want []string
+	}{
+		{"en", []string{"\n    crm.t0, crm.t1, crm.t2, crm.t3, crm.t4, crm.t5 … (+93): runs 1, would be refused 1", "\n    crm.t50: runs 3", "By the policy: refuse (no rule permits it)"}},
+		{"ja", []string{"crm.t5 … (+93)：実行 1 回", "refuse（許可する規則なし）"}},
+	} {
+		var out strings.Builder
+		words, err := console.NewTeller(c.lang, time.UTC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		printRoad(&out, &house.RoadReport{Roles: []survey.Readiness{role}}, words, 20)
+		for _, want := range c.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("lacks %q:\n%s", want, out.String())
+			}
+		}
+	}
+	words, err := console.NewTeller("en", time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	role.Tables = role.Tables[:12]
+	printRoad(&out, &house.RoadReport{Roles: []survey.Readiness{role}}, words, 20)
+	if n := strings.Count(out.String(), "\n    crm.t"); n != 12 {
+		t.Errorf("%d lines for 12 tables:\n%s", n, out.String())
 	}
 }
