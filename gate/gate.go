@@ -103,9 +103,6 @@ func New(ctx context.Context, conf Config, cat catalog.Config, led *ledger.Ledge
 	if g.transparent() {
 		log.Warn("the catalog protects no table: everything passes as it comes, and no access is recorded")
 	}
-	if err := shortTurns(); err != nil {
-		log.Debug("the gate takes the processor as everybody does", "error", err) // a sandbox may forbid it
-	}
 	if g.loop, err = newLoop(led); err != nil {
 		return nil, err
 	}
@@ -119,6 +116,7 @@ func (g *Gate) Serve(ctx context.Context, l net.Listener) error {
 	go g.keepFresh(ctx)
 	go g.endRevoked(ctx)
 	go g.keepPolicy(ctx)
+	go g.keepTurns(ctx)
 	slots := make(chan struct{}, g.conf.Limits.Sessions)
 	for {
 		conn, err := l.Accept()
