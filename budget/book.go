@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sekisho"
@@ -22,6 +23,7 @@ type Book struct {
 	limits  map[Limit]*rule // of policies
 	added   int             // to limits, ever
 	now     sekisho.Time    // the latest time that was spoken of
+	spoken  atomic.Int64    // the same, without the lock
 	holders map[key]*holder
 	order   []*holder // of holders, to look at one after the other
 	next    int       // of order
@@ -297,9 +299,18 @@ func (b *Book) called(name string) *rule {
 
 // latest is the time that it is: it never goes back, as in the ledger.
 func (b *Book) latest(at sekisho.Time) sekisho.Time {
-	b.now = max(b.now, at)
+	if at > b.now {
+		b.now = at
+		b.spoken.Store(int64(at))
+	}
 	return b.now
 }
+
+// Latest is the latest time that was spoken of: windows end there, so what is
+// charged now must not get an earlier time in the ledger. Where a clock was set
+// back after customers had left the window, a restart would find them within it
+// again, beside those who have taken their places.
+func (b *Book) Latest() sekisho.Time { return sekisho.Time(b.spoken.Load()) }
 
 func (r *rule) at(t sekisho.Time) uint32 { return uint32(t / r.step) }
 

@@ -291,6 +291,7 @@ type Lend struct {
 	Before uint64 // what it had, by the ledger
 	Counts uint64 // what counts of the budget then, at all gates
 	Idle   uint64 // of the shares of others: what they have not used
+	Claims uint64 // so many more than it ever was granted the gate says to hold
 }
 
 // Lend finds out which share a gate gets, and keeps it for that gate until
@@ -313,7 +314,13 @@ func (b *Book) Lend(at sekisho.Time, gate uint32, of sekisho.LeaseHolder, a Ask)
 	l := h.lendTo(gate)
 	g.Before = l.share
 	others := int64(h.used()) + int64(h.lentOut()) - int64(l.counts())
-	base := max(a.Holds, a.Used)
+	// What a gate says to hold is believed beyond what this ledger knows: one that
+	// was put back to an older state has forgotten what it granted. It can only be
+	// too much, and more than the limit nobody was granted.
+	base := max(min(a.Holds, uint64(r.limit)), a.Used)
+	if known := max(l.counts(), a.Used); a.Holds > known {
+		g.Claims = a.Holds - known
+	}
 	room := max(0, int64(r.limit)-others-int64(min(base, 1<<40)))
 	wish := int64(0)
 	if a.Want > base {

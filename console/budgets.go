@@ -68,6 +68,9 @@ type ChannelGate struct {
 	Number uint32       `json:"gate"`
 	Name   string       `json:"name"`
 	Asked  sekisho.Time `json:"asked,omitempty"` // when it last did, since sekisho began
+	// Claimed is the most customers of one share that it said to hold beyond what
+	// the ledger has granted, since sekisho began.
+	Claimed uint64 `json:"claimed_beyond_granted,omitempty"`
 }
 
 // A ChannelFrom is the gate that grants shares.

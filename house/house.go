@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -50,6 +51,7 @@ type Options struct {
 // A House is open: its ledger takes entries, its views stand at the ledger's
 // end and follow it. The doors are shut until they are opened one by one.
 type House struct {
+	counted atomic.Pointer[budget.Book] // Budgets, for the ledger's clock
 	Config  Config
 	Zone    *time.Location
 	Log     *slog.Logger
@@ -170,9 +172,21 @@ func Open(ctx context.Context, c Config, base string, o Options) (h *House, err 
 	if h.Vault, err = vault.Open(vault.Config{Dir: vaultDir(c.Data), FS: disk.OS{}, Key: key, Log: o.Log}); err != nil {
 		return nil, err
 	}
+	wall := o.Now
+	if wall == nil {
+		wall = time.Now
+	}
 	h.Ledger, err = ledger.Open(ledger.Config{
 		Dir: ledgerDir(c.Data), FS: disk.OS{}, Gate: c.Number, Name: c.Name, Drill: o.Drill, Software: Software,
-		Now: o.Now, Before: h.Vault.Flush, BeforeWaits: h.Vault.Unsettled, Log: o.Log,
+		Now: func() time.Time {
+			now := wall()
+			if b := h.counted.Load(); b != nil {
+				if latest := b.Latest(); latest > sekisho.At(now) { // the clock was set back
+					return latest.Go()
+				}
+			}
+			return now
+		}, Before: h.Vault.Flush, BeforeWaits: h.Vault.Unsettled, Log: o.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -232,6 +246,7 @@ func (h *House) fold(ctx context.Context, quiet bool) error {
 		return fmt.Errorf("config: sensors: %w", err)
 	}
 	h.Books = Books{Trace: trace.New(), Seen: sensor.NewSeen(0), Reported: sensor.NewReported(), Bindings: bindings, Live: console.NewLive(), Budgets: budget.New(h.Config.Budgets, h.nameOf), Permits: permit.New(), Decoys: watch.NewDecoys(), Census: contain.NewCensus(), Incidents: incident.New()}
+	h.counted.Store(h.Budgets)
 	h.Enquiries = incident.NewEnquiries()
 	h.Told = tell.NewBook()
 	h.Directory, h.Erasures = directory.New(), directory.NewErasures()

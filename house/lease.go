@@ -106,7 +106,7 @@ func (h *House) leases() (c console.Channel) {
 	switch {
 	case h.Lender != nil:
 		for _, g := range h.Lender.Gates() {
-			c.Gates = append(c.Gates, console.ChannelGate{Number: g.Number, Name: g.Name, Asked: g.Asked})
+			c.Gates = append(c.Gates, console.ChannelGate{Number: g.Number, Name: g.Name, Asked: g.Asked, Claimed: g.Claimed})
 		}
 		c.Lasts = budget.Span(h.Config.Leases.Lasts)
 	case h.Borrower != nil:

@@ -146,7 +146,7 @@ func (b *Borrower) put(ctx context.Context, asks []budget.Ask) ([]Share, error) 
 	asked := b.o.Now()
 	q := &Question{Gate: b.o.Number, Epoch: b.o.Book.Epoch(), Instance: b.id, Number: b.number, Asks: asks}
 	a, err := b.send(ctx, q)
-	if err == nil && (a.Issuer != b.conf.From.Number || a.Number != q.Number || len(a.Shares) != len(asks) || a.Seconds == 0 || a.Seconds > 90_000) {
+	if err == nil && (a.Issuer != b.conf.From.Number || a.Epoch != q.Epoch || a.Instance != q.Instance || a.Number != q.Number || len(a.Shares) != len(asks) || a.Seconds == 0 || a.Seconds > 90_000) {
 		err = errors.New("the answer is to another question, or of another gate (leases.from.number)")
 	}
 	if err != nil {

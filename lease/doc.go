@@ -17,5 +17,5 @@
 // from before it asked, by a clock that does not stand still in sleep and is not
 // set (CLOCK_BOOTTIME), and by its wall clock, whichever is over first; the issuer
 // from after it was durable, with a margin. So it does not matter whether the
-// gates' clocks agree.
+// gates' clocks agree. (Clocks that are set while they run: docs/budgets.md.)
 package lease

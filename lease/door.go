@@ -49,6 +49,7 @@ type Gate struct {
 	Name     string       `json:"name"`
 	Asked    sekisho.Time `json:"asked,omitempty"` // when it last did, since this start
 	Epoch    uint64       `json:"epoch,omitempty"`
+	Claimed  uint64       `json:"claimed,omitempty"` // the most customers of one share that it said to hold beyond what was granted, since this start
 	instance string
 	number   uint64
 }
@@ -117,7 +118,7 @@ func (d *Door) Answer(ctx context.Context, gate uint32, q *Question) (*Answer, e
 	g.instance, g.number, g.Asked = q.Instance, q.Number, sekisho.At(d.o.Now())
 
 	now, lasts := sekisho.At(d.o.Now()), uint64(d.conf.Lasts/time.Second)
-	a := &Answer{Issuer: d.o.Number, Number: q.Number, Seconds: lasts, Shares: make([]Share, len(q.Asks))}
+	a := &Answer{Issuer: d.o.Number, Epoch: q.Epoch, Instance: q.Instance, Number: q.Number, Seconds: lasts, Shares: make([]Share, len(q.Asks))}
 	var bodies []sekisho.Body
 	var kept []sekisho.LeaseHolder
 	for i, ask := range q.Asks {
@@ -126,6 +127,11 @@ func (d *Door) Answer(ctx context.Context, gate uint32, q *Question) (*Answer, e
 		if err != nil {
 			a.Shares[i].Refused = err.Error()
 			continue
+		}
+		if l.Claims > 0 {
+			g.Claimed = max(g.Claimed, l.Claims)
+			d.o.Log.Error("a gate says that it holds more of a budget than this ledger has granted it: if neither ledger was put back to an older state, somebody has changed that gate",
+				"gate", gate, "budget", of.Budget, "customers", l.Claims)
 		}
 		kept = append(kept, of)
 		a.Shares[i] = Share{Share: l.Share, Counts: l.Counts, Idle: l.Idle}

@@ -29,14 +29,17 @@ type Question struct {
 	Asks     []budget.Ask `json:"asks"`
 }
 
-// An Answer is the issuer's. Shares are in the order of the asks.
+// An Answer is the issuer's. Epoch, instance and number are the question's:
+// numbers begin anew with each epoch. Shares are in the order of the asks.
 type Answer struct {
-	Issuer  uint32         `json:"issuer"`
-	Number  uint64         `json:"number"`
-	Seconds uint64         `json:"lasts_seconds"`
-	Shares  []Share        `json:"shares"`
-	Wanted  []budget.Claim `json:"wanted,omitempty"` // what others lack
-	Budgets []Terms        `json:"budgets"`          // the issuer's, if the question was only whether somebody is there
+	Issuer   uint32         `json:"issuer"`
+	Epoch    uint64         `json:"epoch"`
+	Instance string         `json:"instance"`
+	Number   uint64         `json:"number"`
+	Seconds  uint64         `json:"lasts_seconds"`
+	Shares   []Share        `json:"shares"`
+	Wanted   []budget.Claim `json:"wanted,omitempty"` // what others lack
+	Budgets  []Terms        `json:"budgets"`          // the issuer's, if the question was only whether somebody is there
 }
 
 // Terms are what both sides of a budget must agree on.

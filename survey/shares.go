@@ -6,6 +6,7 @@ import "context"
 // Numbers are of customers; times are as they are shown.
 type Lending struct {
 	Silent      []string // gates that may ask, and have not since sekisho began
+	Claimed     []string // gates that said to hold more than they were granted, and how much, as it is shown
 	Lapsed      uint64   // of shares whose gate has not asked again in time
 	LapsedUntil string   // so long they count
 	Left        uint64   // what others hold of a house that grants none any more
@@ -30,6 +31,9 @@ func (d *doctor) shares(ctx context.Context) {
 	}
 	if len(l.Silent) > 0 {
 		d.note(Warning, "shares_silent", l.Silent)
+	}
+	if len(l.Claimed) > 0 {
+		d.note(Warning, "shares_claimed", l.Claimed)
 	}
 	if l.Lapsed > 0 {
 		d.note(Warning, "shares_lapsed", l.Lapsed, l.LapsedUntil)

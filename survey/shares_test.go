@@ -19,6 +19,7 @@ func TestDoctorLooksAtShares(t *testing.T) {
 		{"all is well", Patient{With: "1 gate, at 10.0.0.5:7443", Shares: func(context.Context) error { return nil }, Lending: &Lending{}}, "ok shares"},
 		{"the issuer has other budgets", Patient{With: "gate 1", Shares: func(context.Context) error { return errors.New("another limit") }}, "failure shares"},
 		{"the running house does not reach it", Patient{With: "gate 1", Shares: func(context.Context) error { return nil }, Lending: &Lending{Away: "no route to host"}}, "ok shares, failure shares_away"},
+		{"a gate lies", Patient{Lending: &Lending{Claimed: []string{"gate-2 (79)"}}}, "warning shares_claimed"},
 		{"a gate is gone", Patient{Lending: &Lending{Silent: []string{"gate-2"}, Lapsed: 79, LapsedUntil: "2026-05-01 09:00"}}, "warning shares_silent, warning shares_lapsed"},
 		{"it grants none any more", Patient{Lending: &Lending{Left: 79, LeftUntil: "2026-05-01 09:00"}}, "warning shares_left"},
 	} {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"sekisho/console"
@@ -24,6 +25,9 @@ func lendingOf(p *console.BudgetsPage, zone *time.Location) *survey.Lending {
 	for _, g := range p.Channel.Gates {
 		if g.Asked == 0 {
 			l.Silent = append(l.Silent, g.Name)
+		}
+		if g.Claimed > 0 {
+			l.Claimed = append(l.Claimed, fmt.Sprintf("%s (%d)", g.Name, g.Claimed))
 		}
 	}
 	if from := p.Channel.From; from != nil {

@@ -47,9 +47,9 @@ func TestDoctorKnowsWhatIsLent(t *testing.T) {
 	at := sekisho.At(time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC))
 	lent := budget.Lent{Gate: 2, Share: 79, Used: 71, Lapsed: true}
 	p := console.BudgetsPage{At: at, Shared: true,
-		Channel: console.Channel{Gates: []console.ChannelGate{{Number: 2, Name: "gate-2"}, {Number: 3, Name: "gate-3", Asked: at}}, Left: &console.ChannelLeft{Customers: 9, Frees: at + 60e6}},
+		Channel: console.Channel{Gates: []console.ChannelGate{{Number: 2, Name: "gate-2"}, {Number: 3, Name: "gate-3", Asked: at, Claimed: 5}}, Left: &console.ChannelLeft{Customers: 9, Frees: at + 60e6}},
 		Uses:    []console.BudgetUse{{Use: budget.Use{Lent: []budget.Lent{lent, {Gate: 3, Share: 5}}}, Lapses: at + 120e6}}}
-	want := survey.Lending{Silent: []string{"gate-2"}, Lapsed: 79, LapsedUntil: "2026-04-01 00:02:00", Left: 9, LeftUntil: "2026-04-01 00:01:00"}
+	want := survey.Lending{Silent: []string{"gate-2"}, Claimed: []string{"gate-3 (5)"}, Lapsed: 79, LapsedUntil: "2026-04-01 00:02:00", Left: 9, LeftUntil: "2026-04-01 00:01:00"}
 	if got := lendingOf(&p, time.UTC); !reflect.DeepEqual(*got, want) {
 		t.Errorf("%+v, want %+v", *got, want)
 	}
