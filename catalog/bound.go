@@ -86,11 +86,19 @@ var unread = map[string]bool{"do": true, "call": true, "function": true, "view_c
 
 const unreadHint = " Or a login whose role has any_row: true in the gate's config runs it, in a read-only transaction that is rolled back, and recorded as if it were about everybody."
 
+const cursorHint = " Not by a cursor, whose code runs whenever anything names it: send the SELECT by itself, as a login whose role has any_row: true in the gate's config may; its rows come as they are read."
+
 // bindUnread notes that a statement which runs what nobody has read does no more
-// than read, if it is kept from all else. A cursor is not to be kept: what is
-// fetched from it comes later.
+// than read, if it is kept from all else. A cursor is not to be kept: the fence
+// ends by a rollback, which would take the cursor with it, and without one its
+// code runs by FETCH and MOVE, by an Execute of the portal of its name, at COMMIT
+// if it is WITH HOLD, and within any function that is given its name.
 func (j *Judgement) bindUnread(s *stmt.Statement) {
-	if !unread[j.Reason] || !(reads(s) && s.Kind != stmt.Declare || s.Kind == stmt.Do || s.Kind == stmt.Call && s.Runs == stmt.Call && len(s.Settings) == 0) {
+	if unread[j.Reason] && s.Kind == stmt.Declare && reads(s) {
+		j.Hint += cursorHint
+		return
+	}
+	if !unread[j.Reason] || !(reads(s) || s.Kind == stmt.Do || s.Kind == stmt.Call && s.Runs == stmt.Call && len(s.Settings) == 0) {
 		return
 	}
 	j.Bound, j.Verb = &Bound{Unread: true}, sekisho.Read

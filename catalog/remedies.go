@@ -81,6 +81,9 @@ func RemedyJa(reason, hint string) string {
 			text = "PostgreSQL 自身の関数で、引数に現れないものを読むか、それ以上のことをする。外すか、保護されたデータのない文で実行する。"
 		}
 	}
+	if strings.Contains(hint, "Not by a cursor") {
+		return text + " カーソルでは実行できない。設定で any_row: true の役割のログインから、SELECT だけを送る（全員に及びうるものとして記録される）。"
+	}
 	if strings.Contains(hint, "any_row: true") {
 		text += " それができなければ、設定で any_row: true の役割のログインで実行できる（全員に及びうるものとして記録される）。"
 	}

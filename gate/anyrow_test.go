@@ -179,6 +179,12 @@ func TestAnyRowIsNotForWhatStays(t *testing.T) {
 			t.Errorf("%s: %v", c.sql, err)
 		}
 	}
+	// A cursor's hint names what runs instead, and it does.
+	var pe *pgconn.PgError
+	if _, err := conn.Exec(context.Background(), list[1].sql).ReadAll(); !errors.As(err, &pe) || !strings.Contains(pe.Hint, "Not by a cursor") || !strings.Contains(pe.Hint, "send the SELECT by itself") {
+		t.Errorf("a cursor: %v", err)
+	}
+	list = append(list, list[1])
 	h.stop()
 	for i, reason := range h.refusals() {
 		if i < len(list) && list[i].reason != reason {
