@@ -23,6 +23,10 @@ func TestObserve(t *testing.T) {
 	}{
 		{"the key is there", "Q select member_no, name from crm.member where member_no between 1001 and 1002 order by 1", "1001 1002"},
 		{"the key is not there", "Q select name from crm.member where member_no=1001", "any-row"},
+		{"no row, with the key", "Q select member_no, name from crm.member where member_no=77", "nobody"},
+		{"no row, without it", "Q select name from crm.member where email='nobody@example.jp'", "nobody"},
+		{"rows for one, none for the next", "P s select name from crm.member where member_no=$1\nB \"\" s 1001 -\nE \"\" 0\nB \"\" s 77 1\nE \"\" 0\nB p s 1001 -\nE p 1\nE p 1\nS", "any-row any-row nobody"},
+		{"none twice in one text", "Q select name from crm.member where member_no=77; select code from crm.airport where false; select email from crm.member where false", "nobody nobody"},
 		{"each time it is run", "P s select name from crm.member where member_no=$1\nB \"\" s 1001 -\nE \"\" 0\nB \"\" s 1002 1\nE \"\" 0\nS", "any-row any-row"},
 		{"the key in binary", "P s select name, member_no from crm.member where member_no=$1\nB \"\" s 1001 1\nE \"\" 0\nB \"\" s 1002 0,1\nE \"\" 0\nS", "1001 1002"},
 		{"an aggregate", "Q select count(*) from crm.member", "all"},
@@ -55,6 +59,11 @@ func TestObserve(t *testing.T) {
 				}
 			} else if a.class == sekisho.Contributed && a.reach > 0 && len(a.keys) == 0 {
 				says = append(says, "all")
+			} else if len(a.keys) == 0 {
+				says = append(says, "nobody")
+				if a.class != sekisho.Exact || a.rows != 0 || a.open || !strings.Contains(a.tables, "crm.member") {
+					t.Errorf("%s: an access to nobody is %+v", c.name, a)
+				}
 			} else {
 				says = append(says, a.keys...)
 			}

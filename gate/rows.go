@@ -243,6 +243,23 @@ func (r *replies) anyRow(w *want, sp *stmtPlan, d *desc, from, to int) error {
 	return nil
 }
 
+// noneObserved sees to it that a plain statement whose rows could have been
+// anybody's is recorded when no row has come: as it is where the gate rewrites, an
+// access that names nobody. That nobody was found is an answer, too.
+func (r *replies) noneObserved(w *want, sp *stmtPlan) (why *refusal) {
+	d := r.descOf(w)
+	if d == nil || !d.anyRow || d.refuse != nil || !sp.observe || sp.blind || sp.kind != planExact || r.runningFor(w) != nil || r.cutting {
+		return nil
+	}
+	none := &desc{fields: d.fields}
+	columns, categories := sp.judgement.Static()
+	r.t.wait(func() { why = r.s.g.addShapes(none, sp, columns, categories) })
+	if why == nil {
+		r.begin(w, none)
+	}
+	return why
+}
+
 // nobody records, before the first row without a key goes, that it may be
 // anybody's. Where an outer join gives no row the key is missing too, and that
 // cannot be told from a row whose key is not there.

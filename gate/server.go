@@ -417,6 +417,11 @@ func (r *replies) message(typ byte, from, to int) error {
 						}
 					}
 				}
+				if why := r.noneObserved(w, sp); why != nil {
+					if err := r.cut(w, why); err != nil {
+						return err
+					}
+				}
 				switch {
 				case r.cutting:
 				case sp.mine:
