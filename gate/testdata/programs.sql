@@ -220,3 +220,77 @@ select oid, typbasetype from pg_catalog.pg_type where typname = 'lo'
 select n.nspname, c.relname, a.attname, a.atttypid, t.typname, a.attnum, a.attlen, a.atttypmod, a.attnotnull, c.relhasrules, c.relkind, c.oid, pg_catalog.pg_get_expr(d.adbin, d.adrelid), case t.typtype when 'd' then t.typbasetype else 0 end, t.typtypmod, 0, attidentity, c.relhassubclass from (((pg_catalog.pg_class c inner join pg_catalog.pg_namespace n on n.oid = c.relnamespace and c.relname = E'member' and n.nspname = E'crm') inner join pg_catalog.pg_attribute a on (not a.attisdropped) and a.attnum > 0 and a.attrelid = c.oid) inner join pg_catalog.pg_type t on t.oid = a.atttypid) left outer join pg_catalog.pg_attrdef d on a.atthasdef and d.adrelid = a.attrelid and d.adnum = a.attnum order by n.nspname, c.relname, attnum
 
 select ta.attname, ia.attnum, ic.relname, n.nspname, tc.relname from pg_catalog.pg_attribute ta, pg_catalog.pg_attribute ia, pg_catalog.pg_class tc, pg_catalog.pg_index i, pg_catalog.pg_namespace n, pg_catalog.pg_class ic where tc.relname = E'member' AND n.nspname = E'crm' AND tc.oid = i.indrelid AND n.oid = tc.relnamespace AND i.indisprimary = 't' AND ia.attrelid = i.indexrelid AND ta.attrelid = i.indrelid AND ta.attnum = i.indkey[ia.attnum-1] AND (NOT ta.attisdropped) AND (NOT ia.attisdropped) AND ic.oid = i.indexrelid order by ia.attnum
+
+# pgAdmin 4, before 6.14 on each connection; with a role to take; the query tool
+# where it reads by a cursor of the server, and looks at its transaction.
+
+SET DateStyle=ISO; SET client_min_messages=notice; SELECT set_config('bytea_output', 'hex', false) FROM pg_settings WHERE name = 'bytea_output'; SET client_encoding='UTF8';
+
+SELECT rolname FROM pg_roles WHERE rolname = current_user
+
+BEGIN;
+DECLARE "CURSOR:CONN:8127" CURSOR FOR SELECT relname, relkind FROM pg_catalog.pg_class WHERE relnamespace = 'crm'::regnamespace ORDER BY 1;
+FETCH FORWARD 3 FROM "CURSOR:CONN:8127";
+CLOSE "CURSOR:CONN:8127";
+COMMIT
+
+# DBeaver: a schema made the default; and all that a database's node shows.
+
+SET search_path = "crm","public"
+
+SHOW search_path
+
+RESET search_path
+
+SHOW TRANSACTION ISOLATION LEVEL
+
+SELECT m.oid, m.*
+FROM pg_catalog.pg_am m
+ORDER BY m.oid
+
+SELECT k.contoencoding, pg_catalog.pg_encoding_to_char(k.contoencoding)
+FROM pg_catalog.pg_conversion k
+GROUP BY k.contoencoding ORDER BY 2
+
+SELECT l.oid, l.* FROM pg_catalog.pg_language l ORDER BY l.oid
+
+SELECT w.oid, w.*, f.pronamespace FROM pg_catalog.pg_foreign_data_wrapper w LEFT JOIN pg_catalog.pg_proc f ON f.oid = w.fdwhandler ORDER BY w.fdwname
+
+SELECT s.oid, s.* FROM pg_catalog.pg_foreign_server s ORDER BY s.srvname
+
+SELECT t.oid, t.*, pg_catalog.pg_tablespace_location(t.oid) FROM pg_catalog.pg_tablespace t ORDER BY t.oid
+
+SELECT e.oid, e.*, pg_catalog.array_to_string(e.extconfig, ',') FROM pg_catalog.pg_extension e ORDER BY e.oid
+
+SELECT e.name, e.default_version, e.comment FROM pg_catalog.pg_available_extensions e ORDER BY 1
+
+SELECT t.oid, t.evtname, t.evtevent, t.evtenabled FROM pg_catalog.pg_event_trigger t ORDER BY 1
+
+SELECT v.enumtypid, v.enumlabel, v.enumsortorder FROM pg_catalog.pg_enum v ORDER BY 1, 3
+
+SELECT d.defaclrole, d.defaclnamespace, d.defaclobjtype, d.defaclacl FROM pg_catalog.pg_default_acl d ORDER BY 1, 2, 3
+
+SELECT s.name, s.short_desc FROM pg_catalog.pg_settings s WHERE s.context = 'internal' ORDER BY 1
+
+# Npgsql: comments among the lines of what it loads, and the composite types of
+# tables, where a program asks for them (Load Table Composites).
+
+SELECT n.nspname, t.oid, t.typname, t.typtype, t.typnotnull
+-- arrays are told by their typreceive
+FROM pg_type AS t
+-- and joined with where they are
+JOIN pg_namespace AS n ON n.oid = t.typnamespace
+LEFT JOIN pg_proc AS p ON p.oid = t.typreceive
+WHERE t.typtype = 'c' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') -- not the server's own
+OR p.proname = 'array_recv' AND t.typelem <> 0
+ORDER BY t.oid;
+-- the columns of what is composite
+SELECT t.oid, a.attname, a.atttypid
+FROM pg_type AS t
+JOIN pg_class AS c ON c.oid = t.typrelid
+JOIN pg_namespace AS n ON n.oid = t.typnamespace
+JOIN pg_attribute AS a ON a.attrelid = t.typrelid
+WHERE t.typtype = 'c' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND
+  a.attnum > 0 AND     -- none of the system's
+  NOT a.attisdropped
+ORDER BY t.oid, a.attnum;
