@@ -593,3 +593,49 @@ func TestBudgetOfAnswersWithoutRows(t *testing.T) {
 		}
 	}
 }
+
+// Keys that look alike are as many customers as they are in the table, each
+// counts once, and none for nothing.
+func TestBudgetOfKeysThatLookAlike(t *testing.T) {
+	keys := []string{"a", "a ", "A", "é", "e\u0301", "", " ", "42", "042", "+42", "42.0", "a\u200b", "Ａ", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"}
+	h := newHouse(t, withBudgets(hourly(uint32(len(keys)))))
+	for _, k := range append(keys, "one more") {
+		if _, err := cluster.SQL(context.Background(), h.dbname, "insert into crm.textual values ('"+k+"', 'x')"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn := h.connect("sato")
+	read := func(key string, simple bool) error {
+		mode := pgx.QueryExecModeExec
+		if simple {
+			mode = pgx.QueryExecModeSimpleProtocol
+		}
+		var got, note string
+		err := conn.QueryRow(context.Background(), "select who, note from crm.textual where who = $1", mode, key).Scan(&got, &note)
+		if err == nil && got != key {
+			t.Errorf("%q was asked for, and %q came", key, got)
+		}
+		return err
+	}
+	for round := range 2 {
+		for _, k := range keys {
+			if err := read(k, round == 0); err != nil {
+				t.Errorf("round %d, %q: %v", round, k, err)
+			}
+		}
+	}
+	if err := read("one more", true); sqlstate(err) != "53400" {
+		t.Errorf("one more than there is room for: %v", err)
+	}
+	conn.Close(context.Background())
+	h.stop()
+	named := map[string]bool{}
+	for _, list := range h.sessions() {
+		for _, k := range list {
+			named[k] = true
+		}
+	}
+	if len(named) != len(keys) {
+		t.Errorf("%d customers are named, and %d were read", len(named), len(keys))
+	}
+}
