@@ -29,7 +29,8 @@ func (b *ExportAsked) code(c *coder) {
 	c.uint32(&b.By)
 }
 
-// ExportDecided is the answer to an ExportAsked. The first one counts.
+// ExportDecided is the answer to an ExportAsked. The first one counts; "withdrawn"
+// behind "approved" takes an approval back that was not used.
 type ExportDecided struct {
 	Request uint64 // sequence number of the ExportAsked
 	Action  string // "approved", "rejected", "withdrawn"

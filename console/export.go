@@ -100,12 +100,13 @@ func (*ExportsPage) file() string { return "exports" }
 // An ExportPage is one request, with the exact text for those whom it concerns.
 type ExportPage struct {
 	ExportLine
-	Text       string   `json:"text,omitempty"`
-	Parameters []string `json:"parameters,omitempty"`
-	Rows       uint64   `json:"rows,omitempty"` // that the database's planner expects; 0: it does not say
-	CanDecide  bool     `json:"can_decide"`
-	Own        bool     `json:"own"` // the visitor asked, or it is the visitor's statement
-	Hidden     bool     `json:"-"`   // the text is not the visitor's to read
+	Text        string   `json:"text,omitempty"`
+	Parameters  []string `json:"parameters,omitempty"`
+	Rows        uint64   `json:"rows,omitempty"` // that the database's planner expects; 0: it does not say
+	CanDecide   bool     `json:"can_decide"`
+	CanTakeBack bool     `json:"can_take_back"` // the approval
+	Own         bool     `json:"own"`           // the visitor asked, or it is the visitor's statement
+	Hidden      bool     `json:"-"`             // the text is not the visitor's to read
 }
 
 func (*ExportPage) file() string { return "export" }
@@ -198,6 +199,7 @@ func (c *Console) exportPage(v *visit, number uint64) (*ExportPage, error) {
 	me := c.users.person(v.who.name)
 	p.Own = me == c.users.person(p.By) || me == c.users.person(p.Principal)
 	p.CanDecide = c.mayDecide(v.who) && p.State == permit.Asked
+	p.CanTakeBack = p.State == permit.Approved && (p.Own || c.mayDecide(v.who))
 	// The text holds what was asked about, which may be a customer: it is shown to
 	// those alone who need it.
 	if p.Hidden = !p.Own && !c.mayDecide(v.who); p.Hidden {
@@ -335,7 +337,8 @@ func (c *Console) decideExport(v *visit, number uint64, answer ExportAnswer) err
 		return err
 	}
 	now := c.cfg.Now()
-	if s := r.State(sekisho.At(now)); s != permit.Asked {
+	state := r.State(sekisho.At(now))
+	if state != permit.Asked && (state != permit.Approved || answer.Action != "withdrawn") {
 		return fail(http.StatusConflict, "export_decided")
 	}
 	me := c.users.person(v.who.name)
@@ -346,7 +349,9 @@ func (c *Console) decideExport(v *visit, number uint64, answer ExportAnswer) err
 	d := &sekisho.ExportDecided{Request: number, Action: answer.Action, By: v.who.staff}
 	switch answer.Action {
 	case "withdrawn":
-		if me != asked {
+		// What was approved is taken back by either side: the approver may have been
+		// mistaken, or have left.
+		if me != asked && (state == permit.Asked || me != whose && !c.mayDecide(v.who)) {
 			return fail(http.StatusForbidden, "export_withdraw")
 		}
 	case "approved", "rejected":
@@ -375,7 +380,13 @@ func (c *Console) decideExport(v *visit, number uint64, answer ExportAnswer) err
 	if err != nil {
 		return notRecorded(err)
 	}
-	return c.cfg.Views.WaitFor(v.r.Context(), id.Seq)
+	if err := c.cfg.Views.WaitFor(v.r.Context(), id.Seq); err != nil {
+		return err
+	}
+	if r, err = c.request(number); err == nil && answer.Action == "withdrawn" && r.Used != nil { // at the same moment
+		return fail(http.StatusConflict, "export_decided")
+	}
+	return err
 }
 
 // The pages' forms.

@@ -156,3 +156,36 @@ func FuzzParameters(f *testing.F) {
 		}
 	})
 }
+
+// An approval that was not used is taken back by who asked, by whose statement it
+// is, and by whoever may approve; by nobody else, and not twice.
+func TestAnApprovalIsTakenBack(t *testing.T) {
+	h := newHouse(t, withTurned)
+	asker, clerk, approver, own := h.as("ito", "user", "en"), h.as("mori", "user", "en"), h.as("kato", "approver", "ja"), h.as("sato.console", "user", "en", "sato")
+	ask := url.Values{"reference": {"3"}, "most": {"20,000"}, "lasts": {"2h"}, "reason": {"a letter to everybody"}}
+	back := url.Values{"action": {"withdrawn"}}
+	for name, by := range map[string]*browser{"who asked": asker, "whose statement it is": own, "an approver": approver} {
+		at := asker.post("/exports", ask).header.Get("Location")
+		if a := approver.post(at, url.Values{"action": {"approved"}}); a.status != http.StatusSeeOther {
+			t.Fatalf("%s: approving got %d: %s", name, a.status, a.body)
+		}
+		if a := by.get(at); !strings.Contains(a.body, `value="withdrawn"`) {
+			t.Errorf("%s has no button:\n%s", name, a.body)
+		}
+		if a := clerk.get(at); strings.Contains(a.body, `value="withdrawn"`) {
+			t.Errorf("a clerk has a button")
+		}
+		if a := clerk.post(at, back); a.status != http.StatusForbidden {
+			t.Errorf("a clerk got %d", a.status)
+		}
+		if a := by.post(at, back); a.status != http.StatusSeeOther {
+			t.Errorf("%s got %d: %s", name, a.status, a.body)
+		}
+		if a := asker.get(at); !strings.Contains(a.body, "Withdrawn") {
+			t.Errorf("%s took it back, and the page says\n%s", name, a.body)
+		}
+		if a := approver.post(at, url.Values{"action": {"approved"}}); a.status != http.StatusConflict {
+			t.Errorf("approving again got %d", a.status)
+		}
+	}
+}

@@ -19,7 +19,7 @@ const (
 	Asked     State = "asked"     // waits for somebody to decide
 	Approved  State = "approved"  // may be used once
 	Rejected  State = "rejected"  //
-	Withdrawn State = "withdrawn" // by whoever asked
+	Withdrawn State = "withdrawn" // by whoever asked; once it is approved, by whoever may decide, too
 	Used      State = "used"      //
 	Expired   State = "expired"   // approved, or never decided, and too late now
 )
@@ -81,7 +81,7 @@ func New() *Book {
 func (*Book) Name() string { return "permit" }
 
 // Apply folds one entry. Of several answers to one request the first counts,
-// and so does the first use.
+// but an approval can be taken back until it is used. The first use counts.
 func (b *Book) Apply(e *sekisho.Entry) {
 	switch body := e.Body.(type) {
 	case *sekisho.LedgerOpened:
@@ -99,7 +99,7 @@ func (b *Book) Apply(e *sekisho.Entry) {
 		b.list = append(b.list, r)
 		b.byExact[body.Exact] = append(b.byExact[body.Exact], r)
 	case *sekisho.ExportDecided:
-		if r := b.byNumber[body.Request]; r != nil && r.Decided == nil {
+		if r := b.byNumber[body.Request]; r != nil && (r.Decided == nil || r.Used == nil && r.Decided.Action == "approved" && body.Action == "withdrawn") {
 			r.Decided, r.Entry, r.When = body, e.ID.Seq, e.Time
 		}
 	case *sekisho.ExportUsed:

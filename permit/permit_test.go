@@ -84,6 +84,33 @@ func TestSpentBeforeTheBookKnows(t *testing.T) {
 	}
 }
 
+// An approval is taken back until it is used, once and for good; nothing else
+// answers a request again.
+func TestAnApprovalIsTakenBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		then []sekisho.Body
+		want State
+	}{
+		"taken back":              {[]sekisho.Body{&sekisho.ExportDecided{Request: 1, Action: "withdrawn"}}, Withdrawn},
+		"and approved again":      {[]sekisho.Body{&sekisho.ExportDecided{Request: 1, Action: "withdrawn"}, &sekisho.ExportDecided{Request: 1, Action: "approved", Until: hour}}, Withdrawn},
+		"rejected afterwards":     {[]sekisho.Body{&sekisho.ExportDecided{Request: 1, Action: "rejected"}}, Approved},
+		"used, and taken back":    {[]sekisho.Body{&sekisho.ExportUsed{Request: 1}, &sekisho.ExportDecided{Request: 1, Action: "withdrawn"}}, Used},
+		"used at the same moment": {[]sekisho.Body{&sekisho.ExportDecided{Request: 1, Action: "withdrawn"}, &sekisho.ExportUsed{Request: 1}}, Used},
+		"approved for longer":     {[]sekisho.Body{&sekisho.ExportDecided{Request: 1, Action: "approved", Until: 9 * hour}}, Approved},
+	} {
+		b := New()
+		b.Apply(&sekisho.Entry{ID: sekisho.ID{Seq: 1}, Body: &sekisho.ExportAsked{Exact: 5}})
+		b.Apply(&sekisho.Entry{ID: sekisho.ID{Seq: 2}, Body: &sekisho.ExportDecided{Request: 1, Action: "approved", Until: hour}})
+		for i, body := range c.then {
+			b.Apply(&sekisho.Entry{ID: sekisho.ID{Seq: uint64(3 + i)}, Body: body})
+		}
+		r, ok := b.For(5, 0, func(uint64) bool { return false })
+		if !ok || r.State(0) != c.want || r.Decided.Until > hour {
+			t.Errorf("%s: %s until %d, want %s", name, r.State(0), r.Decided.Until, c.want)
+		}
+	}
+}
+
 // Two statements are the same by their bytes alone, letters that are none
 // included.
 func TestKeysTellStatementsApart(t *testing.T) {

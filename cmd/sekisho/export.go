@@ -28,7 +28,7 @@ Somebody else approves, and then the same statement goes through once.`,
 	cmd.AddCommand(exportRequest(), exportList(), exportShow(),
 		exportAnswer("approve", "approved", "Approve a request of somebody else"),
 		exportAnswer("reject", "rejected", "Reject a request of somebody else"),
-		exportAnswer("withdraw", "withdrawn", "Withdraw a request of your own"))
+		exportAnswer("withdraw", "withdrawn", "Withdraw a request of your own, or take back an approval that was not used"))
 	return cmd
 }
 
