@@ -36,7 +36,7 @@ func (c *Catalog) changing(s *stmt.Statement, j *Judgement) string {
 			}
 			found := c.find(r)
 			switch {
-			case target != nil || of.Kind == stmt.Merge:
+			case target != nil || of.Kind == stmt.Merge && (at < 0 || of.Write == nil || c.server < firstToReturn):
 				return "write_reads"
 			case len(found) > 1:
 				return "ambiguous_name"
@@ -45,7 +45,12 @@ func (c *Catalog) changing(s *stmt.Statement, j *Judgement) string {
 			}
 			target = found[0]
 		}
-		deletes := of.Kind == stmt.Delete
+		does, deletes := verb(of), of.Kind == stmt.Delete
+		var may []sekisho.Verb // of a MERGE
+		if of.Write != nil && of.Write.Merges != nil {
+			deletes = of.Write.Merges.Deletes
+			does, may = merging(of.Write.Merges)
+		}
 		switch {
 		case target != nil && target.of != nil:
 			return "write_reads"
@@ -74,7 +79,7 @@ func (c *Catalog) changing(s *stmt.Statement, j *Judgement) string {
 		if !ok {
 			return "key_type"
 		}
-		one := Wrote{Verb: verb(of), Table: target.full()}
+		one := Wrote{Verb: does, Table: target.full()}
 		if deletes || len(of.Write.Changes) > 0 {
 			same, others := c.carries(target, deletes, of.Write.Changes)
 			if len(others) > 0 {
@@ -97,7 +102,7 @@ func (c *Catalog) changing(s *stmt.Statement, j *Judgement) string {
 		types[at] = stmt.Names{Space: target.table.Subject, Type: typ, Exact: true}
 		w.Columns = append(w.Columns, one.Columns...)
 		if at >= 0 {
-			w.Verbs = append(w.Verbs, one.Verb)
+			w.Verbs = append(append(w.Verbs, one.Verb), may...)
 		}
 		if upserts(of) {
 			w.Verbs = append(w.Verbs, sekisho.Update)

@@ -104,15 +104,7 @@ func (c *Catalog) write(s *stmt.Statement, j *Judgement) string {
 	}
 	if m := s.Write.Merges; m != nil {
 		deletes, w.Merges = m.Deletes, true
-		j.Verb = sekisho.Insert
-		for _, each := range []struct {
-			does bool
-			verb sekisho.Verb
-		}{{m.Inserts, sekisho.Insert}, {m.Updates, sekisho.Update}, {m.Deletes, sekisho.Delete}} {
-			if each.does { // the worst that may have happened to a row is what the ledger says of all
-				w.Verbs, j.Verb = append(w.Verbs, each.verb), each.verb
-			}
-		}
+		j.Verb, w.Verbs = merging(m)
 	}
 	if target == nil || !target.protected() {
 		// What it reads goes where nobody accounts for it.
@@ -200,6 +192,21 @@ func (c *Catalog) write(s *stmt.Statement, j *Judgement) string {
 	w.Probes = target.probed(s.Write)
 	j.Write = w
 	return ""
+}
+
+// merging is what a MERGE may do to its rows. The worst that may have happened to
+// one is what the ledger says of all.
+func merging(m *stmt.Merges) (worst sekisho.Verb, verbs []sekisho.Verb) {
+	worst = sekisho.Insert
+	for _, each := range []struct {
+		does bool
+		verb sekisho.Verb
+	}{{m.Inserts, sekisho.Insert}, {m.Updates, sekisho.Update}, {m.Deletes, sekisho.Delete}} {
+		if each.does {
+			verbs, worst = append(verbs, each.verb), each.verb
+		}
+	}
+	return worst, verbs
 }
 
 // upserts: an INSERT that changes the row that is there, if there is one.

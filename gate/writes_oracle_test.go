@@ -182,6 +182,9 @@ func TestWhoIsWrittenIsNamed(t *testing.T) {
 		sql := randomWrite(r)
 		if knows && r.IntN(6) == 0 {
 			sql = merges(func(of ...string) string { return of[r.IntN(len(of))] }, func() string { return strconv.Itoa(1 + r.IntN(60)) })
+			if r.IntN(2) == 0 {
+				sql = mergesInWith(sql, r.IntN)
+			}
 		}
 		mode := modes[r.IntN(len(modes))]
 		var err error

@@ -167,6 +167,9 @@ func TestWhoIsReadByAWriteIsNamed(t *testing.T) {
 		sql, mode := readingWrite(r), modes[r.IntN(len(modes))]
 		if knows && r.IntN(4) == 0 {
 			sql = merges(func(of ...string) string { return of[r.IntN(len(of))] }, func() string { return strconv.Itoa(1 + r.IntN(24)) })
+			if r.IntN(2) == 0 {
+				sql = mergesInWith(sql, r.IntN)
+			}
 		}
 		if _, err := readAll(behind, "begin"); err != nil {
 			t.Fatal(err)

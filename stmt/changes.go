@@ -12,7 +12,7 @@ import (
 
 // # Statements that write in their WITH
 //
-// Each INSERT, UPDATE or DELETE in a WITH gets its key in RETURNING and a name
+// Each INSERT, UPDATE, DELETE or MERGE in a WITH gets its key in RETURNING and a name
 // of the gate's own; under the client's name stands what it returned before:
 //
 //	WITH a AS (DELETE FROM t WHERE … RETURNING x) SELECT x FROM a
@@ -27,7 +27,7 @@ import (
 // were written, and they are all named. Such a statement is printed from its
 // tree, and proven by reading it again.
 
-// A Change is one INSERT, UPDATE or DELETE in the WITH of a statement.
+// A Change is one INSERT, UPDATE, DELETE or MERGE in the WITH of a statement.
 type Change struct {
 	Name string     // of the WITH query
 	Of   *Statement // what it does, as a statement of its own
@@ -62,6 +62,8 @@ func withOf(n *pg.Node) *pg.WithClause {
 		return n.UpdateStmt.WithClause
 	case *pg.Node_DeleteStmt:
 		return n.DeleteStmt.WithClause
+	case *pg.Node_MergeStmt:
+		return n.MergeStmt.WithClause
 	}
 	return nil
 }
@@ -75,6 +77,8 @@ func returning(n *pg.Node) *[]*pg.Node {
 		return &n.UpdateStmt.ReturningList
 	case *pg.Node_DeleteStmt:
 		return &n.DeleteStmt.ReturningList
+	case *pg.Node_MergeStmt:
+		return &n.MergeStmt.ReturningList
 	}
 	return nil
 }
@@ -88,6 +92,8 @@ func writtenTo(n *pg.Node) *pg.RangeVar {
 		return n.UpdateStmt.Relation
 	case *pg.Node_DeleteStmt:
 		return n.DeleteStmt.Relation
+	case *pg.Node_MergeStmt:
+		return n.MergeStmt.Relation
 	}
 	return nil
 }
@@ -132,10 +138,13 @@ func (p *pass) readings(s *Statement) []reading {
 			continue
 		}
 		of, target := readOf(c.Ctequery)
-		if of == nil {
-			giveUp("a MERGE in its WITH")
-		}
-		if list := returning(c.Ctequery); !s.ShowsRows(c.Ctename) { // then what it returns is not shown as it is
+		if m := c.Ctequery.GetMergeStmt(); m != nil {
+			// What a MERGE returns is not among what it reads by itself; here it is
+			// rows of the statement's, beside those that it says it has written.
+			if s.ShowsRows(c.Ctename) {
+				of.TargetList = append(of.TargetList, slices.DeleteFunc(slices.Clone(m.ReturningList), func(n *pg.Node) bool { return n.GetResTarget().GetVal().GetMergeSupportFunc() != nil })...)
+			}
+		} else if list := returning(c.Ctequery); !s.ShowsRows(c.Ctename) { // then what it returns is not shown as it is
 			sets := of.TargetList[:len(of.TargetList)-min(len(*list), len(of.TargetList))]
 			if target != nil {
 				of.TargetList = append(slices.Clone(sets), slices.DeleteFunc(slices.Clone(*list), func(n *pg.Node) bool { return !hasSublink(n) })...)
@@ -149,11 +158,10 @@ func (p *pass) readings(s *Statement) []reading {
 // given are the names of the columns that a write in a WITH returns.
 func (p *pass) given(write *pg.Node, e *env) (names []string) {
 	list := returning(write)
-	if list == nil {
-		giveUp("a MERGE in its WITH")
-	}
 	from := []*pg.Node{rangeVar(writtenTo(write))}
 	switch n := write.GetNode().(type) {
+	case *pg.Node_MergeStmt: // a star gives the source's columns first
+		from = append([]*pg.Node{n.MergeStmt.SourceRelation}, from...)
 	case *pg.Node_UpdateStmt:
 		from = append(from, n.UpdateStmt.FromClause...)
 	case *pg.Node_DeleteStmt:
@@ -240,7 +248,7 @@ func (s *Statement) TellChanges(keys map[int]string, types map[int]Names, resolv
 		one.query = template("SELECT " + keyName + " FROM " + Quote(own) + " LIMIT " + strconv.Itoa(MostNames+1))
 		one.Text = deparse(one.query)
 		names, written = append(names, one), append(written, at)
-		if c.Ctequery.GetInsertStmt() != nil && len(returned) > 0 { // what other writes return is read as any other row
+		if (c.Ctequery.GetInsertStmt() != nil || c.Ctequery.GetMergeStmt() != nil) && len(returned) > 0 { // what other writes return is read as any other row
 			one.Exact = s.ShowsRows(c.Ctename)
 			names, written = append(names, one), append(written, at)
 		}

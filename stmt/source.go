@@ -517,6 +517,8 @@ func figure(n *pg.Node) (name string, strong bool) {
 		return last(e.ColumnRef.Fields), true
 	case *pg.Node_FuncCall:
 		return last(e.FuncCall.Funcname), true
+	case *pg.Node_MergeSupportFunc:
+		return "merge_action", true
 	case *pg.Node_TypeCast:
 		return weak(e.TypeCast.Arg, last(e.TypeCast.TypeName.GetNames()))
 	case *pg.Node_CollateClause:
