@@ -43,7 +43,7 @@ type shownAs struct {
 
 func (s *shownAs) flags(cmd *cobra.Command) {
 	where(cmd, &s.path, &s.data)
-	cmd.Flags().StringVar(&s.language, "lang", "en", "en or ja")
+	takesLanguage(cmd.Flags(), &s.language, "", "language: en or ja; default by LANG")
 	cmd.Flags().BoolVar(&s.json, "json", false, "as JSON")
 }
 

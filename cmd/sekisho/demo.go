@@ -99,7 +99,7 @@ func (d *demonstration) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, other.close()) }()
 	cases := []*console.Compared{played.compared, other.compared}
-	words, err := reportWords("")
+	words, err := reportWords(language(""))
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ Exit status: 0 if every check is ok, 1 if there are warnings or unknowns, 2 if
 there is a failure.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			w, err := speak(lang)
+			w, err := survey.Speak(lang)
 			if err != nil {
 				return err
 			}
@@ -59,7 +59,7 @@ there is a failure.`,
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", "sekisho.yaml", "the config file")
-	cmd.Flags().StringVar(&lang, "lang", "", "language: en or ja; default by LANG")
+	takesLanguage(cmd.Flags(), &lang, "", "language: en or ja; default by LANG")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as JSON")
 	return cmd
 }

@@ -102,17 +102,13 @@ YAML file of one's own (docs/drills.md).`,
 	cmd.Flags().Float64Var(&live.speed, "speed", 480, "with --live: how many times as fast as the clock on the wall")
 	cmd.Flags().DurationVar(&live.wait, "wait", 24*time.Hour, "with --live: time of the case that people have after the last inject")
 	cmd.Flags().StringVar(&live.listen, "listen", "127.0.0.1:8090", "with --live: address of the console")
-	cmd.Flags().StringVar(&lang, "lang", "", "language of the report: en or ja; default by LANG")
+	takesLanguage(cmd.Flags(), &lang, "", "language of the report: en or ja; default by LANG")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	return cmd
 }
 
 // reportWords are the words of a report about Japan.
 func reportWords(lang string) (*console.Teller, error) {
-	lang, err := language(lang)
-	if err != nil {
-		return nil, err
-	}
 	zone, err := time.LoadLocation("Asia/Tokyo")
 	if err != nil {
 		return nil, err
@@ -195,7 +191,7 @@ func (r *record) text(w *console.Teller) string {
 
 // perform plays a case, or opens it as it was played before.
 func perform(ctx context.Context, scenario, dir string, cluster *demo.Cluster, people uint64, members int) (*performance, error) {
-	words, err := reportWords("")
+	words, err := reportWords(language(""))
 	if err != nil {
 		return nil, err
 	}

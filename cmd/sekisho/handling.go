@@ -45,9 +45,6 @@ func handlingShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show [CATEGORY]", Short: "Show what holds now", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if lang != "en" && lang != "ja" {
-				return usage{fmt.Errorf("--lang %s: use en or ja", lang)}
-			}
 			return atHouse(cmd, path, data, func(ctx context.Context, c *house.Caller) error {
 				p, err := c.Handling(ctx)
 				if err != nil {
@@ -71,7 +68,7 @@ func handlingShow() *cobra.Command {
 		},
 	}
 	where(cmd, &path, &data)
-	cmd.Flags().StringVar(&lang, "lang", "en", "en or ja")
+	takesLanguage(cmd.Flags(), &lang, "", "language: en or ja; default by LANG")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "for a program")
 	return cmd
 }

@@ -52,9 +52,6 @@ so is every list of people (--list) that is given out.`,
 			if err != nil {
 				return usage{fmt.Errorf("--time-zone %s is unknown: use a name such as Asia/Tokyo", zoneName)}
 			}
-			if lang, err = language(lang); err != nil {
-				return err
-			}
 			tq, err := settle(q, zone)
 			if err != nil {
 				return usage{err}
@@ -126,7 +123,7 @@ so is every list of people (--list) that is given out.`,
 	flags.StringVar(&list, "list", "", "print who they are, as CSV, or with --json beside the answer: confirmed, suspected or worst-case")
 	flags.StringVar(&q.Space, "space", "", "whose data, if the ledger knows several kinds of people")
 	flags.StringVar(&zoneName, "time-zone", "Asia/Tokyo", "of the dates above, for a stopped ledger; a running sekisho has its own")
-	flags.StringVar(&lang, "lang", "", "language: en or ja; default by LANG")
+	takesLanguage(flags, &lang, "", "language: en or ja; default by LANG")
 	flags.BoolVar(&asJSON, "json", false, "print the answer as JSON")
 	where(cmd, &path, &data)
 	for _, f := range []string{"endpoint", "since", "until"} {

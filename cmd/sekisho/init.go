@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"sekisho"
 	"sekisho/survey"
@@ -53,7 +54,7 @@ give a password as an argument: others on the machine can read it.`,
 	f.BoolVar(&look.asJSON, "json", false, "print the proposal as JSON, and write no file")
 	f.IntVar(&look.limits.Rows, "rows", 1000, "rows to look at in each table, at most")
 	f.DurationVar(&look.limits.Timeout, "timeout", 5*time.Second, "of each statement")
-	f.StringVar(&look.lang, "lang", "", "language of comments and summary: en or ja; default by LANG")
+	takesLanguage(f, &look.lang, "", "language of comments and summary: en or ja; default by LANG")
 	return cmd
 }
 
@@ -64,7 +65,7 @@ type lookAt struct {
 }
 
 func (l *lookAt) run(ctx context.Context, out io.Writer) error {
-	w, err := speak(l.lang)
+	w, err := survey.Speak(l.lang)
 	if err != nil {
 		return err
 	}
@@ -114,33 +115,39 @@ func (l *lookAt) run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// speak is the survey's words in the language that language chooses.
-func speak(asked string) (*survey.Words, error) {
-	lang, err := language(asked)
-	if err != nil {
-		return nil, err
+// tongue is what --lang takes.
+type tongue string
+
+func (t *tongue) String() string { return string(*t) }
+func (t *tongue) Type() string   { return "string" }
+
+func (t *tongue) Set(s string) error {
+	if s != "en" && s != "ja" {
+		return errors.New("use en or ja")
 	}
-	return survey.Speak(lang)
+	*t = tongue(s)
+	return nil
 }
 
-// language chooses one: what was asked for, else what the environment says, as
-// other programs read it (locale(7)).
-func language(asked string) (string, error) {
-	switch asked {
-	case "":
-		for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
-			if asked = os.Getenv(name); asked != "" {
-				break
-			}
+// takesLanguage gives a command the flag --lang, which is otherwise so, or what the
+// environment says.
+func takesLanguage(f *pflag.FlagSet, into *string, otherwise, usage string) {
+	f.Var((*tongue)(into), "lang", usage)
+	*into = language(otherwise)
+}
+
+// language is what was asked for, else what the environment says, as other programs
+// read it (locale(7)).
+func language(asked string) string {
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if asked == "" {
+			asked = os.Getenv(name)
 		}
-	case "en", "ja":
-	default:
-		return "", usage{fmt.Errorf("--lang %s: use en or ja", asked)}
 	}
 	if asked == "ja" || strings.HasPrefix(asked, "ja_") || strings.HasPrefix(asked, "ja.") {
-		return "ja", nil
+		return "ja"
 	}
-	return "en", nil
+	return "en"
 }
 
 // writeNew writes a file that is not there, or with force replaces it whole.

@@ -105,7 +105,7 @@ keys that --json shows under "facts".`,
 	f.BoolVar(&c.inForce, "in-force", false, "leave out rules that were not in force when the clock started")
 	f.BoolVar(&c.exclusive, "prelim-first-day-exclusive", false, "count the 3 to 5 days of the preliminary report from the day after knowing")
 	f.BoolVar(&c.all, "all", false, "show the regimes that do not apply, too")
-	f.StringVar(&c.language, "lang", "en", "en or ja")
+	takesLanguage(f, &c.language, "", "language: en or ja; default by LANG")
 	f.BoolVar(&c.asJSON, "json", false, "as JSON")
 	rulesFrom(cmd, &c.rules)
 	return cmd
@@ -120,9 +120,6 @@ func (c *calculation) run(cmd *cobra.Command) error {
 		if err := rules.Set("jp-appi", "prelim.first_day_inclusive", false); err != nil {
 			return err
 		}
-	}
-	if c.language != "en" && c.language != "ja" {
-		return usage{fmt.Errorf("--lang %q: en or ja", c.language)}
 	}
 	zone, err := time.LoadLocation(c.zone)
 	if err != nil {
@@ -447,7 +444,7 @@ func lawRules() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&language, "lang", "en", "en or ja")
+	takesLanguage(cmd.Flags(), &language, "", "language: en or ja; default by LANG")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON, with everything that the files say")
 	rulesFrom(cmd, &own)
 	return cmd
@@ -513,7 +510,7 @@ func lawFacts() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&language, "lang", "en", "en or ja")
+	takesLanguage(cmd.Flags(), &language, "", "language: en or ja; default by LANG")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	rulesFrom(cmd, &own)
 	return cmd
@@ -552,7 +549,7 @@ func lawHolidays() *cobra.Command {
 	}
 	cmd.Flags().IntVar(&year, "year", time.Now().Year(), "which year")
 	cmd.Flags().StringVar(&calendar, "calendar", "jp", "which calendar")
-	cmd.Flags().StringVar(&language, "lang", "en", "en or ja")
+	takesLanguage(cmd.Flags(), &language, "", "language: en or ja; default by LANG")
 	rulesFrom(cmd, &own)
 	return cmd
 }

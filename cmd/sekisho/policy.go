@@ -310,10 +310,6 @@ of all.`,
 			if err != nil {
 				return err
 			}
-			lang, err := language(lang)
-			if err != nil {
-				return err
-			}
 			r := act.Request{Time: sekisho.At(time.Now())}
 			anybody := false
 			for _, arg := range args {
@@ -348,7 +344,7 @@ of all.`,
 	flags.add(cmd)
 	cmd.Flags().StringArrayVar(&paths, "policy", nil, "a file or directory of policies; may be given again; default: the shipped policy")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the explanation as JSON")
-	cmd.Flags().StringVar(&lang, "lang", "", "language: en or ja; default by LANG")
+	takesLanguage(cmd.Flags(), &lang, "", "language: en or ja; default by LANG")
 	return cmd
 }
 

@@ -42,10 +42,6 @@ told.`,
 		Example: `  sekisho readiness --config sekisho.yaml --since 2026-04-01 --role call_centre`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			lang, err := language(lang)
-			if err != nil {
-				return err
-			}
 			c, base, err := readConfig(path)
 			if err != nil {
 				return err
@@ -103,7 +99,7 @@ told.`,
 	f.StringVar(&role, "role", "", "of one role only")
 	f.BoolVar(&noPlans, "no-plans", false, "do not ask the database for plans")
 	f.IntVar(&top, "top", 10, "how many statements of a role to list")
-	f.StringVar(&lang, "lang", "", "language: en or ja; default by LANG")
+	takesLanguage(f, &lang, "", "language: en or ja; default by LANG")
 	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return cmd
 }

@@ -59,7 +59,7 @@ signatures, and actions as findings with an owner and a day.`,
 	f.StringVar(&ask.From, "from", "", "from which day (default: a year before)")
 	f.StringVar(&ask.Until, "until", "", "until which day or moment (default now)")
 	f.Uint64Var(&ask.Meeting, "meeting", 0, "put it among the papers of this meeting, in both languages")
-	f.StringVar(&lang, "lang", "en", "en or ja")
+	takesLanguage(f, &lang, "", "language: en or ja; default by LANG")
 	return cmd
 }
 

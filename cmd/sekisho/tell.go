@@ -90,7 +90,7 @@ func tellDrafts() *cobra.Command {
 }
 
 func textFlags(cmd *cobra.Command, lang, about *string) {
-	cmd.Flags().StringVar(lang, "lang", "ja", "language: ja or en")
+	takesLanguage(cmd.Flags(), lang, "ja", "language: ja or en")
 	cmd.Flags().StringVar(about, "about", "", "the partner, for a text about one")
 }
 
@@ -266,7 +266,7 @@ func tellSend() *cobra.Command {
 	cmd.Flags().BoolVar(&ask.Again, "again", false, "also people who were told of an earlier revision")
 	cmd.Flags().BoolVar(&ask.DryRun, "dry-run", false, "say to how many it would go; nothing is recorded or sent")
 	cmd.Flags().StringVar(&ask.Sample, "sample", "", "send the notice, with made-up data, to this address of your own")
-	cmd.Flags().StringVar(&ask.Language, "lang", "ja", "language of the sample")
+	takesLanguage(cmd.Flags(), &ask.Language, "ja", "language of the sample")
 	cmd.Flags().StringVar(&ask.Reason, "reason", "", "why")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "for programs")
 	return cmd
