@@ -260,7 +260,7 @@ func (g *Gate) handle(ctx context.Context, conn net.Conn) {
 			return // it went away: that is no refusal
 		}
 		if reason == "upstream" {
-			g.log.Warn("a client did not get in", "endpoint", a.endpoint, "role", g.principals[h.params["user"]].Role, "error", upstreamReason(err))
+			g.log.Warn("a client did not get in", "endpoint", a.endpoint, "role", g.principals[h.params["user"]].Role, "error", upstreamReason(err), "hint", upstreamRemedy(err))
 		}
 		g.turnAway(a, g.staffOf(h), reason)
 		fatal(conn, se)
@@ -506,6 +506,22 @@ func upstreamReason(err error) string {
 		return "SQLSTATE " + pe.Code
 	}
 	return err.Error()
+}
+
+// upstreamRemedy is what whoever runs sekisho does about it.
+func upstreamRemedy(err error) string {
+	var pe *pgconn.PgError
+	switch {
+	case !errors.As(err, &pe):
+		return "look whether the database is up, and gate.upstream of the config: sekisho doctor"
+	case pe.Code == "28P01":
+		return "the role's password_file does not hold what the database knows: write the password of now into it, beside it and renamed over it; nothing is restarted"
+	case strings.HasPrefix(pe.Code, "28"):
+		return "let the role's login in from here, in pg_hba.conf: sekisho doctor"
+	case pe.Code == "53300":
+		return "the database has no more connections to give: max_connections, or the login's CONNECTION LIMIT"
+	}
+	return "sekisho doctor tries each login and says more"
 }
 
 // purpose is the purpose of a session that states one, or none.

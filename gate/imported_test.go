@@ -1,10 +1,12 @@
 package gate
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -55,7 +57,10 @@ func TestUpstreamPasswordTurnsOver(t *testing.T) {
 		}
 	}
 	write("first")
+	var mu sync.Mutex
+	var log bytes.Buffer
 	h := newHouse(t, func(o *options) {
+		o.log = lockedWriter{&mu, &log}
 		o.gate.Roles["turned"] = Role{Login: Login{User: "turned", PasswordFile: file}}
 		o.gate.Principals = append(o.gate.Principals, Principal{Name: "turner", Role: "turned", Verifier: o.gate.Principals[0].Verifier})
 	})
@@ -64,6 +69,12 @@ func TestUpstreamPasswordTurnsOver(t *testing.T) {
 	if got := h.psql("turner", "select current_user"); !strings.Contains(got, "the database refused the gate's connection") {
 		t.Fatalf("the database still takes the old password, so that this test shows nothing: %q", got)
 	}
+	// The client reads that the log says more, and it does.
+	mu.Lock()
+	if !strings.Contains(log.String(), "SQLSTATE 28P01") || !strings.Contains(log.String(), "password_file does not hold what the database knows") {
+		t.Errorf("the log does not say what to do:\n%s", &log)
+	}
+	mu.Unlock()
 	write("second")
 	if got := h.psql("turner", "select current_user"); got != "turned\n" {
 		t.Errorf("the next session: %q", got)

@@ -213,7 +213,7 @@ func (s *session) wake(ctx context.Context, conn net.Conn) bool {
 		if reason, why = "upstream", failed; s.g.closing.Load() {
 			reason = "shutdown"
 		}
-		s.log.Warn("a client's connection upstream could not be made", "error", upstreamReason(failed))
+		s.log.Warn("a client's connection upstream could not be made", "error", upstreamReason(failed), "hint", upstreamRemedy(failed))
 	}
 	var se *startupError
 	if errors.As(why, &se) {

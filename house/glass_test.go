@@ -18,10 +18,18 @@ import (
 	"sekisho/survey"
 )
 
+// dataDirectory is where the cluster keeps its files.
+func (s *site) dataDirectory() (dir string) {
+	must(s.t, s.past("dba").QueryRow(s.t.Context(), "show data_directory").Scan(&dir))
+	return dir
+}
+
 // A login behind glass from its making to the account of what it did: by the
 // real server's log, in both forms.
 func TestBehindGlass(t *testing.T) {
-	s := newSite(t, "logging_collector", "on", "log_destination", "jsonlog,csvlog", "log_directory", "log", "log_filename", "all.log", "log_timezone", "UTC")
+	// An address that no other server of this machine is likely to have with this port.
+	address := fmt.Sprintf("127.%d.%d.%d", 64+os.Getpid()>>16%64, os.Getpid()>>8&255, os.Getpid()&255|1)
+	s := newSite(t, "listen_addresses", address, "logging_collector", "on", "log_destination", "jsonlog,csvlog", "log_directory", "log", "log_filename", "all.log", "log_timezone", "UTC")
 	owner := fmt.Sprintf("host=%s port=%d dbname=crm user=dba password=upstream", s.cluster.SocketDir(), s.cluster.Port())
 	verifier, err := gate.MakeVerifier("break me")
 	must(t, err)
@@ -30,6 +38,17 @@ func TestBehindGlass(t *testing.T) {
 	where, notes, err := survey.SetBehindGlass(t.Context(), owner, glass)
 	if err != nil || len(notes) > 0 || where.Database != "crm" || where.User != "glass" {
 		t.Fatalf("%+v, %q, %v", where, notes, err)
+	}
+
+	if where.TLS {
+		t.Errorf("this server speaks no TLS: %+v", where)
+	}
+	// By an address, that is worth a note: on the day nothing else is to be had.
+	s.owner(`create table hba (line text); copy hba from '` + filepath.Join(s.dataDirectory(), "pg_hba.conf") + `' (delimiter e'\x01');
+		insert into hba values ('host all dba all scram-sha-256'); copy hba to '` + filepath.Join(s.dataDirectory(), "pg_hba.conf") + `' (delimiter e'\x01'); drop table hba; select pg_reload_conf()`)
+	tcp := fmt.Sprintf("host=%s port=%d dbname=crm user=dba password=upstream sslmode=disable", address, s.cluster.Port())
+	if where, notes, err := survey.SetBehindGlass(t.Context(), tcp, glass); err != nil || where.TLS || len(notes) != 1 || !strings.Contains(notes[0], "ssl is off") {
+		t.Errorf("without TLS: %+v, %q, %v", where, notes, err)
 	}
 
 	s.owner("grant select on crm.everybody to staff")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ var glassSettings = [][2]string{
 // and end. dsn is a superuser's: nobody else can have the server log it. On
 // return the server takes the password until then, in two sessions at once, and
 // logs every statement; notes say what would make the log readable and is
-// missing. A superuser cannot be behind glass: it could stop the log.
+// missing, and where.TLS whether the server speaks TLS. A superuser cannot be behind glass: it could stop the log.
 func SetBehindGlass(ctx context.Context, dsn string, g Glass) (where Where, notes []string, err error) {
 	conf, err := pgconn.ParseConfig(dsn)
 	if err != nil {
@@ -99,12 +100,16 @@ func SetBehindGlass(ctx context.Context, dsn string, g Glass) (where Where, note
 	for _, s := range []struct{ name, want, note string }{
 		{"logging_collector", "on", "logging_collector is off: the server keeps no log file of its own to read back"},
 		{"log_destination", "csvlog jsonlog", "log_destination has neither csvlog nor jsonlog: what the login does could not be read back"},
+		{"ssl", "on", "ssl is off: the server speaks no TLS, so what is read on the day can be read on the wire"},
 	} {
 		is, err := ask("select current_setting($1)", s.name)
 		if err != nil {
 			return where, nil, fmt.Errorf("reading the server's settings: %w", err)
 		}
-		if !containsAny(is, strings.Fields(s.want)) {
+		if s.name == "ssl" {
+			where.TLS = is == "on"
+		}
+		if !containsAny(is, strings.Fields(s.want)) && (s.name != "ssl" || !filepath.IsAbs(where.Host)) {
 			notes = append(notes, s.note)
 		}
 	}

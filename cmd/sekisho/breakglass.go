@@ -128,8 +128,8 @@ anew ends what was sealed before.`,
 				return err
 			}
 			c.Host, c.Port, c.Database = where.Host, where.Port, where.Database
-			if c.SSLMode = "verify-full"; filepath.IsAbs(c.Host) {
-				c.SSLMode = "disable"
+			if c.SSLMode = "verify-full"; filepath.IsAbs(c.Host) || !where.TLS {
+				c.SSLMode = "disable" // the server would refuse anything else, on the worst of days
 			}
 			file, err := seal.Seal(c, list)
 			if err == nil {
