@@ -118,20 +118,37 @@ func refusedBy(list []survey.Ruling) (n uint64) {
 }
 
 // KeepReadiness says in the log, once a day until ctx ends, how ready the roles
-// are that are observed, by what they did on the day before.
+// are that are observed, by what they did on the day before. It does so when a
+// day has ended, so that a house that is restarted daily says it, too.
 func (h *House) KeepReadiness(ctx context.Context) {
-	tick := time.NewTicker(24 * time.Hour)
-	defer tick.Stop()
+	zone, err := time.LoadLocation(h.Config.TimeZone)
+	if err != nil {
+		zone = time.UTC // the config was checked
+	}
 	for {
+		day := time.NewTimer(untilDayEnds(h.now(), zone))
 		select {
 		case <-ctx.Done():
+			day.Stop()
 			return
-		case <-tick.C:
+		case <-day.C:
 		}
 		if err := h.TellReadiness(ctx); err != nil && ctx.Err() == nil {
 			h.Log.Error("looking how ready the roles are", "error", err)
 		}
 	}
+}
+
+// untilDayEnds is how long it is until a minute after the next midnight. A timer
+// that fires a little early does not make that the same midnight again.
+func untilDayEnds(now time.Time, zone *time.Location) time.Duration {
+	y, m, d := now.In(zone).Date()
+	next := time.Date(y, m, d, 0, 1, 0, 0, zone)
+	for !next.After(now.Add(time.Minute)) {
+		d++
+		next = time.Date(y, m, d, 0, 1, 0, 0, zone)
+	}
+	return next.Sub(now)
 }
 
 // TellReadiness does it once.

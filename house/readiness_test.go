@@ -16,6 +16,28 @@ import (
 	"sekisho/gate"
 )
 
+// The day's report comes when the day has ended where the company is, once,
+// however often the house is restarted and whatever the clock does at night.
+func TestReadinessComesAtTheDaysEnd(t *testing.T) {
+	for _, c := range []struct{ zone, now, next string }{
+		{"Asia/Tokyo", "2026-03-31T14:59:59Z", "2026-03-31T15:01:00Z"},
+		{"Asia/Tokyo", "2026-03-31T15:00:00Z", "2026-04-01T15:01:00Z"},
+		{"Asia/Tokyo", "2026-03-31T15:00:59.999Z", "2026-04-01T15:01:00Z"}, // the timer was early
+		{"Asia/Tokyo", "2026-03-31T15:01:00Z", "2026-04-01T15:01:00Z"},
+		{"Asia/Tokyo", "2026-12-31T03:00:00Z", "2026-12-31T15:01:00Z"},
+		{"Europe/Berlin", "2026-03-28T23:30:00Z", "2026-03-29T22:01:00Z"}, // a day of 23 hours
+		{"Europe/Berlin", "2026-10-24T22:30:00Z", "2026-10-25T23:01:00Z"}, // and one of 25
+	} {
+		zone, err := time.LoadLocation(c.zone)
+		must(t, err)
+		now, err := time.Parse(time.RFC3339, c.now)
+		must(t, err)
+		if got := now.Add(untilDayEnds(now, zone)).UTC().Format(time.RFC3339); got != c.next {
+			t.Errorf("%s at %s: %s, want %s", c.zone, c.now, got, c.next)
+		}
+	}
+}
+
 // Tables and columns with names in Japanese, in quotes or not, or called as a
 // keyword is, are judged as others are; what a statement calls its columns may be
 // anybody's name, and is not kept.

@@ -181,6 +181,9 @@ func printSummary(out io.Writer, r survey.Report, database, file string, w *surv
 	say("init.looked", r.Looked, database, r.Sampled)
 	if len(r.Subjects) == 0 {
 		say("init.nobody")
+		if r.Looked == 0 {
+			say("init.empty")
+		}
 	} else {
 		var people []string
 		for _, s := range r.Subjects {

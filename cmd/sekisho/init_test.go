@@ -91,6 +91,20 @@ func TestInit(t *testing.T) {
 	r.stop()
 }
 
+// A database without tables, or a login that sees none, is no success to go on from.
+func TestInitOfNothing(t *testing.T) {
+	r, cluster, dsn := newcomer(t)
+	if _, err := cluster.SQL(t.Context(), demo.Database, "create database nothing"); err != nil {
+		t.Fatal(err)
+	}
+	for lang, want := range map[string]string{"en": "this login sees no table of yours", "ja": "このログインに見える表がない"} {
+		said, err := r.sekisho("init", strings.Replace(dsn, "dbname="+demo.Database, "dbname=nothing", 1), "--out", filepath.Join(r.dir, lang+".yaml"), "--lang", lang)
+		if err != nil || !strings.Contains(said, want) {
+			t.Errorf("%s: %v: %s", lang, err, said)
+		}
+	}
+}
+
 // TestInitPassword: the password comes from the environment, as with psql, and
 // stands nowhere afterwards.
 func TestInitPassword(t *testing.T) {
