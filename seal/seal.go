@@ -91,8 +91,9 @@ func Seal(c Credential, people []Person) ([]byte, error) {
 			return nil, fmt.Errorf("sealing a credential: the key of %s is not one that age reads (age1…)", p.Name)
 		}
 		recipients[i] = all[0]
-		for _, q := range people[:i] {
-			if q.Name == p.Name || strings.TrimSpace(q.Recipient) == strings.TrimSpace(p.Recipient) {
+		for j, q := range people[:i] {
+			// The key as it was read: a text may have a comment beside it.
+			if strings.EqualFold(strings.TrimSpace(q.Name), strings.TrimSpace(p.Name)) || fmt.Sprint(recipients[j]) == fmt.Sprint(recipients[i]) {
 				return nil, fmt.Errorf("sealing a credential: %s and %s are the same person, who could open it alone", q.Name, p.Name)
 			}
 		}

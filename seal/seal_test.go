@@ -93,11 +93,13 @@ func TestChangedOutsideIsFound(t *testing.T) {
 func TestWhoCannotBeSealedFor(t *testing.T) {
 	list, _ := people(t, "ito", "sato")
 	for name, wrong := range map[string][]Person{
-		"one person":       list[:1],
-		"a name twice":     {list[0], {list[0].Name, list[1].Recipient}},
-		"a key twice":      {list[0], {"another", " " + list[0].Recipient}},
-		"a key that is no": {list[0], {"another", "age1nonsense"}},
-		"two keys in one":  {list[0], {"another", list[1].Recipient + "\n" + list[0].Recipient}},
+		"one person":         list[:1],
+		"a name twice":       {list[0], {list[0].Name, list[1].Recipient}},
+		"a key twice":        {list[0], {"another", " " + list[0].Recipient}},
+		"a key and a note":   {list[0], {"another", "# a key of another's\n" + list[0].Recipient}},
+		"a name in capitals": {list[0], {strings.ToUpper(list[0].Name) + " ", list[1].Recipient}},
+		"a key that is no":   {list[0], {"another", "age1nonsense"}},
+		"two keys in one":    {list[0], {"another", list[1].Recipient + "\n" + list[0].Recipient}},
 	} {
 		if _, err := Seal(sealed, wrong); err == nil {
 			t.Errorf("%s is taken", name)
