@@ -84,6 +84,7 @@ type TurnedLine struct {
 	Statement string       `json:"statement"` // without literals
 	Tables    []string     `json:"tables"`
 	Limit     uint64       `json:"limit"`
+	EndsAt    uint64       `json:"ends_at,omitempty"` // rows, by the policy, also if it is approved
 }
 
 // An ExportsPage lists requests, those that wait first, and what can be asked
@@ -102,7 +103,8 @@ type ExportPage struct {
 	ExportLine
 	Text        string   `json:"text,omitempty"`
 	Parameters  []string `json:"parameters,omitempty"`
-	Rows        uint64   `json:"rows,omitempty"` // that the database's planner expects; 0: it does not say
+	Rows        uint64   `json:"rows,omitempty"`    // that the database's planner expects; 0: it does not say
+	EndsAt      uint64   `json:"ends_at,omitempty"` // rows, by the policy as it was, also if it is approved; 0: by no rule, or the gate has started anew
 	CanDecide   bool     `json:"can_decide"`
 	CanTakeBack bool     `json:"can_take_back"` // the approval
 	Own         bool     `json:"own"`           // the visitor asked, or it is the visitor's statement
@@ -146,7 +148,7 @@ func (c *Console) exportsPage() *ExportsPage {
 	slices.SortStableFunc(p.Requests, func(a, b ExportLine) int { return rank(a.State) - rank(b.State) })
 	for _, t := range c.turned() {
 		p.Turned = append(p.Turned, TurnedLine{Reference: t.Number, Time: t.At, Principal: c.named("staff", t.Statement.Whose()), Role: t.Statement.Role,
-			Statement: c.named("statement", t.Plain), Tables: t.Statement.Tables, Limit: t.Limit})
+			Statement: c.named("statement", t.Plain), Tables: t.Statement.Tables, Limit: t.Limit, EndsAt: t.EndsAt})
 	}
 	return p
 }
@@ -196,6 +198,11 @@ func (c *Console) exportPage(v *visit, number uint64) (*ExportPage, error) {
 		return nil, err
 	}
 	p := &ExportPage{ExportLine: c.exportLine(&r)}
+	if all := c.turned(); r.Used == nil {
+		if i := slices.IndexFunc(all, func(t permit.Turned) bool { return t.Number == r.Asked.Refused }); i >= 0 {
+			p.EndsAt = all[i].EndsAt
+		}
+	}
 	me := c.users.person(v.who.name)
 	p.Own = me == c.users.person(p.By) || me == c.users.person(p.Principal)
 	p.CanDecide = c.mayDecide(v.who) && p.State == permit.Asked

@@ -17,7 +17,7 @@ func withTurned(c *Config) {
 	plain := c.Vault.Space("statement").OfText([]byte("select name from crm.member where city = $1"))
 	principal := c.Vault.Space("staff").OfText([]byte("sato"))
 	c.Turned = func() []permit.Turned {
-		return []permit.Turned{{Number: 3, At: sekisho.At(c.Now()), Plain: plain, Limit: 500,
+		return []permit.Turned{{Number: 3, At: sekisho.At(c.Now()), Plain: plain, Limit: 500, EndsAt: 700,
 			Statement: permit.Statement{Principal: principal, Role: "staff", Verb: sekisho.Read, Tables: []string{"crm.member"},
 				Text: []byte("select name from crm.member where city = $1"), Parameters: []byte{0, 0, 0, 1, 0, 0, 0, 5, 'O', 's', 'a', 'k', 'a'}}}}
 	}
@@ -38,7 +38,7 @@ func TestExportPages(t *testing.T) {
 	var logged bytes.Buffer
 	h := newHouse(t, withTurned, logTo(&logged), func(c *Config) { c.MarksExports = true })
 	asker, clerk, japanese, own := h.as("ito", "user", "en"), h.as("mori", "user", "en"), h.as("kato", "approver", "ja"), h.as("sato.console", "approver", "en", "sato")
-	if a := asker.get("/exports"); !strings.Contains(a.body, "Turned away lately") || !strings.Contains(a.body, "where city = $1") || strings.Contains(a.body, "Osaka") {
+	if a := asker.get("/exports"); !strings.Contains(a.body, "Turned away lately") || !strings.Contains(a.body, "where city = $1") || !strings.Contains(a.body, "ends this answer after 700 rows") || strings.Contains(a.body, "Osaka") {
 		t.Errorf("the list is\n%s", a.body)
 	}
 	ask := url.Values{"reference": {"3"}, "most": {"20,000"}, "lasts": {"2h"}, "reason": {"a letter to <everybody>"}, "decoys": {"3"}}
@@ -68,7 +68,7 @@ func TestExportPages(t *testing.T) {
 	}{
 		{asker, []string{"&#34;Osaka&#34;", "a letter to &lt;everybody&gt;", "somebody else has to decide", "Withdraw"}, []string{"Approve<"}},
 		{clerk, []string{"shown to those who decide"}, []string{"Osaka", "Approve<", "Withdraw"}},
-		{japanese, []string{"Osaka", "<b>3</b><span>回答に含める、この持ち出し専用のおとりの件数", "回答待ち", "承認</button>", "却下</button>", `待つ申請">1</b>`}, []string{"取り下げ</button>"}},
+		{japanese, []string{"Osaka", "700行で打ち切られます", "<b>3</b><span>回答に含める、この持ち出し専用のおとりの件数", "回答待ち", "承認</button>", "却下</button>", `待つ申請">1</b>`}, []string{"取り下げ</button>"}},
 		{own, []string{"Osaka", "somebody else has to decide"}, []string{"Approve<"}},
 	} {
 		page := c.b.get(at).body

@@ -220,9 +220,12 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 			return ledgerRefusal(fmt.Errorf("recording a refusal: %w", err))
 		}
 		n, why.recorded = id.Seq+uint64(len(bodies)-1), true
-		g.exports.keep(string(key), permit.Turned{Number: n, At: sekisho.At(g.conf.Now()), Plain: sp.statement, Limit: limit, Statement: st})
+		g.exports.keep(string(key), permit.Turned{Number: n, At: sekisho.At(g.conf.Now()), Plain: sp.statement, Limit: limit, EndsAt: u.endsAt(), Statement: st})
 	}
 	why.hint = sent + fmt.Sprintf("To ask for all of it: sekisho export request %d%s --most N --reason '…', or the console's page Exports. Once it is approved, send the same statement again.", n, g.configFlag())
+	if end := u.endsAt(); end != 0 {
+		why.hint += fmt.Sprintf(" The policy ends its answer after %d rows even then.", end)
+	}
 	return why
 }
 

@@ -141,6 +141,31 @@ func TestExportNeedsAnApprovalAndUsesItOnce(t *testing.T) {
 	}
 }
 
+// Who asks, and who decides, is told where the policy ends the answer whatever is
+// approved.
+func TestExportSaysWhereThePolicyEndsIt(t *testing.T) {
+	_, policy := withPolicy(t, office)
+	var h *house
+	h = newHouse(t, policy, askAbove(10, &h))
+	const sql = "select name from crm.member order by member_no"
+	said := h.psql("sato", sql)
+	if !strings.Contains(said, "more than 10 customers") || !strings.Contains(said, "The policy ends its answer after 30 rows even then.") {
+		t.Fatalf("psql printed %q", said)
+	}
+	n := reference(t, said)
+	if turned := h.gate.Turned(); len(turned) != 1 || turned[0].EndsAt != 30 {
+		t.Errorf("turned away: %+v", turned)
+	}
+	h.approve(n, 2000, time.Now().Add(time.Hour))
+	if said := h.psql("sato", sql); !strings.Contains(said, "thirty rows are enough") {
+		t.Errorf("approved: psql printed %q", said)
+	}
+	h.stop()
+	if got := fmt.Sprint(h.named()); got != "[10 30]" {
+		t.Errorf("customers named: %s", got)
+	}
+}
+
 // An approval is for so many customers, and for so long.
 func TestExportEndsAtTheApprovedNumberAndTime(t *testing.T) {
 	var h *house

@@ -230,6 +230,15 @@ func (u *run) bounded(of *ruling) *run {
 	return u
 }
 
+// endsAt is after how many rows the policy ends an access, whoever agrees to it; 0:
+// it does not.
+func (u *run) endsAt() uint64 {
+	if u.ruling == nil {
+		return 0
+	}
+	return u.ruling.RowCap
+}
+
 // beyond is called when a row comes that is one more than an access may have.
 // nil: it may have it after all, because a second person has agreed.
 func (r *replies) beyond(w *want, sp *stmtPlan, u *run) (why *refusal) {

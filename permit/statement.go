@@ -64,5 +64,6 @@ type Turned struct {
 	At        sekisho.Time `json:"time"`
 	Plain     uint32       `json:"-"` // ordinal in "statement": the text without its literals
 	Limit     uint64       `json:"limit"`
+	EndsAt    uint64       `json:"ends_at,omitempty"` // so many rows, by the policy, also if it is approved; 0: by no rule
 	Statement Statement    `json:"-"`
 }

@@ -223,6 +223,9 @@ func printExport(out io.Writer, p *console.ExportPage, zone *time.Location) {
 	if p.Rows > 0 {
 		line("estimate", "%s rows, by the database's planner", thousands(p.Rows))
 	}
+	if p.EndsAt > 0 {
+		line("ends at", "%s rows, by the policy, even if it is approved", thousands(p.EndsAt))
+	}
 	if d := p.Decision; d != nil {
 		line("decided", "%s %s by %s%s", moment(d.Time, zone), d.Action, d.By, prefixed(": ", oneLine(d.Reason)))
 		if d.Action == "approved" {
