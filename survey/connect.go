@@ -9,8 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -204,6 +206,40 @@ func (d *Database) Query(ctx context.Context, sql string, args ...string) ([][]*
 	return out, nil
 }
 
+// Hindrance says what kept Connect from the database, as the end of a key of
+// words; empty: something else than the usual.
+func Hindrance(err error) string {
+	var dns *net.DNSError
+	var op *net.OpError
+	var of interface{ SQLState() string }
+	if errors.As(err, &of) {
+		switch code := of.SQLState(); code {
+		case "28P01":
+			return "password"
+		case "28000":
+			return "hba"
+		case "3D000":
+			return "database"
+		case "53300":
+			return "full"
+		case "57P03":
+			return "starting"
+		}
+		return ""
+	}
+	switch {
+	case errors.As(err, &dns):
+		return "host"
+	case errors.As(err, &op) && (errors.Is(op, syscall.ECONNREFUSED) || errors.Is(op, syscall.ENOENT)):
+		return "port"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return "silent"
+	case strings.Contains(err.Error(), "server refused TLS"):
+		return "tls"
+	}
+	return ""
+}
+
 // refused is an error of the server without what can hold a value: its detail
 // and context always, its message where the code says that it speaks of data.
 type refused struct{ code, message string }
@@ -214,6 +250,16 @@ func (r *refused) SQLState() string { return r.code }
 func plainly(err error) error {
 	var pe *pgconn.PgError
 	if !errors.As(err, &pe) {
+		var ce *pgconn.ConnectError
+		if !errors.As(err, &ce) {
+			return err
+		}
+		if all, ok := ce.Unwrap().(interface{ Unwrap() []error }); ok {
+			first := all.Unwrap()[0]
+			if !slices.ContainsFunc(all.Unwrap(), func(e error) bool { return !strings.HasSuffix(first.Error(), e.Error()) }) {
+				return first // with TLS and without, and it was the same
+			}
+		}
 		return err
 	}
 	if strings.HasPrefix(pe.Code, "22") || strings.HasPrefix(pe.Code, "23") || strings.HasPrefix(pe.Code, "P0") || pe.Code == "XX000" {

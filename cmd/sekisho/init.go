@@ -81,6 +81,9 @@ func (l *lookAt) run(ctx context.Context, out io.Writer) error {
 	}
 	db, err := survey.Connect(ctx, l.dsn, l.limits.Timeout)
 	if err != nil {
+		if of := survey.Hindrance(err); of != "" {
+			return fmt.Errorf("%w\n%s", err, w.Say("init.cannot."+of))
+		}
 		return err
 	}
 	defer db.Close()
