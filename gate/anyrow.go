@@ -59,7 +59,9 @@ func (s *session) mayReach(policy *act.Policy, sp *stmtPlan, r *act.Request, d *
 		return s.ruled("policy_refused", act.Refuse, sp, r, d)
 	case act.Mask:
 		why := s.ruled("policy_mask", act.Mask, sp, r, d)
-		why.hint = "Nothing is masked in a statement that could be about anybody. " + hintOf(nil)
+		if why.hint = "Nothing is masked in a statement that could be about anybody. " + hintOf(nil); sp.unread {
+			why.hint = "Nothing is masked in what nobody has read. Have the function reviewed, and listed in the catalog under functions.reviewed, or leave it out."
+		}
 		return why
 	case act.Cap:
 		if d.RowCap != 0 {

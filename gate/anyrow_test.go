@@ -222,6 +222,17 @@ func TestAnyRowAloneDoesNotWrite(t *testing.T) {
 	h.tellsOf("read any-row crm.member: ")
 }
 
+// Where it is a function that keeps the masks away, the hint says what to do about
+// the function.
+func TestMaskedAndUnread(t *testing.T) {
+	_, policy := withPolicy(t, veiled)
+	h := newWritingHouse(t, unnamed, anyRows, policy)
+	_, err := h.connect("sato").Exec(context.Background(), "select crm.shout(1005)")
+	if pe := pgError(t, err); !strings.Contains(pe.Hint, "listed in the catalog under functions.reviewed") {
+		t.Errorf("%+v", pe)
+	}
+}
+
 // The policy is asked about everything in the tables, and nothing is masked.
 func TestPolicyOfAnyRow(t *testing.T) {
 	const all = `@id("all") permit (principal, action, resource); `
