@@ -68,6 +68,16 @@ for kind in never before beside; do
 	done
 done
 
+for kind in never before; do
+	SEKISHO_BENCH_RELAY=$kind SEKISHO_BENCH_SOCKET=$server_address:$server_port SEKISHO_BENCH_PORT=$work/relay.tls-$kind \
+		"$work/gate.test" -test.run '^TestBenchSafeRelay$' -test.timeout 0 <"$work/until" >"$work/relay.log.tls-$kind" 2>&1 9>&- &
+	relays="$relays $!"
+	while [ ! -s "$work/relay.tls-$kind" ]; do
+		kill -0 $! 2>/dev/null || { cat "$work/relay.log.tls-$kind" >&2; exit 1; }
+		sleep 0.1
+	done
+done
+
 # PgBouncer does not run as root. One of them makes new connections to the server
 # for each client, the other keeps those that it has.
 port=$((20000 + $$ % 20000))
@@ -199,6 +209,13 @@ for round in $(seq "$rounds"); do
 			echo "$mode $kind $p $r $q" >>"$work/relayed"
 		done
 	done
+	for kind in never before; do
+		relay="host=127.0.0.1 port=$(cat "$work/relay.tls-$kind") user=staff password=upstream dbname=$database sslmode=require channel_binding=disable gssencmode=disable"
+		for mode in prepared simple; do
+			p=$(tps "$safe_bounced" $mode 16 lookup) r=$(tps "$relay" $mode 16 lookup) q=$(tps "$safe_bounced" $mode 16 lookup)
+			echo "tls-$mode $kind $p $r $q" >>"$work/relayed"
+		done
+	done
 	plain=$safe_direct watched=$safe_audited pooled=$safe_bounced asked=$safe_gate
 	for mode in prepared simple; do
 		round "tls-$mode/16" lookups $mode 16
@@ -239,7 +256,8 @@ awk '
 	{ k = $1 " " $2; v[k, ++n[k]] = $4 / (($3 + $5) / 2) }
 	function median(k,   i, j, t) { for (i = 2; i <= n[k]; i++) for (j = i; j > 1 && v[k, j] < v[k, j-1]; j--) { t = v[k, j]; v[k, j] = v[k, j-1]; v[k, j-1] = t }; return v[k, int((n[k] + 1) / 2)] }
 	function line(mode) { printf "%s, 16 clients, a relay that looks at nothing, of PgBouncer: %.2f; with a durable record before each answer: %.2f; made while the servers work: %.2f\n", mode, median(mode " never"), median(mode " before"), median(mode " beside") }
-	END { line("prepared"); line("simple") }' "$work/relayed"
+	function safe(mode) { printf "%s, 16 clients, TLS on both sides, a relay that looks at nothing, of PgBouncer: %.2f; with a durable record before each answer: %.2f\n", mode, median("tls-" mode " never"), median("tls-" mode " before") }
+	END { line("prepared"); line("simple"); safe("prepared"); safe("simple") }' "$work/relayed"
 awk -v flush="$(cat "$work/flush")" -v rate="$rate" '
 	{ d[NR] = ($2 - ($1 + $3) / 2) / flush; p[NR] = ($1 + $3) / 2; g[NR] = $2 }
 	function median(a,   i, j, t) { for (i = 2; i <= NR; i++) for (j = i; j > 1 && a[j] < a[j-1]; j--) { t = a[j]; a[j] = a[j-1]; a[j-1] = t }; return a[int((NR + 1) / 2)] }
