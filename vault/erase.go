@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -266,13 +267,16 @@ func (v *Vault) begunErasing() ([]overwrite, error) {
 // foresee has a reader, who may finish nothing, read the files as they will be
 // when the erasure that was begun has ended: after a crash, or beside a writer,
 // some of its bytes are there and some not. What is erased stays so, so bytes
-// that were foreseen are right for ever.
-func (v *Vault) foresee() error {
+// that were foreseen are right for ever. False: none was begun that is not known.
+func (v *Vault) foresee() (news bool, err error) {
 	all, err := v.begunErasing()
-	if err == nil && all != nil {
-		v.begun.Store(&all)
+	if err != nil || all == nil {
+		return false, err
 	}
-	return err
+	known := v.begun.Swap(&all)
+	return known == nil || !slices.EqualFunc(*known, all, func(a, b overwrite) bool {
+		return a.file == b.file && a.at == b.at && bytes.Equal(a.bytes, b.bytes)
+	}), nil
 }
 
 // foreseen is a file of the vault as foresee has it read.
@@ -295,18 +299,37 @@ func (f *foreseen) ReadAt(b []byte, at int64) (int, error) {
 	return n, err
 }
 
-// follow loads what a reader does not know yet. What looks damaged, or cut off,
-// may be in the midst of an erasure that began after the reader looked for one:
-// then it looks again, once.
+// follow loads what a reader does not know yet.
 func (v *Vault) follow() error {
-	err := v.load()
-	if !errors.Is(err, ErrDamaged) && !v.torn {
+	return v.settled(func() (bool, error) {
+		err := v.load()
+		return v.torn, err
+	})
+}
+
+// How many erasures may come in between while a reader reads, and how often it
+// reads again without seeing one: some begin and end meanwhile.
+const mostErasures, unheard = 50, 5
+
+// settled has a reader read again what looks damaged, or cut off: it may be in
+// the midst of an erasure that began after the reader looked for one. It is so
+// when it looks so in several readings in a row, with no other erasure begun.
+func (v *Vault) settled(read func() (cutOff bool, err error)) error {
+	cutOff, err := read()
+	if !v.cfg.ReadOnly {
 		return err
 	}
-	if err := v.foresee(); err != nil {
-		return err
+	for tries, quiet := 0, 0; (cutOff || errors.Is(err, ErrDamaged)) && tries < mostErasures && quiet < unheard; tries++ {
+		news, ferr := v.foresee()
+		if ferr != nil {
+			return ferr
+		}
+		if quiet++; news {
+			quiet = 0
+		}
+		cutOff, err = read()
 	}
-	return v.load()
+	return err
 }
 
 func readErasing(b []byte, id [idLen]byte) (all []overwrite, err error) {

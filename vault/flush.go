@@ -240,6 +240,10 @@ func (s *Space) runsAfter(top uint32) []runAt {
 // Check says whether the vault holds, for count ordinals from first on, the
 // very keys and salts that root commits to. It reads the file, not the memory.
 func (v *Vault) Check(space string, first, count uint32, root [32]byte) error {
+	return v.settled(func() (bool, error) { return false, v.check(space, first, count, root) })
+}
+
+func (v *Vault) check(space string, first, count uint32, root [32]byte) error {
 	v.mu.RLock()
 	s := v.spaces[space]
 	v.mu.RUnlock()

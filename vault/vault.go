@@ -153,7 +153,7 @@ func (v *Vault) open() (err error) {
 	v.id = [idLen]byte(head[16:])
 	if v.cfg.ReadOnly {
 		v.file = &foreseen{File: v.file, which: inVault, v: v}
-		if err := v.foresee(); err != nil {
+		if _, err := v.foresee(); err != nil {
 			return err
 		}
 	} else if err := v.finishErasing(); err != nil {
