@@ -185,7 +185,9 @@ round() { # name command…: one line, with what each of $plain, $watched, $pool
 	shift
 	d=$("$@" "$plain") a=0
 	[ -z "${SEKISHO_BENCH_PGAUDIT:-}" ] || a=$("$@" "$watched")
-	p=$("$@" "$pooled") g=$("$@" "$asked") q=$("$@" "$pooled")
+	p=$("$@" "$pooled")
+	g=$("$@" "$asked")
+	q=$("$@" "$pooled")
 	echo "$name $d $p $q $a $g" >>"$work/figures"
 }
 lookups() { tps "$3" "$1" "$2" lookup; }
@@ -205,14 +207,18 @@ for round in $(seq "$rounds"); do
 	for kind in never before beside; do
 		relay="host=127.0.0.1 port=$(cat "$work/relay.$kind") user=staff password=upstream dbname=$database sslmode=disable gssencmode=disable"
 		for mode in prepared simple; do
-			p=$(tps "$bounced" $mode 16 lookup) r=$(tps "$relay" $mode 16 lookup) q=$(tps "$bounced" $mode 16 lookup)
+			p=$(tps "$bounced" $mode 16 lookup)
+			r=$(tps "$relay" $mode 16 lookup)
+			q=$(tps "$bounced" $mode 16 lookup)
 			echo "$mode $kind $p $r $q" >>"$work/relayed"
 		done
 	done
 	for kind in never before; do
 		relay="host=127.0.0.1 port=$(cat "$work/relay.tls-$kind") user=staff password=upstream dbname=$database sslmode=require channel_binding=disable gssencmode=disable"
 		for mode in prepared simple; do
-			p=$(tps "$safe_bounced" $mode 16 lookup) r=$(tps "$relay" $mode 16 lookup) q=$(tps "$safe_bounced" $mode 16 lookup)
+			p=$(tps "$safe_bounced" $mode 16 lookup)
+			r=$(tps "$relay" $mode 16 lookup)
+			q=$(tps "$safe_bounced" $mode 16 lookup)
 			echo "tls-$mode $kind $p $r $q" >>"$work/relayed"
 		done
 	done

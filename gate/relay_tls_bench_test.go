@@ -25,6 +25,9 @@ func TestBenchSafeRelay(t *testing.T) {
 	}
 	Processors()
 	plain, err := newRelay(t.TempDir(), "", kind) // its log
+	if err == nil {
+		err = unix.SetNonblock(int(os.Stdin.Fd()), false) // it is read here
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
