@@ -58,24 +58,20 @@ while [ ! -s "$work/settings" ]; do
 done
 . "$work/settings"
 
+relay() { # name kind test where-the-server-is: its port comes to relay.name
+	SEKISHO_BENCH_RELAY=$2 SEKISHO_BENCH_SOCKET=$4 SEKISHO_BENCH_PORT=$work/relay.$1 \
+		"$work/gate.test" -test.run "^$3\$" -test.timeout 0 <"$work/until" >"$work/relay.log.$1" 2>&1 9>&- &
+	relays="$relays $!"
+	while [ ! -s "$work/relay.$1" ]; do
+		kill -0 $! 2>/dev/null || { cat "$work/relay.log.$1" >&2; exit 1; }
+		sleep 0.1
+	done
+}
 for kind in never before beside; do
-	SEKISHO_BENCH_RELAY=$kind SEKISHO_BENCH_SOCKET=$server_dir/.s.PGSQL.$server_port SEKISHO_BENCH_PORT=$work/relay.$kind \
-		"$work/gate.test" -test.run '^TestBenchRelay$' -test.timeout 0 <"$work/until" >"$work/relay.log.$kind" 2>&1 9>&- &
-	relays="$relays $!"
-	while [ ! -s "$work/relay.$kind" ]; do
-		kill -0 $! 2>/dev/null || { cat "$work/relay.log.$kind" >&2; exit 1; }
-		sleep 0.1
-	done
+	relay $kind $kind TestBenchRelay "$server_dir/.s.PGSQL.$server_port"
 done
-
 for kind in never before; do
-	SEKISHO_BENCH_RELAY=$kind SEKISHO_BENCH_SOCKET=$server_address:$server_port SEKISHO_BENCH_PORT=$work/relay.tls-$kind \
-		"$work/gate.test" -test.run '^TestBenchSafeRelay$' -test.timeout 0 <"$work/until" >"$work/relay.log.tls-$kind" 2>&1 9>&- &
-	relays="$relays $!"
-	while [ ! -s "$work/relay.tls-$kind" ]; do
-		kill -0 $! 2>/dev/null || { cat "$work/relay.log.tls-$kind" >&2; exit 1; }
-		sleep 0.1
-	done
+	relay tls-$kind $kind TestBenchSafeRelay "$server_address:$server_port"
 done
 
 # PgBouncer does not run as root. One of them makes new connections to the server

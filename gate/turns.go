@@ -66,12 +66,12 @@ func (g *Gate) keepTurns(ctx context.Context) {
 // processor is for how long the process's threads have run, and waited for a
 // processor. proc_pid_schedstat(5).
 func processor() (ran, waited time.Duration, err error) {
-	tasks, err := os.ReadDir("/proc/self/task")
+	ids, err := threads()
 	if err != nil {
-		return 0, 0, fmt.Errorf("listing the process's threads: %w", err)
+		return 0, 0, err
 	}
-	for _, task := range tasks {
-		text, err := os.ReadFile("/proc/self/task/" + task.Name() + "/schedstat")
+	for _, id := range ids {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/schedstat", id))
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 			continue // it has ended
 		}
@@ -91,15 +91,11 @@ func processor() (ran, waited time.Duration, err error) {
 // that it starts later ask for what the thread asks for that starts them. Who was
 // given another policy than the usual one is left alone.
 func askTurns(length time.Duration) error {
-	tasks, err := os.ReadDir("/proc/self/task")
+	ids, err := threads()
 	if err != nil {
-		return fmt.Errorf("listing the process's threads: %w", err)
+		return err
 	}
-	for _, task := range tasks {
-		id, err := strconv.Atoi(task.Name())
-		if err != nil {
-			continue
-		}
+	for _, id := range ids {
 		attr, err := unix.SchedGetAttr(id, 0)
 		if err == nil && attr.Policy == unix.SCHED_NORMAL {
 			attr.Runtime = uint64(length)
@@ -110,4 +106,18 @@ func askTurns(length time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// threads are the process's own, by number.
+func threads() (ids []int, err error) {
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return nil, fmt.Errorf("listing the process's threads: %w", err)
+	}
+	for _, task := range tasks {
+		if id, err := strconv.Atoi(task.Name()); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
 }
