@@ -12,6 +12,7 @@ import (
 
 	"sekisho"
 	"sekisho/incident"
+	"sekisho/sheet"
 	"sekisho/trace"
 )
 
@@ -414,15 +415,6 @@ func addDays(days, more []dayLine) []dayLine {
 	return days
 }
 
-// few names the first of many tables, and says how many more there are.
-func few(tables []string) string {
-	const most = 6
-	if len(tables) <= most {
-		return strings.Join(tables, ", ")
-	}
-	return strings.Join(tables[:most], ", ") + " … (+" + strconv.Itoa(len(tables)-most) + ")"
-}
-
 // timeline is the facts in the order of their time.
 func (c *Console) timeline(v *visit, one *incident.Incident, p *incidentPage, q trace.Question) (out []event) {
 	add := func(at sekisho.Time, entry uint64, kind string, serious bool, args ...any) {
@@ -454,7 +446,7 @@ func (c *Console) timeline(v *visit, one *incident.Incident, p *incidentPage, q 
 				kind = "alert_outside_session"
 			}
 			if len(a.Tables) > 0 {
-				add(b.From, a.Seq, "alert_outside_of", true, v.count("event.rows", b.Observed), few(a.Tables), cmp.Or(c.named("staff", b.Principal), "–"), v.when(b.From))
+				add(b.From, a.Seq, "alert_outside_of", true, v.count("event.rows", b.Observed), sheet.Few(a.Tables), cmp.Or(c.named("staff", b.Principal), "–"), v.when(b.From))
 				break
 			}
 			add(b.From, a.Seq, kind, true, cmp.Or(c.named("staff", b.Principal), "–"), b.Endpoint, number(b.Observed))

@@ -2,13 +2,12 @@ package survey
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"sekisho/catalog"
+	"sekisho/sheet"
 )
 
 // Level is how a check came out.
@@ -37,7 +36,7 @@ func (f Finding) Text(w *Words) string {
 		case string:
 			a = oneLine(v)
 		case []string:
-			a = oneLine(some(v))
+			a = oneLine(sheet.Few(v))
 		case error:
 			a = oneLine(v.Error())
 		case time.Duration:
@@ -54,15 +53,6 @@ func (f Finding) Hint(w *Words) string {
 		return ""
 	}
 	return w.Say("hint." + f.Check)
-}
-
-// some names of a list, and how many more there are.
-func some(list []string) string {
-	const most = 6
-	if len(list) > most {
-		return fmt.Sprintf("%s … (+%d)", strings.Join(list[:most], ", "), len(list)-most)
-	}
-	return strings.Join(list, ", ")
 }
 
 // Patient is a sekisho as its config describes it.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sekisho/catalog"
+	"sekisho/sheet"
 	"sekisho/stmt"
 )
 
@@ -513,7 +514,7 @@ func (d *doctor) passages(ctx context.Context, q catalog.Query, reaching []strin
 	each(ctx, q, "SELECT pg_catalog.date_part('epoch', stats_reset)::pg_catalog.int8 FROM "+stmt.Quote(schema)+".pg_stat_statements_info", nil, func(v []string) { since = time.Unix(number(v[0]), 0) })
 	var who []string
 	for _, p := range Outside(own, nil, nil, now, since) {
-		who = append(who, fmt.Sprintf("%s: %d (%s)", p.Role, p.Rows, some(p.Tables)))
+		who = append(who, fmt.Sprintf("%s: %d (%s)", p.Role, p.Rows, sheet.Few(p.Tables)))
 	}
 	if hidden > 0 {
 		d.note(Unknown, "statements_hidden", hidden)

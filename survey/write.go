@@ -14,6 +14,7 @@ import (
 
 	"sekisho"
 	"sekisho/act"
+	"sekisho/sheet"
 )
 
 // PolicyDir is where the policy lies, beside the config.
@@ -120,7 +121,7 @@ func (p *Plan) writeGate(y *yamlWriter, from Where, w *Words) {
 		case !known:
 			y.comment(3, "writes: true  # "+w.Say("file.writes"))
 		case len(tables) > 0:
-			y.line(3, "writes: true  # %s", w.Say("file.writes_now", oneLine(some(tables))))
+			y.line(3, "writes: true  # %s", w.Say("file.writes_now", oneLine(sheet.Few(tables))))
 		}
 	}
 	for _, line := range strings.Split(w.Say("file.principals"), "|") {

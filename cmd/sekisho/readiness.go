@@ -14,6 +14,7 @@ import (
 	"sekisho/catalog"
 	"sekisho/console"
 	"sekisho/house"
+	"sekisho/sheet"
 	"sekisho/survey"
 	"sekisho/trace"
 )
@@ -136,7 +137,7 @@ func printRoad(out io.Writer, report *house.RoadReport, w *console.Teller, top i
 			for i, t := range line {
 				names[i] = t.Name
 			}
-			fmt.Fprintf(out, "    %s\n", w.Say("ready.table", fewNames(names), line[0].Runs, line[0].Refused, line[0].Unsure))
+			fmt.Fprintf(out, "    %s\n", w.Say("ready.table", sheet.Few(names), line[0].Runs, line[0].Refused, line[0].Unsure))
 		}
 		for i, s := range r.Stops {
 			if i == top {
@@ -194,15 +195,6 @@ func alike(tables []survey.Over) (lines [][]survey.Over) {
 		lines[i] = append(lines[i], t)
 	}
 	return lines
-}
-
-// fewNames is a list of names, or the first of them and how many more there are.
-func fewNames(names []string) string {
-	const most = 6
-	if len(names) <= most {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s … (+%d)", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 // shorten makes a statement one line of a terminal.

@@ -10,6 +10,7 @@ import (
 
 	"sekisho"
 	"sekisho/act"
+	"sekisho/sheet"
 )
 
 type changeKey struct {
@@ -142,7 +143,7 @@ func (r *simulationReport) print(w io.Writer, top int) {
 		if by == "" {
 			by = "no rule"
 		}
-		fmt.Fprintf(w, "\n%s, %s at %s: %s %s\n  %s\n  by %s\n", c.Principal, c.Role, c.Endpoint, c.Verb, fewNames(c.Tables), c.counts(), by)
+		fmt.Fprintf(w, "\n%s, %s at %s: %s %s\n  %s\n  by %s\n", c.Principal, c.Role, c.Endpoint, c.Verb, sheet.Few(c.Tables), c.counts(), by)
 	}
 	if len(r.Notes) > 0 {
 		fmt.Fprintln(w, "\nnot known here")
