@@ -2,6 +2,7 @@ package house
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -190,6 +191,8 @@ type Caller struct {
 	Zone *time.Location
 	// Label is what the last answer bears that is a file.
 	Label string
+	// Lang is the language that the house is to answer in, en or ja; English without.
+	Lang string
 }
 
 // Call finds the running house.
@@ -300,7 +303,7 @@ func (c *Caller) send(ctx context.Context, method, path, kind string, body io.Re
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Accept-Language", "en")
+	req.Header.Set("Accept-Language", cmp.Or(c.Lang, "en"))
 	if kind != "" {
 		req.Header.Set("Content-Type", kind)
 	}
@@ -328,14 +331,16 @@ func (c *Caller) send(ctx context.Context, method, path, kind string, body io.Re
 	if err := json.NewDecoder(resp.Body).Decode(&t); err != nil {
 		return fmt.Errorf("asking the running sekisho: it answered %s", resp.Status)
 	}
-	if t.Code == console.UnknownEndpoint {
+	if t.Code == console.UnknownEndpoint && c.Lang != "ja" {
 		return &trace.UnknownEndpoint{Name: t.About, Nearest: t.Near}
 	}
 	text := strings.TrimSpace(t.Hint)
 	if text == "" {
 		text = t.Error
 	}
-	if len(t.Near) > 0 {
+	if len(t.Near) > 0 && c.Lang == "ja" {
+		text += "近い名前は " + strings.Join(t.Near, "、") + "。"
+	} else if len(t.Near) > 0 {
 		text += " The nearest names are " + strings.Join(t.Near, ", ") + "."
 	}
 	return errors.New(text)

@@ -124,16 +124,22 @@ func keys(t reflect.Type, known map[string]bool, seen map[reflect.Type]bool) {
 // Nearest ends an error about a name that nobody knows with the one that was
 // probably meant, if any is near: "; did you mean listen?".
 func Nearest(name string, known []string) string {
+	if best := Near(name, known); best != "" {
+		return "; did you mean " + best + "?"
+	}
+	return ""
+}
+
+// Near is the known name that was probably meant by one that nobody knows: "" if
+// none is near.
+func Near(name string, known []string) string {
 	best, distance := "", len(name)/2+1
 	for _, k := range known {
 		if d := edits(name, k); d < distance || d == distance && best != "" && k < best {
 			best, distance = k, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + best + "?"
+	return best
 }
 
 // edits is how many single letter changes apart two names are; a swap of two

@@ -194,7 +194,7 @@ numbers unless --vault says that they may be named.`,
 				}
 				data = house.Against(base, c.Data)
 			}
-			dir, err := house.DataDir(data)
+			dir, err := ledgerAt(data)
 			if err != nil {
 				return err
 			}

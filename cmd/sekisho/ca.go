@@ -55,7 +55,7 @@ func (o *office) record(cmd *cobra.Command, told []console.Certificate, f func()
 	if err != nil {
 		return err
 	}
-	err = atControl(cmd.Context(), dir, "", func(c *house.Caller) error { return recordAll(cmd.Context(), c, told) })
+	err = atControl(cmd, dir, "", func(c *house.Caller) error { return recordAll(cmd.Context(), c, told) })
 	if err != nil {
 		return err
 	}

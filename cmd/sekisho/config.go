@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -17,13 +16,14 @@ import (
 func readConfig(path string) (c house.Config, base string, err error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return c, "", fmt.Errorf("there is no config %s: name one with --config; docs/sekisho.yaml is an example with every setting explained", path)
+		return c, "", both("there is no config %s: name one with --config; docs/sekisho.yaml is an example with every setting explained",
+			"設定ファイル %s がない: --config で指定する（docs/sekisho.yaml に全項目の説明つきの例がある）", path)
 	}
 	if err != nil {
-		return c, "", fmt.Errorf("reading the config: %w", err)
+		return c, "", both("reading the config: %v", "設定ファイルを読めない: %v", err)
 	}
 	if err := sheet.Read(b, &c); err != nil {
-		return c, "", fmt.Errorf("config %s: %w", path, err)
+		return c, "", both("config %s: %v", "設定ファイル %s: %v", path, err)
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {

@@ -39,7 +39,7 @@ func atHouse(cmd *cobra.Command, path, data string, f func(ctx context.Context, 
 	if err != nil {
 		return err
 	}
-	c, err := house.Call(cmd.Context(), dir)
+	c, err := call(cmd, dir)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,7 +81,7 @@ so is every list of people (--list) that is given out.`,
 					return err
 				}
 			} else {
-				err := atControl(ctx, dir, zoneName, func(c *house.Caller) (err error) {
+				err := atControl(cmd, dir, zoneName, func(c *house.Caller) (err error) {
 					if list != "" {
 						err := c.List(ctx, list, asJSON, q, recovered, out)
 						if c.Label != "" {
@@ -157,15 +156,16 @@ func settle(q house.Question, zone *time.Location) (trace.Question, error) {
 
 // atControl speaks with the house that runs on a data directory. If none does,
 // it opens the ledger for as long as f takes: what f does is recorded.
-func atControl(ctx context.Context, dir, zone string, f func(c *house.Caller) error) error {
-	c, err := house.Call(ctx, dir)
+func atControl(cmd *cobra.Command, dir, zone string, f func(c *house.Caller) error) error {
+	ctx := cmd.Context()
+	c, err := call(cmd, dir)
 	if errors.Is(err, house.ErrNotRunning) {
 		h, err := house.Reopen(ctx, dir, zone, house.Options{Log: logger(slog.LevelWarn)})
 		if err != nil {
 			return err
 		}
 		return errors.Join(h.WithControl(ctx, func() error {
-			c, err := house.Call(ctx, dir)
+			c, err := call(cmd, dir)
 			if err != nil {
 				return err
 			}

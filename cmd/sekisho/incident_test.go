@@ -24,7 +24,7 @@ func TestIncidentOnTheCommandLine(t *testing.T) {
 		}
 		return p
 	}
-	r.mustNot("required flag", "incident", "open")
+	r.mustNot("missing: --text", "incident", "open")
 	p := room("incident", "open", "--text", "a provider called", "--source", "provider", "--endpoint", "web-01")
 	n := strconv.FormatUint(p.ID, 10)
 	if out := r.must("incident", "list"); !strings.Contains(out, n+" ") || !strings.Contains(out, "NOT ACKNOWLEDGED") {

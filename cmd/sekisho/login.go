@@ -76,11 +76,11 @@ by the gate, as ever.`,
 			if err != nil {
 				return err
 			}
-			dir, err := house.DataDir(house.Against(base, c.Data))
+			dir, err := ledgerAt(house.Against(base, c.Data))
 			if err != nil {
 				return err
 			}
-			running, err := house.Call(cmd.Context(), dir)
+			running, err := call(cmd, dir)
 			if err != nil {
 				return fmt.Errorf("logging in: %w", err)
 			}

@@ -12,19 +12,17 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"sekisho/gate"
 	"sekisho/house"
-	"sekisho/sheet"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	gate.Processors()
-	if err := root().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "sekisho:", strings.TrimSpace(err.Error()))
+	if cmd, err := root().ExecuteContextC(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "sekisho:", tellError(err, spoken(cmd)))
 		os.Exit(exitCode(err))
 	}
 }
@@ -49,7 +47,7 @@ func exitCode(err error) int {
 type usage struct{ error }
 
 // errFound: a check did its work and found something wrong.
-var errFound = errors.New("something was found")
+var errFound = both("something was found", "検査で見つかったものがある")
 
 func root() *cobra.Command {
 	cmd := &cobra.Command{
@@ -64,16 +62,9 @@ Start with "sekisho demo", which brings a database of its own, or with
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		var nobody *pflag.NotExistError
-		near := ""
-		if errors.As(err, &nobody) {
-			var flags []string
-			c.Flags().VisitAll(func(f *pflag.Flag) { flags = append(flags, f.Name) })
-			near = sheet.Nearest(nobody.GetSpecifiedName(), flags)
-		}
-		return usage{fmt.Errorf("%w%s (%s --help lists them)", err, near, c.CommandPath())}
-	})
+	cmd.SetFlagErrorFunc(wrongFlag)
+	var lang string
+	takesLanguage(cmd.PersistentFlags(), &lang, "", "language: en or ja; default by LANG")
 	for _, group := range []struct {
 		title    string
 		commands []*cobra.Command
@@ -92,9 +83,7 @@ Start with "sekisho demo", which brings a database of its own, or with
 			cmd.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
 		}
 	}
-	for _, c := range cmd.Commands() {
-		strict(c)
-	}
+	strict(cmd)
 	return cmd
 }
 
@@ -102,25 +91,21 @@ Start with "sekisho demo", which brings a database of its own, or with
 // only has others under it would else take a mistyped one for a cry for help,
 // and end well.
 func strict(cmd *cobra.Command) {
-	if args := cmd.Args; args != nil {
-		cmd.Args = func(c *cobra.Command, given []string) error {
-			if err := args(c, given); err != nil {
-				return usage{fmt.Errorf("%w; usage: %s", err, c.UseLine())}
-			}
-			return nil
-		}
-	}
-	if cmd.HasSubCommands() && !cmd.Runnable() {
+	if cmd.Runnable() {
+		cmd.Args = checked(cmd.Args)
+	} else if cmd.HasSubCommands() {
 		cmd.DisableFlagsInUseLine, cmd.SuggestionsMinimumDistance = true, 2
+		cmd.Args = cobra.ArbitraryArgs
 		cmd.RunE = func(c *cobra.Command, given []string) error {
 			if len(given) == 0 {
 				return c.Help()
 			}
-			said := fmt.Sprintf("there is no command %q under %q", given[0], c.CommandPath())
+			w := speak(c)
+			said := w.Say("cmd.nocommand", given[0], c.CommandPath())
 			if near := c.SuggestionsFor(given[0]); len(near) > 0 {
-				said += fmt.Sprintf(": is it %q?", near[0])
+				said += w.Say("cmd.near", near[0])
 			}
-			return usage{errors.New(said)}
+			return usage{errors.New(said + w.Say("cmd.help", c.CommandPath()))}
 		}
 	}
 	for _, c := range cmd.Commands() {

@@ -78,7 +78,7 @@ in the config are numbers unless --vault says that they may be named.`,
 			if path == "" {
 				return usage{errors.New("name the ledger with --ledger, or a config with --config")}
 			}
-			dir, err := house.DataDir(path)
+			dir, err := ledgerAt(path)
 			if err != nil {
 				return err
 			}

@@ -214,7 +214,8 @@ func tellApprove(verb, action, short string) *cobra.Command {
 				return actOnMailing(cmd, path, data, mailing, console.MailingAct{Action: action, Reason: act.Reason})
 			}
 			if mailing != 0 || len(args) != 2 {
-				return usage{fmt.Errorf("name an incident and a form, or a list with --mailing")}
+				w := speak(cmd)
+				return wrong(cmd, w, w.Say("cmd.formormailing"))
 			}
 			return actOnText(cmd, path, data, action, args, act)
 		},

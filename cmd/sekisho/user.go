@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,7 @@ func userCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return atControl(cmd.Context(), dir, "", func(c *house.Caller) error {
+			return atControl(cmd, dir, "", func(c *house.Caller) error {
 				password, err := c.ResetUser(cmd.Context(), args[0])
 				if err == nil {
 					fmt.Fprintln(cmd.OutOrStdout(), password)
@@ -42,12 +43,34 @@ func where(cmd *cobra.Command, config, data *string) {
 
 // dataDir is the data directory that the flags mean.
 func dataDir(data, config string) (string, error) {
-	if data != "" {
-		return house.DataDir(data)
+	if data == "" {
+		c, base, err := readConfig(config)
+		if err != nil {
+			return "", err
+		}
+		data = house.Against(base, c.Data)
 	}
-	c, base, err := readConfig(config)
+	return ledgerAt(data)
+}
+
+// ledgerAt is the data directory with the ledger that a path means.
+func ledgerAt(path string) (string, error) {
+	dir, err := house.DataDir(path)
 	if err != nil {
-		return "", err
+		err = both("%[1]v", "%[2]s に台帳がない: 設定のデータディレクトリか、その中の ledger を指定する", err, path)
 	}
-	return house.DataDir(house.Against(base, c.Data))
+	return dir, err
+}
+
+// call finds the house that runs on a data directory, which answers in the language
+// of whoever typed the command.
+func call(cmd *cobra.Command, dir string) (*house.Caller, error) {
+	c, err := house.Call(cmd.Context(), dir)
+	if errors.Is(err, house.ErrNotRunning) {
+		return nil, both("%[1]v: start it with sekisho up", "%[2]s で動いている sekisho がない: sekisho up で起動する", err, dir)
+	}
+	if err == nil {
+		c.Lang = spoken(cmd)
+	}
+	return c, err
 }
