@@ -16,7 +16,7 @@ import (
 // loadViews carries protection through views, materialized views and rules, by
 // what the server says that they depend on and by what their text says: the
 // server notes no dependency on what is its own, such as pg_stats.
-func (c *Catalog) loadViews(ctx context.Context, query Query) error {
+func (c *Catalog) loadViews(ctx context.Context, query Query, before map[uint32]*relation) error {
 	reviewed := c.reviewedOID()
 	depends := map[*relation][]*relation{}
 	err := rowsOf(ctx, query, "views", `
@@ -45,10 +45,15 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 	if err != nil {
 		return err
 	}
-	// Views that are locked now are not understood until they are free again.
+	// What a view says cannot be read while somebody has locked it, or what it is
+	// made of. It says what it said before, where that is certain, and is not
+	// understood until it is free again where it is not.
 	err = rowsOf(ctx, query, "view definitions", `
 		WITH shut AS MATERIALIZED (`+shut+`)
-		SELECT c.oid, CASE WHEN c.oid IN (SELECT t.oid FROM shut t) THEN '' ELSE pg_catalog.pg_get_viewdef(c.oid) END FROM pg_catalog.pg_class c
+		SELECT c.oid, CASE WHEN c.oid IN (SELECT t.oid FROM shut t) THEN '' ELSE pg_catalog.pg_get_viewdef(c.oid) END,
+			(SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(r.ev_action::pg_catalog.text, 'UTF8')), 'hex') FROM pg_catalog.pg_rewrite r
+				WHERE r.ev_class = c.oid AND r.rulename = '_RETURN')
+		FROM pg_catalog.pg_class c
 		WHERE c.relkind IN ('v', 'm') AND c.oid >= 16384`,
 		func(v []string) error {
 			view := c.byOID[oidOf(v[0])]
@@ -58,9 +63,14 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 			if v[1] == "" && strings.HasSuffix(c.version, unlocked) {
 				c.version += " locked since" // so that it is read again
 			}
-			parsed, err := stmt.Analyse(v[1])
+			view.definition, view.rule = v[1], v[2]
+			if was := before[view.oid]; view.definition == "" && was != nil && c.saysStill(view, was, before) {
+				view.definition = was.definition
+			}
+			parsed, err := stmt.Analyse(view.definition)
 			if err != nil || len(parsed) != 1 {
 				view.runs = true
+				view.locked = view.definition == ""
 				if !view.protected() && !view.declared {
 					view.opaque = "its definition is not understood"
 				}
@@ -76,7 +86,7 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 				return nil
 			}
 			if !slices.ContainsFunc(parsed[0].Relations, func(r stmt.Relation) bool { return r.Schema == "" && !r.CTE }) {
-				view.text, view.says = v[1], map[string]bool{}
+				view.text, view.says = view.definition, map[string]bool{}
 				for _, col := range parsed[0].Columns {
 					for _, f := range col.Fields {
 						view.says[f] = true
@@ -155,12 +165,39 @@ func (c *Catalog) loadViews(ctx context.Context, query Query) error {
 					view.sensitive, changed = true, true
 				}
 				if r.opaque != "" && view.opaque == "" {
-					view.opaque, changed = r.opaque, true
+					view.opaque, view.locked, changed = r.opaque, r.locked, true
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// saysStill: what a view said in an earlier snapshot it says now. The server keeps
+// it by oids and numbers of columns, which are the same; and what the text has in
+// their stead means the same as it did.
+func (c *Catalog) saysStill(view, was *relation, before map[uint32]*relation) bool {
+	if was.definition == "" || view.rule == "" || was.rule != view.rule || !view.looksAs(was) {
+		return false
+	}
+	parsed, err := stmt.Analyse(was.definition)
+	if err != nil || len(parsed) != 1 || slices.ContainsFunc(parsed[0].Types, func(t stmt.Name) bool { return t.Schema != "" && t.Schema != "pg_catalog" }) {
+		return false // a user's type may have another name since; functions are known by their oids, operators are not renamed
+	}
+	return !slices.ContainsFunc(parsed[0].Relations, func(n stmt.Relation) bool {
+		found := c.find(n)
+		return len(found) == 0 && !n.CTE || slices.ContainsFunc(found, func(r *relation) bool {
+			old := before[r.oid]
+			return old == nil || !r.looksAs(old)
+		})
+	})
+}
+
+// looksAs: it has the name and the columns of another.
+func (r *relation) looksAs(other *relation) bool {
+	return r.full() == other.full() && slices.EqualFunc(r.columns, other.columns, func(a, b column) bool {
+		return a.name == b.name && a.attnum == b.attnum && a.typeOID == b.typeOID
+	})
 }
 
 // shut are the views that nobody can read the definition of, because somebody

@@ -170,6 +170,8 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 				switch {
 				case rel.policy:
 					opaque = "policy"
+				case rel.locked:
+					opaque = "view_locked"
 				case rel.kind == 'f':
 					opaque = "foreign_table"
 				}

@@ -48,6 +48,7 @@ type relation struct {
 	keyNullable  bool            // its key, or that of a table below it, may be null
 	reaches      reach           // protected tables that reading it can read; for a protected table, itself
 	opaque       string          // reading it runs code that nobody reviewed
+	locked       bool            // or may do so: nobody can read its definition now
 	policy       bool            // a policy of row level security calls what nobody reviewed, or reads what is protected
 	coerces      bool            // the type of a column runs code that nobody reviewed
 	writes       string          // writing it sets off something that nobody reviewed
@@ -59,7 +60,9 @@ type relation struct {
 	cascades     reach           // protected tables into which a change or deletion here is carried on
 	declared     bool            // listed as unprotected
 	under        []*relation     // of a view: what it is made of
-	text         string          // of a view whose names are all qualified: what it says
+	rule         string          // of a view: a hash over what it was made of, as the server keeps it
+	definition   string          // and what it says; "" as long as somebody's lock keeps it from being read
+	text         string          // the same, of a view whose names are all qualified
 	says         map[string]bool // and every field in it
 	readers      map[string]bool // of what a view without a key is made of: the logins that may read it
 	secured      bool            // of the same: some of them not in all rows
@@ -107,6 +110,16 @@ func Load(ctx context.Context, query Query, cfg Config) (*Catalog, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
+	return load(ctx, query, cfg, nil)
+}
+
+// Again is what Load would give now. What is locked now is taken for what it was
+// in this snapshot, if it is that still.
+func (c *Catalog) Again(ctx context.Context, query Query) (*Catalog, error) {
+	return load(ctx, query, c.cfg, c.byOID)
+}
+
+func load(ctx context.Context, query Query, cfg Config, before map[uint32]*relation) (*Catalog, error) {
 	c := &Catalog{cfg: cfg, byOID: map[uint32]*relation{}, byName: map[string][]*relation{}, subjects: map[string]*Subject{}, all: reach{}, children: map[uint32][]uint32{}}
 	for i := range cfg.Subjects {
 		c.subjects[cfg.Subjects[i].Name] = &cfg.Subjects[i]
@@ -125,7 +138,8 @@ func Load(ctx context.Context, query Query, cfg Config) (*Catalog, error) {
 		return nil, err
 	}
 	for _, step := range []func(context.Context, Query) error{
-		c.loadFunctions, c.loadOperators, c.loadTypes, c.loadRelations, c.protect, c.loadBearing, c.loadTypeNames, c.loadExpressions, c.loadViews, c.loadReaders, c.loadEffects, c.loadWritten,
+		c.loadFunctions, c.loadOperators, c.loadTypes, c.loadRelations, c.protect, c.loadBearing, c.loadTypeNames, c.loadExpressions,
+		func(ctx context.Context, query Query) error { return c.loadViews(ctx, query, before) }, c.loadReaders, c.loadEffects, c.loadWritten,
 	} {
 		if err := step(ctx, query); err != nil {
 			return nil, err

@@ -101,8 +101,9 @@ func (c *Catalog) refreshed(s *stmt.Statement, j *Judgement) string {
 		return "refresh"
 	case view.writes != "":
 		return "write_sets_off"
-	case view.unseen(0):
-		return "view_calls_function"
+	}
+	if reason := view.unseen(0); reason != "" {
+		return reason
 	}
 	j.Verb = sekisho.Delete
 	j.Write = &Write{AnyRow: true, Quiet: true, Columns: set(view.shown(0)), Verbs: []sekisho.Verb{sekisho.Insert, sekisho.Update, sekisho.Delete}, Says: sekisho.Delete, errs: reach{view: true}}
@@ -110,16 +111,27 @@ func (c *Catalog) refreshed(s *stmt.Statement, j *Judgement) string {
 	return ""
 }
 
-// unseen: to make the rows of a view runs what nobody can see into, below it at
-// any depth.
-func (r *relation) unseen(depth int) bool {
+// unseen is why nobody can see into what makes the rows of a view, below it at any
+// depth; "" if somebody can.
+func (r *relation) unseen(depth int) string {
 	if depth > 20 || r.policy || r.kind == 'f' {
-		return true
+		return "view_calls_function"
 	}
 	if depth > 0 && r.kind != 'v' {
-		return false // its rows are there
+		return "" // its rows are there
 	}
-	return r.runs || r.coerces || slices.ContainsFunc(r.under, func(u *relation) bool { return u.unseen(depth + 1) })
+	switch {
+	case r.locked:
+		return "view_locked"
+	case r.runs || r.coerces:
+		return "view_calls_function"
+	}
+	for _, u := range r.under {
+		if reason := u.unseen(depth + 1); reason != "" {
+			return reason
+		}
+	}
+	return ""
 }
 
 // madeOf adds the protected tables that a view reads.

@@ -19,6 +19,7 @@ var refusals = map[string][2]string{
 	"large_object":        {"the gate cannot see whose data a large object holds, or is to hold", "If they hold nothing of any person, list pg_catalog.pg_largeobject in the catalog, under unprotected. Beside protected data they are never passed."},
 	"unknown_function":    {"the gate does not know a function in this statement", "Check its name."},
 	"view_calls_function": {"the gate cannot see what a function in this view reads", "Have the function reviewed and listed under functions.reviewed."},
+	"view_locked":         {"somebody has locked this view, or what it is made of, and the gate cannot see what it reads", "Try again when that is over."},
 	"foreign_table":       {"the gate cannot see what another server sends", "List the foreign table in the catalog, under tables or unprotected."},
 	"policy":              {"the gate cannot see what a policy of row level security on this table reads", "Have the policy's functions reviewed and listed under functions.reviewed. A table whose policy reads protected tables is not passed."},
 	"operator":            {"the gate cannot see what an operator in this statement does", "Have its function reviewed and listed under functions.reviewed, or write OPERATOR(pg_catalog.=)."},

@@ -21,6 +21,7 @@ var remedies = map[string]string{
 	"large_object":        "個人に関わるものがなければ、カタログの unprotected に pg_catalog.pg_largeobject を加える。保護されたデータと同じ文では通らない。",
 	"unknown_function":    "関数の名前を確かめる。",
 	"view_calls_function": "その関数の内容を確認し、functions.reviewed に登録する。",
+	"view_locked":         "ビューまたはその元になる表のロックが外れてから、もう一度試す。",
 	"foreign_table":       "外部表をカタログの tables または unprotected に登録する。",
 	"policy":              "行ポリシーの関数を確認し、functions.reviewed に登録する。ポリシーが保護された表を読む表は通らない。",
 	"operator":            "演算子の関数を確認して functions.reviewed に登録するか、OPERATOR(pg_catalog.=) のように書く。",

@@ -226,7 +226,7 @@ func (g *Gate) keepFresh(ctx context.Context) {
 			if err != nil || fresh {
 				return err
 			}
-			cat, err := catalog.Load(ctx, r.query, g.catalog)
+			cat, err := g.plans.catalog().Again(ctx, r.query)
 			if err != nil {
 				return err
 			}

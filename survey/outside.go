@@ -264,7 +264,7 @@ func touched(cat *catalog.Catalog, text string) (tables []string) {
 func behind(cat *catalog.Catalog, r stmt.Relation) []string {
 	j := cat.Judge(&stmt.Statement{Kind: stmt.Select, Obstacle: "survey", Relations: []stmt.Relation{r}})
 	switch j.Reason {
-	case "view_calls_function", "foreign_table":
+	case "view_calls_function", "view_locked", "foreign_table":
 		return nil // it may read anything, which the catalog takes for the worst
 	case "statistics":
 		if !strings.HasPrefix(r.Name.Name, "pg_stats") && !strings.HasPrefix(r.Name.Name, "pg_statistic") {
