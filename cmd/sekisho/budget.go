@@ -45,7 +45,7 @@ The largest shares come first.`,
 				if asJSON {
 					return printJSON(cmd.OutOrStdout(), p)
 				}
-				printBudgets(cmd.OutOrStdout(), &p, top, c.Zone)
+				printBudgets(cmd.OutOrStdout(), &p, top, c.Zone, speak(cmd))
 				return nil
 			})
 		},
@@ -58,80 +58,81 @@ The largest shares come first.`,
 }
 
 // printChannel says with whom the budgets are shared, and what that could cost.
-func printChannel(out io.Writer, p *console.BudgetsPage, zone *time.Location) {
+func printChannel(out io.Writer, p *console.BudgetsPage, zone *time.Location, w *console.Teller) {
+	say := func(key string, args ...any) { fmt.Fprintln(out, w.Say("cmd.budget."+key, args...)) }
 	if left := p.Channel.Left; left != nil {
-		fmt.Fprintf(out, "this house grants no shares of its budgets any more; other gates hold %s still, which count until they have run out and a window has passed: %s\n", counted(int(left.Customers), "customer"), moment(left.Frees, zone))
+		say("left", w.Count("n.customers", left.Customers), moment(left.Frees, zone))
 	}
 	switch c := p.Channel; {
 	case c.From != nil && c.From.Error != "":
-		fmt.Fprintf(out, "gate %d (%s, %s) grants the shares of this one, and is not reached: %s\n", c.From.Number, oneLine(c.From.Name), oneLine(c.From.Address), oneLine(c.From.Error))
+		say("unreached", c.From.Number, oneLine(c.From.Name), oneLine(c.From.Address), oneLine(c.From.Error))
 	case c.From != nil:
-		fmt.Fprintf(out, "gate %d (%s, %s) grants the shares of this one, and answered at %s\n", c.From.Number, oneLine(c.From.Name), oneLine(c.From.Address), moment(c.From.Reached, zone))
+		say("reached", c.From.Number, oneLine(c.From.Name), oneLine(c.From.Address), moment(c.From.Reached, zone))
 	case len(c.Gates) > 0:
 		for _, g := range c.Gates {
-			asked := "has not asked since sekisho began"
+			asked := w.Say("cmd.budget.unasked")
 			if g.Asked != 0 {
-				asked = "asked at " + moment(g.Asked, zone)
+				asked = w.Say("cmd.budget.asked", moment(g.Asked, zone))
 			}
-			fmt.Fprintf(out, "gate %d (%s) has shares of these budgets; it %s\n", g.Number, oneLine(g.Name), asked)
+			say("gate", g.Number, oneLine(g.Name), asked)
 		}
-		fmt.Fprintf(out, "greatest overshoot: 0; if a gate spends a share that has ended (its clocks or its process stand still for more than %s), at most %s: the shares of all others\n", c.Margin, counted(int(p.Fault), "customer"))
+		say("overshoot", c.Margin, w.Count("n.customers", p.Fault))
 	}
 }
 
-func printBudgets(out io.Writer, p *console.BudgetsPage, top int, zone *time.Location) {
-	printChannel(out, p, zone)
+func printBudgets(out io.Writer, p *console.BudgetsPage, top int, zone *time.Location, w *console.Teller) {
+	printChannel(out, p, zone, w)
 	if len(p.Budgets) == 0 {
-		fmt.Fprintln(out, "the config has no budgets (docs/budgets.md)")
+		fmt.Fprintln(out, w.Say("cmd.budget.none"))
 		return
 	}
 	if len(p.Uses) == 0 {
-		fmt.Fprintln(out, "nobody has read a customer under a budget within its time")
+		fmt.Fprintln(out, w.Say("cmd.budget.unused"))
 		return
 	}
-	printUses(out, p, top, zone)
+	printUses(out, p, top, zone, w)
 }
 
-func printUses(out io.Writer, p *console.BudgetsPage, top int, zone *time.Location) {
+func printUses(out io.Writer, p *console.BudgetsPage, top int, zone *time.Location, w *console.Teller) {
 	for i, u := range p.Uses {
 		if i == top {
-			fmt.Fprintf(out, "and %s more\n", thousands(uint64(len(p.Uses)-top+p.More)))
+			fmt.Fprintln(out, w.Say("cmd.more", thousands(uint64(len(p.Uses)-top+p.More))))
 			break
 		}
 		used := thousands(u.Used)
 		if u.AtLeast {
 			used = "≥" + used
 		}
-		line := fmt.Sprintf("%-20s %-32s %9s of %-9s %4d%%  within %-5s", oneLine(u.Budget), holderText(u.Name, u.Holder, u.For, u.Subject), used, thousands(u.Customers), u.Percent, u.Within)
+		line := w.Say("cmd.budget.use", console.Pad(oneLine(u.Budget), 20), console.Pad(holderText(w, u.Name, u.Holder, u.For, u.Subject), 32), used, thousands(u.Customers), u.Percent, u.Within)
 		switch u.State {
 		case "near":
-			line += "  nearly used"
+			line += "  " + w.Say("cmd.budget.near")
 		case "ended":
-			line += "  used up; room again from " + moment(u.Frees, zone)
+			line += "  " + w.Say("cmd.budget.ended", moment(u.Frees, zone))
 		}
 		if u.Taken != nil && u.Taken.Ended {
-			line += fmt.Sprintf("  share of %s, which has ended", thousands(u.Taken.Share))
+			line += "  " + w.Say("cmd.budget.shareended", thousands(u.Taken.Share))
 		} else if u.Taken != nil {
-			line += fmt.Sprintf("  share of %s until %s", thousands(u.Taken.Share), moment(u.Taken.Until, zone))
+			line += "  " + w.Say("cmd.budget.share", thousands(u.Taken.Share), moment(u.Taken.Until, zone))
 		}
 		for _, l := range u.Lent {
-			line += fmt.Sprintf("  gate %d: %s, of which %s used", l.Gate, thousands(l.Share), thousands(l.Used))
+			line += "  " + w.Say("cmd.budget.lent", l.Gate, thousands(l.Share), thousands(l.Used))
 			if l.Lapsed {
-				line += ", lapsed"
+				line += w.Say("cmd.budget.lapsed")
 			}
 		}
 		if u.Lapses != 0 {
-			line += "; counts until " + moment(u.Lapses, zone)
+			line += w.Say("cmd.budget.lapses", moment(u.Lapses, zone))
 		}
 		fmt.Fprintln(out, line)
 	}
 }
 
 // holderText is who a budget counts.
-func holderText(name string, h budget.Holder, purpose, subject string) string {
+func holderText(w *console.Teller, name string, h budget.Holder, purpose, subject string) string {
 	var parts []string
 	if h.Principal != 0 {
-		parts = append(parts, cmp.Or(oneLine(name), fmt.Sprintf("principal %d", h.Principal)))
+		parts = append(parts, cmp.Or(oneLine(name), w.Say("cmd.principal", h.Principal)))
 	}
 	for _, s := range []string{h.Endpoint, h.Role} {
 		if s != "" {
@@ -139,12 +140,12 @@ func holderText(name string, h budget.Holder, purpose, subject string) string {
 		}
 	}
 	if h.Purpose != 0 {
-		parts = append(parts, cmp.Or(oneLine(purpose), fmt.Sprintf("purpose %d", h.Purpose)))
+		parts = append(parts, cmp.Or(oneLine(purpose), w.Say("cmd.purpose", h.Purpose)))
 	}
 	if len(parts) == 0 {
-		parts = []string{"everybody"}
+		parts = []string{w.Say("cmd.everybody")}
 	}
-	return strings.Join(parts, " ") + " (" + subject + ")"
+	return w.Say("cmd.budget.holder", strings.Join(parts, " "), subject)
 }
 
 func budgetSimulateCommand() *cobra.Command {
@@ -179,18 +180,18 @@ numbers unless --vault says that they may be named.`,
 				return err
 			}
 			if len(c.Budgets) == 0 {
-				return usage{fmt.Errorf("%s has no budgets: docs/budgets.md shows how they are written", path)}
+				return usage{both("%s has no budgets: docs/budgets.md shows how they are written", "%s に予算がない: 書き方は docs/budgets.md", path)}
 			}
 			if err := c.Budgets.Check(); err != nil {
 				return err
 			}
 			zone, err := time.LoadLocation(cmp.Or(zoneName, c.TimeZone, "Asia/Tokyo"))
 			if err != nil {
-				return usage{fmt.Errorf("--time-zone %s is unknown: use a name such as Asia/Tokyo", zoneName)}
+				return usage{both("--time-zone %s is unknown: use a name such as Asia/Tokyo", "--time-zone %s という時間帯はない: Asia/Tokyo のように書く", zoneName)}
 			}
 			if data == "" {
 				if c.Data == "" {
-					return usage{errors.New("name the ledger with --ledger: the config has no data directory")}
+					return usage{both("name the ledger with --ledger: the config has no data directory", "--ledger で台帳を指定する: 設定にデータディレクトリがない")}
 				}
 				data = house.Against(base, c.Data)
 			}
@@ -228,7 +229,7 @@ numbers unless --vault says that they may be named.`,
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), r)
 			}
-			r.print(cmd.OutOrStdout(), top, zone)
+			r.print(cmd.OutOrStdout(), top, zone, speak(cmd))
 			return nil
 		},
 	}
@@ -244,6 +245,14 @@ numbers unless --vault says that they may be named.`,
 	return cmd
 }
 
+// per says by what a budget counts, in words.
+func per(w *console.Teller, by []string) (list []string) {
+	for _, one := range by {
+		list = append(list, w.Code("cmd.per", one))
+	}
+	return list
+}
+
 // selectsByName: the vault is needed to know to whom a budget applies.
 func selectsByName(c budget.Config) bool {
 	return slices.ContainsFunc(c, func(b budget.Budget) bool { return len(b.Who.Principals)+len(b.Who.Purposes) > 0 })
@@ -255,7 +264,7 @@ func namesOf(dir string) (name func(space string, ordinal uint32) string, close 
 	nobody, none := func(string, uint32) string { return "" }, func() {}
 	file := filepath.Join(dir, "vault.key")
 	if _, err := os.Stat(file); err != nil {
-		return nobody, none, fmt.Errorf("the vault's key is needed to know principals and purposes by name: %w", err)
+		return nobody, none, both("the vault's key is needed to know principals and purposes by name: %v", "主体と目的の名前を知るには保管庫の鍵が要る: %v", err)
 	}
 	key, err := vault.LoadOrMakeKey(file)
 	if err != nil {
@@ -308,7 +317,7 @@ func simulateBudgets(ctx context.Context, dir string, c budget.Config, since, un
 			break
 		}
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("replaying the ledger: stopped after entry %v: %w", e.ID, ctx.Err())
+			return nil, both("replaying the ledger: stopped after entry %v: %v", "台帳の再生: エントリ %v の後で中断: %v", e.ID, ctx.Err())
 		}
 		bar.set(int64(e.Time-begin), int64(end-begin))
 		if r.To = e.Time; e.Body != nil {
@@ -321,12 +330,15 @@ func simulateBudgets(ctx context.Context, dir string, c budget.Config, since, un
 	return r, nil
 }
 
-func (r *budgetReport) print(out io.Writer, top int, zone *time.Location) {
+func (r *budgetReport) print(out io.Writer, top int, zone *time.Location, w *console.Teller) {
+	say := func(before, key string, args ...any) {
+		fmt.Fprintln(out, before+w.Say("cmd.budget."+key, args...))
+	}
 	if len(r.Holders) == 0 {
-		fmt.Fprintln(out, "nobody has read a customer under these budgets in that time")
+		say("", "sim.nobody")
 		return
 	}
-	fmt.Fprintf(out, "from %s to %s\n", moment(r.From, zone), moment(r.To, zone))
+	say("", "sim.span", moment(r.From, zone), moment(r.To, zone))
 	for _, b := range r.budgets {
 		var of []budgetHolder
 		var most []uint64
@@ -338,28 +350,28 @@ func (r *budgetReport) print(out io.Writer, top int, zone *time.Location) {
 				statements += h.Cut
 			}
 		}
-		fmt.Fprintf(out, "\n%s: %s different customers within %s, per %s\n", oneLine(b.Name), thousands(uint64(b.Customers)), b.Within, strings.Join(b.Per, " and "))
+		say("\n", "sim.budget", oneLine(b.Name), w.Count("cmd.n.different", uint64(b.Customers)), b.Within, w.Join(per(w, b.Per), "cmd.and"))
 		if len(of) == 0 {
-			fmt.Fprintln(out, "  applied to nobody")
+			say("  ", "sim.unused")
 			continue
 		}
 		slices.Sort(most)
 		share := func(percent int) string { return thousands(most[(len(most)*percent+99)/100-1]) }
-		fmt.Fprintf(out, "  %s holders; %s of them would have been cut, in %s statements\n", thousands(uint64(len(of))), thousands(uint64(cut)), thousands(statements))
-		fmt.Fprintf(out, "  used at most: half of them %s or less, 9 in 10 %s, 99 in 100 %s, all %s\n", share(50), share(90), share(99), share(100))
+		say("  ", "sim.cut", w.Count("cmd.n.holders", uint64(len(of))), thousands(uint64(cut)), w.Count("cmd.n.statements", statements))
+		say("  ", "sim.shares", share(50), share(90), share(99), share(100))
 		for i, h := range of {
 			if i == top {
-				fmt.Fprintf(out, "  and %s more\n", thousands(uint64(len(of)-top)))
+				fmt.Fprintln(out, "  "+w.Say("cmd.more", thousands(uint64(len(of)-top))))
 				break
 			}
-			line := fmt.Sprintf("  %-40s %9s on %s", holderText(h.Name, h.Holder, h.For, h.Subject), thousands(h.Most), moment(h.MostAt, zone))
+			line := "  " + w.Say("cmd.budget.sim.holder", console.Pad(holderText(w, h.Name, h.Holder, h.For, h.Subject), 40), thousands(h.Most), moment(h.MostAt, zone))
 			if h.Cut > 0 {
-				line += fmt.Sprintf("; %s statements cut, from %s to %s", thousands(h.Cut), moment(h.First, zone), moment(h.Last, zone))
+				line += w.Say("cmd.budget.sim.holdercut", w.Count("cmd.n.statements", h.Cut), moment(h.First, zone), moment(h.Last, zone))
 			}
 			fmt.Fprintln(out, line)
 		}
 	}
 	if r.unnamed {
-		fmt.Fprintf(out, "\nnot known here\n  - %s\n", unnamedNote)
+		fmt.Fprintf(out, "\n%s\n  - %s\n", w.Say("cmd.notknown"), w.Say("cmd.note.unnamed"))
 	}
 }

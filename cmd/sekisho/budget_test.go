@@ -29,8 +29,13 @@ func TestBudgetFromEndToEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := r.sekisho("budget", "simulate", "--config", proposed, "--ledger", filepath.Join(r.dir, "live"), "--vault")
-	if err != nil || !strings.Contains(out, "20 different customers within 24h, per principal") || !regexp.MustCompile(`\w+ \(member\) +30 on .*; 1 statements cut, from`).MatchString(out) {
+	if err != nil || !strings.Contains(out, "20 different customers within 24h, per principal") || !regexp.MustCompile(`\w+ \(member\) +30 on .*; 1 statement cut, from`).MatchString(out) {
 		t.Errorf("simulated: %v: %s", err, out)
+	}
+
+	out, err = r.sekisho("budget", "simulate", "--config", proposed, "--ledger", filepath.Join(r.dir, "live"), "--lang", "ja")
+	if err != nil || !strings.Contains(out, "person-day: 異なるお客さま 20 人まで、期間 24h、単位 利用者") || !strings.Contains(out, "打ち切り文 1 件（") {
+		t.Errorf("simulated in Japanese: %v: %s", err, out)
 	}
 
 	r.configured("\nhostile: []", "\nhostile: []\n"+strings.Replace(budgets, "customers: 20", "customers: 50", 1))
@@ -51,6 +56,9 @@ func TestBudgetFromEndToEnd(t *testing.T) {
 	}
 	if out := r.must("budget"); !regexp.MustCompile(`person-day +\w+ \(member\) +50 of 50 +100%  within 24h +used up; room again from`).MatchString(out) {
 		t.Errorf("sekisho budget: %s", out)
+	}
+	if out := r.must("budget", "--lang", "ja"); !regexp.MustCompile(`person-day +\w+（member） +50 / 50 +100%  期間 24h +使い切り。.* 以降に空きあり`).MatchString(out) {
+		t.Errorf("sekisho budget in Japanese: %s", out)
 	}
 	b := r.signedIn("boss", r.must("user", "add", "boss"))
 	for path, want := range map[string]string{"/budgets": "used up", "/incidents": "Budget of customers"} {

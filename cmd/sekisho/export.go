@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,11 +60,17 @@ func article(noun string) string {
 	return "a " + noun
 }
 
+// numbered is what has a number, in Japanese.
+var numbered = map[string]string{
+	"statement": "文", "request": "申請", "incident": "インシデント", "enquiry": "問い合わせ", "ledger entry": "台帳のエントリ", "order": "封じ込め", "plan": "計画", "check": "点検",
+	"finding": "指摘", "completion": "修了", "drill": "訓練", "mailing": "送信", "erasure": "消去", "label": "ラベル",
+}
+
 // numberOf reads what something is called by, as a person copies it: #1,234, too.
 func numberOf(what, arg string) (uint64, error) {
 	n, err := strconv.ParseUint(strings.NewReplacer(",", "", "#", "").Replace(arg), 10, 64)
 	if err != nil || n == 0 {
-		return 0, usage{fmt.Errorf("%q is not the number of %s, such as 412", arg, article(what))}
+		return 0, usage{both("%[1]q is not the number of %[3]s, such as 412", "%[1]q は%[2]sの番号ではない（例: 412）", arg, cmp.Or(numbered[what], what), article(what))}
 	}
 	return n, nil
 }
@@ -110,19 +117,20 @@ func exportList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				out := cmd.OutOrStdout()
+				out, w := cmd.OutOrStdout(), speak(cmd)
 				shown := 0
 				for _, r := range p.Requests {
 					if all || r.State == permit.Asked || r.State == permit.Approved {
 						shown++
-						fmt.Fprintf(out, "%-8d %-9s %s  %s (%s), at most %s, asked for by %s: %s\n", r.Number, r.State, moment(r.Time, c.Zone), r.Principal, r.Role, thousands(r.Most), r.By, oneLine(r.Reason))
+						fmt.Fprintf(out, "%-8d %s %s  %s\n", r.Number, console.Pad(w.Code("cmd.export.state", string(r.State)), 9), moment(r.Time, c.Zone),
+							w.Say("cmd.export.line", r.Principal, r.Role, w.Count("n.customers", r.Most), r.By, oneLine(r.Reason)))
 					}
 				}
 				if shown == 0 {
-					fmt.Fprintln(out, "no request waits or can be used")
+					fmt.Fprintln(out, w.Say("cmd.export.none"))
 				}
 				for _, t := range p.Turned {
-					fmt.Fprintf(out, "%-8d turned away %s  %s (%s): %s\n", t.Reference, moment(t.Time, c.Zone), t.Principal, t.Role, oneLine(t.Statement))
+					fmt.Fprintf(out, "%-8d %s\n", t.Reference, w.Say("cmd.export.turned", moment(t.Time, c.Zone), t.Principal, t.Role, oneLine(t.Statement)))
 				}
 				return nil
 			})
@@ -182,7 +190,7 @@ func oneExport(cmd *cobra.Command, path, data string, ask func(context.Context, 
 	return atHouse(cmd, path, data, func(ctx context.Context, c *house.Caller) error {
 		p, err := ask(ctx, c)
 		if err == nil {
-			printExport(cmd.OutOrStdout(), &p, c.Zone)
+			printExport(cmd.OutOrStdout(), &p, c.Zone, speak(cmd))
 		}
 		return err
 	})
@@ -209,37 +217,40 @@ func oneLine(s string) string {
 	return s
 }
 
-func printExport(out io.Writer, p *console.ExportPage, zone *time.Location) {
-	line := func(what, format string, args ...any) {
-		fmt.Fprintf(out, "%-11s%s\n", what, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "\n           "))
+func printExport(out io.Writer, p *console.ExportPage, zone *time.Location, w *console.Teller) {
+	head := func(what, text string) {
+		fmt.Fprintf(out, "%s%s\n", console.Pad(what, 11), strings.ReplaceAll(text, "\n", "\n           "))
 	}
-	line("request", "%d, %s", p.Number, p.State)
-	line("asked", "%s by %s: %s", moment(p.Time, zone), p.By, oneLine(p.Reason))
-	line("for", "%s in the role %s, over %s", p.Principal, p.Role, strings.Join(p.Tables, ", "))
-	line("customers", "%s at most", thousands(p.Most))
+	line := func(what string, args ...any) {
+		head(w.Say("cmd.export."+what), w.Say("cmd.export."+what+".is", args...))
+	}
+	line("request", p.Number, w.Code("cmd.export.state", string(p.State)))
+	line("asked", moment(p.Time, zone), p.By, oneLine(p.Reason))
+	line("for", p.Principal, p.Role, w.Join(p.Tables, "answer.comma"))
+	line("most", w.Count("n.customers", p.Most))
 	if p.Decoys > 0 {
-		line("decoys", "%s of its own", counted(int(p.Decoys), "decoy"))
+		line("decoys", w.Count("cmd.n.decoys", p.Decoys))
 	}
 	if p.Rows > 0 {
-		line("estimate", "%s rows, by the database's planner", thousands(p.Rows))
+		line("estimate", w.Count("cmd.n.rows", p.Rows))
 	}
 	if p.EndsAt > 0 {
-		line("ends at", "%s rows, by the policy, even if it is approved", thousands(p.EndsAt))
+		line("ends", w.Count("cmd.n.rows", p.EndsAt))
 	}
 	if d := p.Decision; d != nil {
-		line("decided", "%s %s by %s%s", moment(d.Time, zone), d.Action, d.By, prefixed(": ", oneLine(d.Reason)))
+		line("decided", moment(d.Time, zone), w.Code("cmd.export.state", d.Action), d.By, prefixed(": ", oneLine(d.Reason)))
 		if d.Action == "approved" {
-			line("approved", "%s customers at most, until %s", thousands(d.Most), moment(d.Until, zone))
+			line("approved", w.Count("n.customers", d.Most), moment(d.Until, zone))
 		}
 	}
 	if p.UsedAt != 0 {
-		line("used", "%s in the session of entry %d", moment(p.UsedAt, zone), p.Session)
+		line("used", moment(p.UsedAt, zone), p.Session)
 	}
 	if p.Text != "" {
-		line("statement", "%s", visible(p.Text))
+		head(w.Say("cmd.export.statement"), visible(p.Text))
 	}
 	for i, v := range p.Parameters {
-		line(fmt.Sprintf("  $%d", i+1), "%s", visible(v))
+		head(fmt.Sprintf("  $%d", i+1), visible(v))
 	}
 }
 

@@ -146,6 +146,11 @@ func TestExportFromEndToEnd(t *testing.T) {
 	if out := r.must("export", "show", number[1]); !strings.Contains(out, ", used") || !strings.Contains(out, "2,500 customers at most") || !strings.Contains(out, "by ito: agreed") {
 		t.Errorf("at the end: %s", out)
 	}
+	if out := r.must("export", "show", number[1], "--lang", "ja"); !strings.Contains(out, "申請       "+number[1]+"（使用済み）\n") || !strings.Contains(out, "承認内容   2,500 人 まで、期限 ") || !strings.Contains(out, "決定者 ito: agreed") {
+		t.Errorf("at the end, in Japanese: %s", out)
+	}
+	r.mustNot("その番号の申請はありません", "export", "show", "99999", "--lang", "ja")
+	r.mustNot(`"x" は申請の番号ではない`, "export", "show", "x", "--lang", "ja")
 	r.stop()
 	if out, err := r.sekisho("ledger", "verify", filepath.Join(r.dir, "live")); err != nil {
 		t.Errorf("%v: %s", err, out)

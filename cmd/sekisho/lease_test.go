@@ -21,23 +21,35 @@ func TestSharedBudgetsPrinted(t *testing.T) {
 	for _, one := range []struct {
 		page console.BudgetsPage
 		want string
+		ja   []string
 	}{
 		{console.BudgetsPage{Fault: 79, Channel: console.Channel{Margin: budget.Span(time.Minute), Gates: []console.ChannelGate{{Number: 2, Name: "gate-2", Asked: 1_411_084_800_000_000}}}, Uses: []console.BudgetUse{{Use: lent, Percent: 43}}}, `
 gate 2 (gate-2) has shares of these budgets; it asked at 2014-09-19 00:00:00
 greatest overshoot: 0; if a gate spends a share that has ended (its clocks or its process stand still for more than 1m), at most 79 customers: the shares of all others
 month                everybody (member)                      60 of 139         43%  within 30d    gate 2: 79, of which 71 used, lapsed
-`},
+`, []string{"関所 2（gate-2）がこの閲覧枠の一部を持つ。最後の問い合わせは 2014-09-19 00:00:00\n", "\nmonth                全員（member）                          60 / 139         43%  期間 30d    関所 2: 79 人、うち使用 71 人、期限切れ\n"}},
 		{console.BudgetsPage{Channel: console.Channel{From: &console.ChannelFrom{Number: 1, Name: "gate-1", Address: "10.0.0.5:7443", Error: "no route to host"}}, Uses: []console.BudgetUse{{Use: taken, Percent: 43}}}, `
 gate 1 (gate-1, 10.0.0.5:7443) grants the shares of this one, and is not reached: no route to host
 month                everybody (member)                      60 of 139         43%  within 30d    share of 79 until 2014-09-19 01:00:00
-`},
+`, []string{"応答がない: no route to host\n", "枠 79 人、2014-09-19 01:00:00 まで\n"}},
 	} {
-		var out strings.Builder
-		out.WriteByte('\n')
-		printChannel(&out, &one.page, time.UTC)
-		printUses(&out, &one.page, 20, time.UTC)
-		if out.String() != one.want {
-			t.Errorf("got:%s\nwant:%s", out.String(), one.want)
+		for _, lang := range []string{"en", "ja"} {
+			w, err := console.NewTeller(lang, time.UTC)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out strings.Builder
+			out.WriteByte('\n')
+			printChannel(&out, &one.page, time.UTC, w)
+			printUses(&out, &one.page, 20, time.UTC, w)
+			if lang == "en" && out.String() != one.want {
+				t.Errorf("got:%s\nwant:%s", out.String(), one.want)
+			}
+			for _, want := range one.ja {
+				if lang == "ja" && !strings.Contains(out.String(), want) {
+					t.Errorf("got:%s\nwant:%s", out.String(), want)
+				}
+			}
 		}
 	}
 }

@@ -46,6 +46,8 @@ func exitCode(err error) int {
 // usage is an error of whoever typed the command.
 type usage struct{ error }
 
+func (u usage) Unwrap() error { return u.error }
+
 // errFound: a check did its work and found something wrong.
 var errFound = both("something was found", "検査で見つかったものがある")
 
