@@ -155,7 +155,7 @@ func (t *tongue) until(c law.Clock) string {
 // sought is a fact under investigation, in a few words.
 func (t *tongue) sought(code string) string {
 	if kind, regime, ok := strings.Cut(code, ":"); ok {
-		return t.code("missing", kind) + " (" + regime + ")"
+		return t.beside(t.code("missing", kind), regime)
 	}
 	return t.code("missing", code)
 }

@@ -19,7 +19,7 @@ import (
 func newDoorPress(t *tongue, door string) (*press, error) {
 	p := &press{tongue: t, pages: map[string]*template.Template{}}
 	funcs := template.FuncMap{"t": t.say, "num": number, "no": ordinal, "day": t.day, "iso": t.iso, "when": t.when, "code": t.code,
-		"lang": func() string { return t.Lang }, "asset": assetPath, "inc": func(n int) int { return n + 1 }, "count": t.count}
+		"lang": func() string { return t.Lang }, "asset": assetPath, "inc": func(n int) int { return n + 1 }, "count": t.count, "open": t.open, "shut": t.shut}
 	base, err := template.New(door).Funcs(funcs).ParseFS(assets, "templates/"+door+"/layout.html")
 	if err != nil {
 		return nil, fmt.Errorf("reading the templates of a door: %w", err)

@@ -138,6 +138,8 @@ func newPress(t *tongue) (*press, error) {
 
 		"nested": nested, "triple": triple, "delta": delta, "entry": entryOf, "perMinute": t.perMinute, "timeline": t.strip, "in": t.in, "until": t.until, "calday": t.calday, "sought": t.sought, "trigger": trigger, "inc": func(n int) int { return n + 1 }, "dec": func(n int) int { return n - 1 },
 		"called":   t.called,
+		"open":     t.open,
+		"shut":     t.shut,
 		"checktag": checkTag,
 		"list":     func(words ...string) []string { return words },
 	}

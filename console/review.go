@@ -314,7 +314,7 @@ func (r *reviewer) incidents() {
 			if rev := lastBefore(i.Revisions, r.until); rev != nil {
 				sent := number(rev.Body.SentAtMost)
 				if !rev.Body.SentKnown {
-					sent, l.Unknown = sent+" ("+r.v.say("review.notknown")+")", true
+					sent, l.Unknown = r.v.beside(sent, r.v.say("review.notknown")), true
 				}
 				l.Figure = r.v.say("review.numbers", number(rev.Body.WorstCase), number(rev.Body.Suspected), sent, number(rev.Body.Confirmed))
 				l.Entries = append(l.Entries, rev.Seq)

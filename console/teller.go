@@ -111,7 +111,7 @@ func (w *Teller) Parts(parts []trace.Part) (lines []string) {
 		}
 		switch {
 		case v == "":
-			v = "(" + strings.ToLower(w.t.say("none")) + ")"
+			v = strings.TrimSpace(w.t.beside("", strings.ToLower(w.t.say("none"))))
 		case w.t.Lang != "en" && p.Kind != "label":
 			v = w.t.code(group, v)
 		}

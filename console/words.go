@@ -138,6 +138,25 @@ func (t *tongue) count(noun string, n any) string {
 	return t.say(noun, number(v))
 }
 
+// open and shut are the brackets around what is added to a word: those of Japanese
+// are as wide as its letters, and have no space before them.
+func (t *tongue) open() string {
+	if t.Lang == "ja" {
+		return "（"
+	}
+	return " ("
+}
+
+func (t *tongue) shut() string {
+	if t.Lang == "ja" {
+		return "）"
+	}
+	return ")"
+}
+
+// beside puts what is added to a word behind it, in brackets.
+func (t *tongue) beside(word, added string) string { return word + t.open() + added + t.shut() }
+
 // number writes n with a comma every three digits, as both languages do.
 func number(n any) string {
 	s := strconv.FormatUint(toUint(n), 10)

@@ -112,13 +112,13 @@ func (h *House) remind(ctx context.Context, calls []duty.Call) {
 			texts[c.Body.Person] = b
 			order = append(order, c.Body.Person)
 		}
-		company := strings.TrimPrefix(h.nameOf("unit", c.Body.Company), "company/")
+		company, wide := strings.TrimPrefix(h.nameOf("unit", c.Body.Company), "company/"), ""
 		if company != "" {
-			company = " (" + company + ")"
+			company, wide = " ("+company+")", "（"+company+"）"
 		}
 		end := c.Body.Until.Go().Add(-time.Microsecond).In(h.Zone).Format("2006-01-02")
 		b.en += fmt.Sprintf("- %s %s%s: %d still owe it, until %s\n", c.Duty.ID, c.Duty.Title.En, company, c.Body.Open, end)
-		b.ja += fmt.Sprintf("・%s %s%s:残り%d、期限 %s\n", c.Duty.ID, c.Duty.Title.Ja, company, c.Body.Open, end)
+		b.ja += fmt.Sprintf("・%s %s%s:残り%d、期限 %s\n", c.Duty.ID, c.Duty.Title.Ja, wide, c.Body.Open, end)
 	}
 	var letters []tell.Letter
 	for _, person := range order {

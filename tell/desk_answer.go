@@ -314,7 +314,11 @@ func (d *Desk) who(a *trace.Access, lang string) string {
 	}
 	text := d.Answers.word(d.Config.Words, group, role, lang)
 	if d.Config.StaffNames && a.Principal != 0 {
-		text += " (" + d.text("staff", a.Principal) + ")"
+		open, shut := " (", ")"
+		if lang == "ja" {
+			open, shut = "（", "）"
+		}
+		text += open + d.text("staff", a.Principal) + shut
 	}
 	return oneLine(text)
 }
