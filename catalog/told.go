@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"sekisho/stmt"
 )
@@ -144,11 +145,37 @@ func keyType(types map[uint32]bool) uint32 {
 	return kind
 }
 
-// keyNames are the types that a key may have, as the names of an answer are
-// asked for. What is text to the server is one type here.
-var keyNames = map[uint32]string{
-	20: "pg_catalog.int8", 21: "pg_catalog.int2", 23: "pg_catalog.int4", 25: "pg_catalog.text",
-	1042: "pg_catalog.text", 1043: "pg_catalog.text", 2950: "pg_catalog.uuid",
+// keyTypes are the types that a key may have: no domain, no enum and no citext, in
+// which two spellings are one person. asked is how the names of an answer are asked
+// for, where what is text to the server is one type; shown is format_type's name.
+var keyTypes = []struct {
+	oid          uint32
+	asked, shown string
+}{
+	{20, "pg_catalog.int8", "bigint"}, {21, "pg_catalog.int2", "smallint"}, {23, "pg_catalog.int4", "integer"}, {25, "pg_catalog.text", "text"},
+	{1042, "pg_catalog.text", "character"}, {1043, "pg_catalog.text", "character varying"}, {2950, "pg_catalog.uuid", "uuid"},
+}
+
+// keyNames are the types that a key may have, as the names of an answer are asked
+// for.
+var keyNames = func() map[uint32]string {
+	names := map[uint32]string{}
+	for _, t := range keyTypes {
+		names[t.oid] = t.asked
+	}
+	return names
+}()
+
+// CanBeKey says whether a column of a type can be a key, by the name that format_type
+// gives the type, whatever its length.
+func CanBeKey(typ string) bool {
+	name, _, _ := strings.Cut(typ, "(")
+	for _, t := range keyTypes {
+		if t.shown == name {
+			return !strings.HasSuffix(typ, "[]")
+		}
+	}
+	return false
 }
 
 // means is what a name in FROM means to somebody with this login.

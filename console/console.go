@@ -112,6 +112,8 @@ type Config struct {
 	// Outside says how the last search for ways round the gate went. nil: there
 	// is no gate.
 	Outside func() Outside
+	// Observed is the last day of the roles that are observed; nil: there are none.
+	Observed func() *ObservedDay
 
 	// Enquiries is in Views, Desk the contact point over it. nil: there is none.
 	Enquiries *incident.Enquiries

@@ -181,7 +181,7 @@ func (c *Console) Control() http.Handler {
 	c.controlScans(handle)
 	c.controlEvaluation(handle)
 	c.controlTraining(handle)
-	handle("GET /api/status", maxForm, func(v *visit) (any, error) { return c.facts(), nil })
+	handle("GET /api/status", maxForm, func(v *visit) (any, error) { return c.stands(), nil })
 	return mux
 }
 

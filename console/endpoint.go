@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"sekisho/trace"
 	"slices"
 )
 
@@ -48,7 +49,7 @@ func (c *Console) endpoint(v *visit) (page, error) {
 		p.Through = c.cfg.Trace.Through()
 	})
 	if !slices.Contains(names, p.Name) {
-		return nil, &failure{status: http.StatusNotFound, key: "endpoint", near: nearest(p.Name, terminals), nearPath: "/endpoints/"}
+		return nil, &failure{status: http.StatusNotFound, key: "endpoint", near: trace.Nearest(p.Name, terminals, 5), nearPath: "/endpoints/"}
 	}
 	p.Verified = !isUnverified(p.Name)
 	p.Total, p.Span = total(p.Days), v.daySpan(p.Days)

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"sekisho/trace"
 	"strings"
 )
 
@@ -27,7 +28,7 @@ func (c *Console) person(v *visit) (page, error) {
 	p := &personPage{Name: v.r.PathValue("name"), Space: space}
 	ord, ok := c.cfg.Vault.Space("staff").Find(p.Name)
 	if !ok {
-		return nil, &failure{status: http.StatusNotFound, key: "person", near: nearest(p.Name, c.people()), nearPath: "/people/"}
+		return nil, &failure{status: http.StatusNotFound, key: "person", near: trace.Nearest(p.Name, c.people(), 5), nearPath: "/people/"}
 	}
 	c.cfg.Views.Read(func() {
 		p.Days = c.dayLines(c.cfg.Trace.ByPrincipal(space, ord, v.offset(c)))

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -80,30 +79,6 @@ func (c *Console) firstSpace() string {
 		return known[0]
 	}
 	return ""
-}
-
-// nearest are the names most like the one that was not found.
-func nearest(name string, names []string) []string {
-	type near struct {
-		name     string
-		distance int
-	}
-	name = strings.ToLower(name)
-	if len(name) > 200 {
-		return nil
-	}
-	var all []near
-	for _, n := range names {
-		if len(n) <= 200 {
-			all = append(all, near{n, trace.EditDistance(name, strings.ToLower(n))})
-		}
-	}
-	slices.SortFunc(all, func(a, b near) int { return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.name, b.name)) })
-	var out []string
-	for _, n := range all[:min(len(all), 5)] {
-		out = append(out, n.name)
-	}
-	return out
 }
 
 // A dayLine is one day of an endpoint or a person.

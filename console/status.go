@@ -42,7 +42,8 @@ type statusPage struct {
 	Sensors  []sensorLine `json:"sensors"`
 	Rosters  []rosterLine `json:"rosters"`
 	Outside  *Outside     `json:"outside,omitempty"`
-	Trouble  string       `json:"trouble,omitempty"` // a key of words: why something stands still
+	Observed *ObservedDay `json:"observed,omitempty"` // nil: no role is observed
+	Trouble  string       `json:"trouble,omitempty"`  // a key of words: why something stands still
 }
 
 func (*statusPage) file() string { return "status" }
@@ -105,7 +106,16 @@ func (c *Console) facts() *statusPage {
 	return p
 }
 
-func (c *Console) status(v *visit) (page, error) { return c.facts(), nil }
+func (c *Console) status(v *visit) (page, error) { return c.stands(), nil }
+
+// stands are the facts with what takes a file to know.
+func (c *Console) stands() *statusPage {
+	p := c.facts()
+	if c.cfg.Observed != nil {
+		p.Observed = c.cfg.Observed()
+	}
+	return p
+}
 
 // lastHealth is what was found a moment ago, so that strangers who ask often do
 // not keep the ledger busy.

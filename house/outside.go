@@ -432,26 +432,30 @@ func (h *House) readCounts() (*counts, error) {
 	return c, nil
 }
 
-// writeCounts replaces the file. A crash leaves the old one or the new one.
+// writeCounts replaces the file.
 func (h *House) writeCounts(c *counts) error {
 	text, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
-	next := h.countsFile() + ".next"
-	err = func() error {
-		w, err := os.OpenFile(next, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-		if err != nil {
-			return err
-		}
-		_, err = w.Write(text)
-		return errors.Join(err, w.Sync(), w.Close())
-	}()
-	if err == nil {
-		err = os.Rename(next, h.countsFile())
-	}
+	err = replaceFile(h.countsFile(), text)
 	if err != nil {
 		return fmt.Errorf("keeping what was counted past the gate: %w", err)
 	}
 	return nil
+}
+
+// replaceFile writes a file of the house's own anew. A crash leaves the old one or the
+// new one.
+func replaceFile(name string, text []byte) error {
+	next := name + ".next"
+	w, err := os.OpenFile(next, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(text)
+	if err := errors.Join(err, w.Sync(), w.Close()); err != nil {
+		return err
+	}
+	return os.Rename(next, name)
 }

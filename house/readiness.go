@@ -2,16 +2,19 @@ package house
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"sekisho"
 	"sekisho/catalog"
+	"sekisho/console"
 	"sekisho/disk"
 	"sekisho/gate"
 	"sekisho/ledger"
@@ -151,16 +154,10 @@ func untilDayEnds(now time.Time, zone *time.Location) time.Duration {
 	return next.Sub(now)
 }
 
-// TellReadiness does it once.
+// TellReadiness does it once, and keeps what it says for who asks later: the console,
+// and `sekisho readiness --latest`.
 func (h *House) TellReadiness(ctx context.Context) error {
-	observed := false
-	for _, role := range h.Config.Gate.Roles {
-		observed = observed || role.Mode == gate.Observe
-		for _, m := range role.Tables {
-			observed = observed || m == gate.Observe
-		}
-	}
-	if !observed {
+	if !h.observes() {
 		return nil
 	}
 	return h.Gate.Read(ctx, func(db gate.Reading) error {
@@ -173,13 +170,72 @@ func (h *House) TellReadiness(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		day := console.ObservedDay{Until: now, Roles: []console.ObservedRole{}}
 		for _, r := range report.Roles {
-			if r.Mode == "observe" {
-				h.Log.Info("readiness of an observed role, by its last day", "role", r.Role, "verdict", r.Verdict, "statements", r.Statements, "runs", r.Runs,
-					"exact", r.Exact, "contributed", r.Other, "any_row", r.AnyRow, "would_be_refused", r.StopRuns, "cannot_tell", r.Unsure,
-					"policy_would_refuse", refusedBy(r.Policy), "budgets_would_end", len(r.Budgets), "hidden_keys", r.Keys, "plans_compared", r.Compared, "costs_times_at_most", math.Round(r.Worst*100)/100)
+			if r.Mode != "observe" {
+				continue
 			}
+			one := console.ObservedRole{Role: r.Role, Verdict: r.Verdict, Statements: r.Statements, Runs: r.Runs, Exact: r.Exact, Other: r.Other, AnyRow: r.AnyRow, Refused: r.StopRuns,
+				Unsure: r.Unsure, Policy: refusedBy(r.Policy), Budgets: len(r.Budgets), Keys: r.Keys, Compared: r.Compared, Worst: math.Round(r.Worst*100) / 100}
+			day.Roles = append(day.Roles, one)
+			h.Log.Info("readiness of an observed role, by its last day", "role", one.Role, "verdict", one.Verdict, "statements", one.Statements, "runs", one.Runs,
+				"exact", one.Exact, "contributed", one.Other, "any_row", one.AnyRow, "would_be_refused", one.Refused, "cannot_tell", one.Unsure,
+				"policy_would_refuse", one.Policy, "budgets_would_end", one.Budgets, "hidden_keys", one.Keys, "plans_compared", one.Compared, "costs_times_at_most", one.Worst)
+		}
+		text, err := json.Marshal(day)
+		if err == nil {
+			err = replaceFile(dayFile(h.Config.Data), text)
+		}
+		if err != nil {
+			return fmt.Errorf("keeping the day's report: %w", err)
 		}
 		return nil
 	})
+}
+
+// observes: some role is observed, at one table at least.
+func (h *House) observes() bool {
+	for _, role := range h.Config.Gate.Roles {
+		if role.Mode == gate.Observe {
+			return true
+		}
+		for _, m := range role.Tables {
+			if m == gate.Observe {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func dayFile(data string) string { return filepath.Join(data, "observed.json") }
+
+// LastDay is the last day's report of the house that has this data directory; without
+// a time if it has made none.
+func LastDay(data string) (*console.ObservedDay, error) {
+	day := &console.ObservedDay{Roles: []console.ObservedRole{}}
+	text, err := os.ReadFile(dayFile(data))
+	if errors.Is(err, os.ErrNotExist) {
+		return day, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, day)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the day's report, which is written anew a minute after midnight: %w", err)
+	}
+	return day, nil
+}
+
+// observedDay is what the console shows of it.
+func (h *House) observedDay() *console.ObservedDay {
+	if !h.observes() {
+		return nil
+	}
+	day, err := LastDay(h.Config.Data)
+	if err != nil {
+		h.Log.Error("showing how ready the roles are", "error", err)
+		return &console.ObservedDay{}
+	}
+	return day
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"sekisho"
 	"sekisho/budget"
 	"sekisho/catalog"
+	"sekisho/console"
 	"sekisho/gate"
 )
 
@@ -139,6 +141,22 @@ writer observe ready: 1 runs of 1, any-row 1, refused 0 of 0, cannot tell 0, key
 	}
 
 	must(t, s.house.TellReadiness(t.Context()))
+	day, err := LastDay(s.config.Data)
+	must(t, err)
+	kept := map[string]console.ObservedRole{}
+	for _, r := range day.Roles {
+		kept[r.Role] = r
+	}
+	if m := kept["mixed"]; day.Until == 0 || m.Verdict != "not_ready" || m.Refused != 2 || m.Runs != 4 || kept["clean"].Verdict != "ready" || kept["idle"].Verdict != "unseen" || kept["staff"].Role != "" {
+		t.Errorf("the day's report: %+v", day)
+	}
+	if shown := s.house.observedDay(); !reflect.DeepEqual(shown, day) {
+		t.Errorf("the console shows %+v, want %+v", shown, day)
+	}
+	must(t, os.WriteFile(dayFile(s.config.Data), []byte("{"), 0o600))
+	if _, err := LastDay(s.config.Data); err == nil || !strings.Contains(err.Error(), "written anew a minute after midnight") {
+		t.Errorf("a report that is cut off: %v", err)
+	}
 	if said := s.log.String(); !strings.Contains(said, "role=mixed verdict=not_ready") || strings.Contains(said, "role=staff verdict") || strings.Contains(said, "member_no") {
 		t.Errorf("the house said:\n%s", said)
 	}

@@ -54,7 +54,7 @@ func (h *House) NewConsole() (c *console.Console, err error) {
 		ImportLog: h.ImportLog, Office: h.Office, Lures: h.Lures, StaffDoor: h.staffAddress(), Contain: h.Contain,
 		Duty: h.Duty, Documents: h.Config.Documents, CheckPages: h.CheckPages, Handling: h.handlingState,
 		Decoys: h.Decoys, Tables: h.tablesOf(), CountRows: h.countRows,
-		Incidents: h.Incidents, Manual: h.Manual, Rules: h.Rules, Company: h.company, Residence: h.Config.Law.Residence, MatchFile: h.MatchFile, Outside: h.outside.state,
+		Incidents: h.Incidents, Manual: h.Manual, Rules: h.Rules, Company: h.company, Residence: h.Config.Law.Residence, MatchFile: h.MatchFile, Outside: h.outside.state, Observed: h.observedDay,
 		Name: h.Config.Name, Drill: h.drill, Software: Software, Mode: mode, Zone: h.Zone, TLS: h.Config.Console.Cert != "",
 		Now: h.now, Log: h.Log.With("door", "console"),
 	})

@@ -106,17 +106,7 @@ func clerical(column string) bool {
 
 // keyable: a catalog can have it as the key of a subject.
 func (c *Column) keyable() bool {
-	if c == nil || strings.HasSuffix(c.Type, "[]") {
-		return false
-	}
-	// By the type's own name: the gate reads no domain, no enum and no citext, in
-	// which two spellings are one person.
-	name, _, _ := strings.Cut(c.Type, "(")
-	switch name {
-	case "integer", "bigint", "smallint", "text", "character varying", "character", "uuid":
-		return true
-	}
-	return false
+	return c != nil && catalog.CanBeKey(c.Type)
 }
 
 // candidates are tables with one row for each person, as it seems: the

@@ -200,7 +200,7 @@ func (t *Trace) settle(q *Question) error {
 	q.Endpoints = slices.Compact(q.Endpoints)
 	for _, name := range q.Endpoints {
 		if t.endpoints[name] == nil || name == "" {
-			return &UnknownEndpoint{name, t.nearest(name, 3)}
+			return &UnknownEndpoint{name, Nearest(name, t.Terminals(), 3)}
 		}
 	}
 	return nil
@@ -339,17 +339,29 @@ func (t *Trace) about(incident uint64, q Question) bool {
 		slices.ContainsFunc(i.Endpoints, func(name string) bool { return slices.Contains(q.Endpoints, name) })
 }
 
-// nearest gives up to n seen terminals, by edit distance and then by name.
-func (t *Trace) nearest(name string, n int) []string {
-	names := t.Terminals()
+// Nearest gives up to n of the names, the most like name first, whatever their
+// capitals are. Nobody mistypes a name of hundreds of letters, and to compare those
+// takes long.
+func Nearest(name string, names []string, n int) []string {
+	const longest = 200
+	if len(name) > longest {
+		return nil
+	}
+	name = strings.ToLower(name)
+	var list []string
 	distance := make(map[string]int, len(names))
 	for _, s := range names {
-		if distance[s] = EditDistance(name, s); exchanged(name, s) {
+		if len(s) > longest {
+			continue
+		}
+		lower := strings.ToLower(s)
+		if distance[s] = EditDistance(name, lower); exchanged(name, lower) {
 			distance[s] = 0 // the same keys were pressed: pc-0471 is pc-0417 before it is pc-0421
 		}
+		list = append(list, s)
 	}
-	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(distance[a], distance[b]) })
-	return names[:min(n, len(names))]
+	slices.SortFunc(list, func(a, b string) int { return cmp.Or(cmp.Compare(distance[a], distance[b]), cmp.Compare(a, b)) })
+	return list[:min(n, len(list))]
 }
 
 // exchanged says whether a is b but for two neighbours that have changed places.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ func readinessCommand() *cobra.Command {
 	var (
 		path, since, until, lang string
 		role                     string
-		noPlans, asJSON          bool
+		noPlans, asJSON, latest  bool
 		top                      int
 	)
 	cmd := &cobra.Command{
@@ -65,6 +66,9 @@ told.`,
 			if to == 0 {
 				to = sekisho.Time(math.MaxInt64)
 			}
+			if latest {
+				return printDay(cmd.OutOrStdout(), house.Against(base, c.Data), role, lang, zone, asJSON)
+			}
 			report, err := house.Ready(cmd.Context(), c, base, from, to, !noPlans)
 			if err != nil {
 				return err
@@ -98,11 +102,51 @@ told.`,
 	f.StringVar(&since, "since", "", "start of what counts: a date, or a date and time; default: the ledger's beginning")
 	f.StringVar(&until, "until", "", "end of it, itself outside it")
 	f.StringVar(&role, "role", "", "of one role only")
+	f.BoolVar(&latest, "latest", false, "print the report that the running house made of the last day, and judge nothing anew")
 	f.BoolVar(&noPlans, "no-plans", false, "do not ask the database for plans")
 	f.IntVar(&top, "top", 10, "how many statements of a role to list")
 	takesLanguage(f, &lang, "", "language: en or ja; default by LANG")
 	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return cmd
+}
+
+// printDay prints what a house has kept of the last day of its observed roles.
+func printDay(out io.Writer, data, role, lang string, zone *time.Location, asJSON bool) error {
+	day, err := house.LastDay(data)
+	if err != nil {
+		return err
+	}
+	if role != "" {
+		day.Roles = slices.DeleteFunc(day.Roles, func(r console.ObservedRole) bool { return r.Role != role })
+	}
+	if asJSON {
+		return printJSON(out, day)
+	}
+	w, err := console.NewTeller(lang, zone)
+	if err != nil {
+		return err
+	}
+	if day.Until == 0 {
+		fmt.Fprintln(out, w.Say("ready.day.none"))
+		return nil
+	}
+	fmt.Fprintln(out, w.Say("ready.day", w.When(day.Until.Go().Format(time.RFC3339Nano))))
+	for _, r := range day.Roles {
+		fmt.Fprintf(out, "\n%s: %s\n", r.Role, w.Say("ready.verdict."+r.Verdict))
+		line := func(n uint64, key string, args ...any) {
+			if n > 0 {
+				fmt.Fprintf(out, "  %s\n", w.Say(key, args...))
+			}
+		}
+		line(r.Runs, "ready.day.runs", r.Runs, r.Statements, r.Exact, r.Other, r.AnyRow)
+		line(r.Refused, "ready.day.refused", r.Refused, r.Runs, trace.Share(r.Refused, r.Runs))
+		line(r.Policy, "ready.day.policy", r.Policy, r.Runs)
+		line(r.Unsure, "ready.day.unsure", r.Unsure, r.Runs, trace.Share(r.Unsure, r.Runs))
+		line(uint64(r.Budgets), "ready.day.budgets", r.Budgets)
+		line(r.Keys, "ready.keys", r.Keys, r.Compared)
+		line(r.Compared, "ready.worst", fmt.Sprintf("%.2f", r.Worst))
+	}
+	return nil
 }
 
 func only(roles []survey.Readiness, name string) []survey.Readiness {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -80,5 +81,42 @@ func TestReadinessOfManyTables(t *testing.T) {
 	printRoad(&out, &house.RoadReport{Roles: []survey.Readiness{role}}, words, 20)
 	if n := strings.Count(out.String(), "\n    crm.t"); n != 12 {
 		t.Errorf("%d lines for 12 tables:\n%s", n, out.String())
+	}
+}
+
+// What the running house said of the last day is printed anew, in both languages.
+func TestTheLastDayIsPrinted(t *testing.T) {
+	dir := t.TempDir()
+	said := func(lang, role string) string {
+		var out strings.Builder
+		if err := printDay(&out, dir, role, lang, time.UTC, false); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	if got := said("ja", ""); !strings.Contains(got, "まだ 1 日が終わっていません") {
+		t.Errorf("before the first: %s", got)
+	}
+	day := console.ObservedDay{Until: 1_411_084_800_000_000, Roles: []console.ObservedRole{{Role: "web", Verdict: "ready", Runs: 7, Statements: 2, Exact: 7},
+		{Role: "batch", Verdict: "not_ready", Runs: 1, Statements: 1, Refused: 1, Keys: 2, Compared: 1, Worst: 1.5}}}
+	text, err := json.Marshal(day)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "observed.json"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := said("en", "batch"), `The day until 19 Sep 2014 00:00:00, role by role. Nothing of it was refused.
+
+batch: not ready: some of it would be refused
+  Runs: 1, of different statements: 1. In the ledger: exact 0, contributed 0, any row 0.
+  Would be refused: 1 of 1 runs (100 %).
+  Would get hidden keys, of different statements: 2; with plans to compare: 1.
+  The planner's cost grows to 1.50 times at most.
+`; got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	if got := said("ja", ""); !strings.Contains(got, "web: 準備完了") || !strings.Contains(got, "拒否されるもの：1 / 1 回") {
+		t.Errorf("in Japanese: %s", got)
 	}
 }
