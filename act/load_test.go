@@ -28,6 +28,11 @@ func TestMistakes(t *testing.T) {
 			if got, want := mistakes.Error(), strings.TrimSpace(parts[2]); got != want {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
+			for _, m := range mistakes {
+				if ja := (Mistake{m.File, m.Line, Japanese(m.What), Japanese(m.Do)}); m.Do == "" || ja.What == m.What && m.What[0] != '@' || ja.Do == m.Do || ja.String() != m.In("ja") || m.In("en") != m.String() {
+					t.Errorf("in Japanese: %s", m.In("ja"))
+				}
+			}
 		})
 	}
 }

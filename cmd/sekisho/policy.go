@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"sekisho"
 	"sekisho/act"
+	"sekisho/console"
 	"sekisho/house"
 )
 
@@ -46,7 +48,7 @@ func writePolicy(dir string, out io.Writer) error {
 		return err
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
-		return fmt.Errorf("making a directory for the policy: %w", err)
+		return both("making a directory for the policy: %v", "規則のディレクトリを作れない: %v", err)
 	}
 	for _, f := range append(append(policies, tables...), act.File{Name: schemaName, Text: []byte(act.Schema)}) {
 		name := filepath.Join(dir, filepath.Base(f.Name))
@@ -101,7 +103,7 @@ func (p *policyFlags) read(paths []string) (set act.Set, conf act.Config, err er
 	}
 	zone, err := time.LoadLocation(cmp.Or(name, "Asia/Tokyo"))
 	if err != nil {
-		return act.Set{}, conf, usage{fmt.Errorf("the time zone %s is unknown: use a name such as Asia/Tokyo", name)}
+		return act.Set{}, conf, usage{both("the time zone %s is unknown: use a name such as Asia/Tokyo", "時間帯 %s はない: Asia/Tokyo のように書く", name)}
 	}
 	conf.Zone = zone
 	if len(paths) == 0 {
@@ -119,7 +121,24 @@ func (p *policyFlags) load(paths []string) (*act.Policy, *time.Location, error) 
 		return nil, nil, err
 	}
 	policy, err := set.Load(conf)
-	return policy, conf.Zone, err
+	return policy, conf.Zone, inPolicy(err)
+}
+
+// inPolicy says an error about a policy in both languages.
+func inPolicy(err error) error {
+	if err == nil {
+		return nil
+	}
+	ja := act.Japanese(err.Error())
+	var mistakes act.Mistakes
+	if errors.As(err, &mistakes) {
+		lines := make([]string, len(mistakes))
+		for i, m := range mistakes {
+			lines[i] = m.In("ja")
+		}
+		ja = strings.Replace(err.Error(), mistakes.Error(), strings.Join(lines, "\n"), 1)
+	}
+	return &inBoth{en: err.Error(), ja: ja, cause: err}
 }
 
 // policyFiles reads what a person names: files, and directories of them. Tables
@@ -134,7 +153,7 @@ func policyFiles(paths []string) (policies, tables []act.File, err error) {
 		seen[name] = true
 		text, err := os.ReadFile(name)
 		if err != nil {
-			return fmt.Errorf("reading a policy: %w", err)
+			return both("reading a policy: %v", "規則を読めない: %v", err)
 		}
 		*into = append(*into, act.File{Name: name, Text: text})
 		return nil
@@ -142,7 +161,7 @@ func policyFiles(paths []string) (policies, tables []act.File, err error) {
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err != nil {
-			return nil, nil, fmt.Errorf("reading a policy: %w", err)
+			return nil, nil, both("reading a policy: %v", "規則を読めない: %v", err)
 		}
 		if !info.IsDir() {
 			dirs = append(dirs, filepath.Dir(path))
@@ -161,7 +180,7 @@ func policyFiles(paths []string) (policies, tables []act.File, err error) {
 			return nil, nil, err
 		}
 		if len(names) == 0 {
-			return nil, nil, fmt.Errorf("%s holds no *%s: `sekisho policy init` writes the shipped ones to a new directory", path, act.PolicyExt)
+			return nil, nil, both("%s holds no *%s: `sekisho policy init` writes the shipped ones to a new directory", "%s に *%s がない: 付属の規則は `sekisho policy init` で新しいディレクトリに書き出せる", path, act.PolicyExt)
 		}
 		for _, name := range names {
 			if err := read(name, &policies); err != nil {
@@ -225,10 +244,11 @@ Exit code 3 means that a mistake was found, or that a test failed.`,
 					return err
 				}
 			} else {
-				r.print(cmd.OutOrStdout())
+				r.print(cmd.OutOrStdout(), speak(cmd))
 			}
 			if n := len(r.Mistakes) + len(r.Failed); n > 0 {
-				return fmt.Errorf("%w: %d mistakes, %d of %d tests fail", errFound, len(r.Mistakes), len(r.Failed), r.Tests)
+				w := speak(cmd)
+				return fmt.Errorf("%w: %s", errFound, w.Say("cmd.policy.found", w.Count("cmd.n.mistakes", uint64(len(r.Mistakes))), len(r.Failed), w.Count("cmd.n.tests", uint64(r.Tests))))
 			}
 			return nil
 		},
@@ -263,19 +283,22 @@ func checkPolicy(flags *policyFlags, paths []string) (*policyReport, error) {
 	return r, nil
 }
 
-func (r *policyReport) print(w io.Writer) {
+func (r *policyReport) print(w io.Writer, say *console.Teller) {
 	for _, m := range r.Mistakes {
-		fmt.Fprintln(w, m)
+		fmt.Fprintln(w, m.In(say.Lang()))
 	}
 	for _, f := range r.Failed {
-		fmt.Fprintf(w, "%s:%d: %s\n    it is: %s\n", f.File, f.Line, f.Test, f.Got)
+		fmt.Fprintf(w, "%s:%d: %s\n    %s\n", f.File, f.Line, f.Test, say.Say("cmd.policy.itis", f.Got))
 	}
 	if len(r.Mistakes) > 0 && r.Policies == 0 {
 		return
 	}
-	fmt.Fprintf(w, "policies  %d\ntests     %d, of which %d fail\nsha256    %s\n", r.Policies, r.Tests, len(r.Failed), r.SHA256)
+	line := func(what, text string) { fmt.Fprintf(w, "%s%s\n", console.Pad(say.Say("cmd.policy."+what), 10), text) }
+	line("policies", strconv.Itoa(r.Policies))
+	line("tests", say.Say("cmd.policy.tests.is", r.Tests, len(r.Failed)))
+	line("sha256", r.SHA256)
 	if len(r.Untested) > 0 {
-		fmt.Fprintf(w, "untested  %s\n", strings.Join(r.Untested, ", "))
+		line("untested", say.Join(r.Untested, "answer.comma"))
 	}
 }
 
@@ -319,7 +342,7 @@ of all.`,
 						continue
 					}
 					if err := r.Set(word, zone); err != nil {
-						return usage{err}
+						return usage{inPolicy(err)}
 					}
 				}
 			}
@@ -327,7 +350,7 @@ of all.`,
 				return explainAnyRow(cmd.OutOrStdout(), policy, r, asJSON, lang)
 			}
 			if r.Verb == 0 {
-				return usage{errors.New("a request begins with its verb: read, insert, update, delete, export or other")}
+				return usage{inPolicy(errors.New("a request begins with its verb: read, insert, update, delete, export or other"))}
 			}
 			e := policy.Explain(r)
 			if asJSON {

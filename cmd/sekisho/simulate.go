@@ -2,8 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -47,7 +45,7 @@ in the config are numbers unless --vault says that they may be named.`,
 			if err != nil {
 				return err
 			}
-			s := simulation{policy: policy, zone: zone, posts: posts, companies: companies}
+			s := simulation{words: speak(cmd), policy: policy, zone: zone, posts: posts, companies: companies}
 			if flags.config != "" {
 				c, base, err := readConfig(flags.config)
 				if err == nil {
@@ -73,10 +71,10 @@ in the config are numbers unless --vault says that they may be named.`,
 				return err
 			}
 			if s.office, err = sekisho.ParsePrefixes(office); err != nil {
-				return usage{fmt.Errorf("--office: %w", err)}
+				return usage{both("--office: %v: write an address or a prefix, such as 10.20.0.0/16", "--office: %v: アドレスか範囲を 10.20.0.0/16 のように書く", err)}
 			}
 			if path == "" {
-				return usage{errors.New("name the ledger with --ledger, or a config with --config")}
+				return usage{both("name the ledger with --ledger, or a config with --config", "--ledger で台帳を、または --config で設定を指定する")}
 			}
 			dir, err := ledgerAt(path)
 			if err != nil {
@@ -96,7 +94,7 @@ in the config are numbers unless --vault says that they may be named.`,
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), r)
 			}
-			r.print(cmd.OutOrStdout(), top)
+			r.print(cmd.OutOrStdout(), top, speak(cmd))
 			return nil
 		},
 	}
@@ -123,7 +121,7 @@ func timeFlag(name, text string, zone *time.Location) (sekisho.Time, error) {
 	}
 	t, err := house.ParseTime(text, zone)
 	if err != nil {
-		return 0, usage{fmt.Errorf("%s: %w", name, err)}
+		return 0, usage{both("%s: %v", "%s: %v", name, err)}
 	}
 	return t, nil
 }
@@ -133,7 +131,7 @@ func (s *simulation) openVault(dir string) (close func(), err error) {
 	none := func() {}
 	file := filepath.Join(dir, "vault.key")
 	if _, err := os.Stat(file); err != nil {
-		return none, fmt.Errorf("the vault's key is needed to name anybody: %w", err)
+		return none, both("the vault's key is needed to name anybody: %v", "名前を示すには保管庫の鍵が要る: %v", err)
 	}
 	key, err := vault.LoadOrMakeKey(file)
 	if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -149,7 +148,7 @@ func (s *simulation) nameOf(staff uint32) string {
 		}
 	}
 	s.total.unnamed = true
-	return fmt.Sprintf("principal %d", staff)
+	return s.words.Say("cmd.principal", staff)
 }
 
 // inConfig: the config says the name in plain, so that nobody learns it here.

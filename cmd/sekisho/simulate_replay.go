@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
 
 	"sekisho"
 	"sekisho/act"
+	"sekisho/console"
 	"sekisho/disk"
 	"sekisho/duty"
 	"sekisho/gate"
@@ -19,6 +19,7 @@ import (
 
 // A simulation folds accesses into what would have changed.
 type simulation struct {
+	words            *console.Teller
 	policy, against  *act.Policy // against is nil for what happened
 	since, until     sekisho.Time
 	zone             *time.Location
@@ -86,7 +87,7 @@ func (s *simulation) replay(ctx context.Context, dir string, bar *bar, now sekis
 			break
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("replaying the ledger: stopped after entry %v: %w", e.ID, ctx.Err())
+			return both("replaying the ledger: stopped after entry %v: %v", "台帳の再生: 記録 %v の後で中断: %v", e.ID, ctx.Err())
 		}
 		bar.set(int64(e.Time-begin), int64(end-begin))
 		if s.terminals != nil && e.Body != nil {

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"sekisho"
 	"sekisho/act"
+	"sekisho/console"
 	"sekisho/sheet"
 )
 
@@ -97,13 +97,14 @@ func (s *simulation) report() *simulationReport {
 	}
 	slices.SortFunc(r.Summary, compareChanges)
 	slices.SortFunc(r.Changes, compareChanges)
-	note := func(n uint64, text string) {
+	say := func(key string, args ...any) { r.Notes = append(r.Notes, s.words.Say("cmd.note."+key, args...)) }
+	note := func(n uint64, key string) {
 		if n > 0 {
-			r.Notes = append(r.Notes, text+": "+thousands(n))
+			say(key, thousands(n))
 		}
 	}
-	note(t.purposes, "statements with a purpose that only the vault can read, judged as if none was stated")
-	note(t.unplaced, "statements from an unknown place (tell which addresses are the office's with --office)")
+	note(t.purposes, "purposes")
+	note(t.unplaced, "unplaced")
 	var postless []string
 	for role := range t.roles {
 		if s.posts[role] == "" && s.gate == nil {
@@ -111,55 +112,53 @@ func (s *simulation) report() *simulationReport {
 		}
 	}
 	if slices.Sort(postless); len(postless) > 0 {
-		r.Notes = append(r.Notes, "the posts of these roles' principals (give them with --post, as role=post): "+strings.Join(postless, ", "))
+		say("posts", s.words.Join(postless, "answer.comma"))
 	}
 	if t.unnamed {
-		r.Notes = append(r.Notes, unnamedNote)
+		say("unnamed")
 	}
-	note(t.budgets, "statements under a budget of customers, which is not simulated")
-	note(t.refused, "statements refused then, of which the ledger does not say what they would have read")
-	note(t.elsewhere, "accesses at the console and the command line, which are not the policy's")
+	note(t.budgets, "budgets")
+	note(t.refused, "refused")
+	note(t.elsewhere, "elsewhere")
 	return r
 }
 
-// unnamedNote is said where people are numbers.
-const unnamedNote = "the names of principals that are numbers: --vault names them"
-
-func (r *simulationReport) print(w io.Writer, top int) {
-	fmt.Fprintf(w, "judged   statements %s, rows %s", thousands(r.Statements), thousands(r.Rows))
+func (r *simulationReport) print(out io.Writer, top int, w *console.Teller) {
+	say := func(before, key string, args ...any) { fmt.Fprintln(out, before+w.Say("cmd.sim."+key, args...)) }
+	line := func(what, text string) { fmt.Fprintf(out, "%s%s\n", console.Pad(w.Say("cmd.sim."+what), 9), text) }
+	judged := w.Say("cmd.sim.counts", thousands(r.Statements), thousands(r.Rows))
 	if r.Statements > 0 {
-		fmt.Fprintf(w, ", %s to %s", r.From, r.To)
+		judged += w.Say("cmd.sim.span", r.From, r.To)
 	}
-	fmt.Fprintf(w, "\nchanged  statements %s\n", thousands(r.Changed))
+	line("judged", judged)
+	line("changed", w.Say("cmd.sim.statements", thousands(r.Changed)))
 	for _, c := range r.Summary {
-		fmt.Fprintf(w, "  %s, %s: %s\n", c.Role, c.Verb, c.counts())
+		say("  ", "kind", c.Role, c.Verb, c.counts(w))
 	}
 	for i, c := range r.Changes {
 		if i == top {
-			fmt.Fprintf(w, "\nand %s more: --top shows them, or --json\n", thousands(uint64(len(r.Changes)-top)))
+			say("\n", "more", thousands(uint64(len(r.Changes)-top)))
 			break
 		}
-		by := strings.Join(c.Policies, ", ")
-		if by == "" {
-			by = "no rule"
-		}
-		fmt.Fprintf(w, "\n%s, %s at %s: %s %s\n  %s\n  by %s\n", c.Principal, c.Role, c.Endpoint, c.Verb, sheet.Few(c.Tables), c.counts(), by)
+		by := cmp.Or(w.Join(c.Policies, "answer.comma"), w.Say("cmd.sim.norule"))
+		say("\n", "change", c.Principal, c.Role, c.Endpoint, c.Verb, sheet.Few(c.Tables))
+		fmt.Fprintf(out, "  %s\n  %s\n", c.counts(w), w.Say("cmd.sim.by", by))
 	}
 	if len(r.Notes) > 0 {
-		fmt.Fprintln(w, "\nnot known here")
+		fmt.Fprintf(out, "\n%s\n", w.Say("cmd.notknown"))
 	}
 	for _, n := range r.Notes {
-		fmt.Fprintf(w, "  - %s\n", n)
+		fmt.Fprintf(out, "  - %s\n", n)
 	}
 }
 
-func (c *change) counts() string {
-	s := fmt.Sprintf("%s → %s: statements %s, rows %s", c.Before, c.After, thousands(c.Statements), thousands(c.Rows))
+func (c *change) counts(w *console.Teller) string {
+	s := w.Say("cmd.sim.becomes", c.Before, c.After, w.Say("cmd.sim.counts", thousands(c.Statements), thousands(c.Rows)))
 	if c.KeptAfter > 0 {
-		s += ", kept back " + thousands(c.KeptAfter)
+		s += w.Say("cmd.sim.kept", thousands(c.KeptAfter))
 	}
 	if c.KeptBefore > c.KeptAfter {
-		s += ", set free " + thousands(c.KeptBefore-c.KeptAfter)
+		s += w.Say("cmd.sim.freed", thousands(c.KeptBefore-c.KeptAfter))
 	}
 	return s
 }

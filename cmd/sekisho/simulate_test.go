@@ -9,6 +9,7 @@ import (
 
 	"sekisho"
 	"sekisho/act"
+	"sekisho/console"
 	"sekisho/duty"
 )
 
@@ -65,10 +66,14 @@ func TestSimulationAsksWhatTheGateAsked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	words, err := console.NewTeller("en", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	run := func(ruled bool) string {
 		now := sekisho.At(time.Date(2026, 4, 6, 3, 0, 0, 0, time.UTC))
 		s := simulation{
-			policy: policy, zone: time.UTC, posts: map[string]string{"application": "service"}, office: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+			words: words, policy: policy, zone: time.UTC, posts: map[string]string{"application": "service"}, office: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 			ruled: map[ruledKey]*sekisho.Ruled{}, sessions: map[uint64]*replayedSession{}, shapes: map[uint64]*sekisho.Shape{},
 			memos: map[string]*[2]act.Memo{}, changes: map[changeKey]*change{}, total: simulated{roles: map[string]bool{}},
 		}
@@ -89,7 +94,7 @@ func TestSimulationAsksWhatTheGateAsked(t *testing.T) {
 		if len(r.Changes) != 1 {
 			t.Fatalf("%+v", r)
 		}
-		if c := r.Changes[0]; c.Principal != "principal 2" || !slices.Contains(r.Notes, unnamedNote) {
+		if c := r.Changes[0]; c.Principal != "principal 2" || !slices.Contains(r.Notes, s.words.Say("cmd.note.unnamed")) {
 			t.Errorf("whose name is not known: %s, %q", c.Principal, r.Notes)
 		}
 		return strings.Join(r.Changes[0].Policies, " ")
