@@ -64,7 +64,7 @@ age-keygen made do here.`,
 				return err
 			}
 			if len(words) < 12 {
-				return errors.New("the passphrase is shorter than 12 bytes: whoever finds the file can try as long as they like")
+				return both("the passphrase is shorter than 12 bytes: whoever finds the file can try as long as they like", "パスフレーズが 12 バイトより短い: ファイルを見つけた人は何度でも試せる")
 			}
 			file, recipient, err := seal.NewKey(words)
 			if err != nil {
@@ -98,22 +98,22 @@ anew ends what was sealed before.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if survey.HasPassword(dsn) {
-				return usage{errors.New("the connection string holds a password, which everybody on this machine can read: give it by PGPASSFILE")}
+				return usage{both("the connection string holds a password, which everybody on this machine can read: give it by PGPASSFILE", "接続文字列にパスワードがあり、この機械の誰にでも読める: PGPASSFILE で渡す")}
 			}
 			var list []seal.Person
 			for _, p := range people {
 				name, recipient, ok := strings.Cut(p, "=")
 				if !ok {
-					return usage{fmt.Errorf("--person %q: write NAME=age1…", p)}
+					return usage{both("--person %q: write NAME=age1…", "--person %q: 名前=age1… と書く", p)}
 				}
 				list = append(list, seal.Person{Name: name, Recipient: recipient})
 			}
 			if _, err := os.Lstat(out); err == nil {
-				return fmt.Errorf("%s exists: an envelope is never replaced; name another file", out)
+				return both("%s exists: an envelope is never replaced; name another file", "%s はすでにある: 封書は置き換えない。別のファイルを指定する", out)
 			}
 			c := seal.Credential{Login: login, Password: rand.Text() + rand.Text(), Sealed: time.Now().UTC().Truncate(time.Second)}
 			if days < 1 || days > 366 {
-				return usage{errors.New("--days: between 1 and 366")}
+				return usage{both("--days: between 1 and 366", "--days: 1 以上 366 以下")}
 			}
 			c.Until = c.Sealed.AddDate(0, 0, days)
 			if _, err := seal.Seal(c, list); err != nil { // before the server is asked for anything
@@ -136,11 +136,12 @@ anew ends what was sealed before.`,
 				err = writeSecret(out, file)
 			}
 			if err != nil {
-				return fmt.Errorf("the login has a password that is sealed nowhere: run this again: %w", err)
+				return both("the login has a password that is sealed nowhere: run this again: %v", "ログインのパスワードがどこにも封印されていない: もう一度実行する: %v", err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is sealed until %s for any two of %d people: %s\nkeep copies of it where they are found with sekisho and its machine gone\n", login, c.Until.Format("2006-01-02 15:04 MST"), len(list), out)
+			w := speak(cmd)
+			fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", w.Say("cmd.glass.sealed", login, c.Until.Format("2006-01-02 15:04 MST"), len(list), out), w.Say("cmd.glass.copies"))
 			for _, n := range notes {
-				fmt.Fprintln(cmd.OutOrStdout(), "note: "+n)
+				fmt.Fprintln(cmd.OutOrStdout(), w.Say("cmd.glass.note", n))
 			}
 			return nil
 		},
@@ -161,12 +162,12 @@ anew ends what was sealed before.`,
 func readEnvelope(path string) (*seal.Envelope, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading a sealed credential: %w", err)
+		return nil, both("reading a sealed credential: %v", "封書を読めない: %v", err)
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, seal.MaxFile+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading a sealed credential: %w", err)
+		return nil, both("reading a sealed credential: %v", "封書を読めない: %v", err)
 	}
 	return seal.Read(b)
 }
@@ -186,7 +187,7 @@ It needs neither sekisho running, nor its ledger, vault or config.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(keys) == 0 || len(keys) > 2 {
-				return usage{errors.New("name the key of one person, or of two")}
+				return usage{both("name the key of one person, or of two", "一人か二人の鍵を --key で指定する")}
 			}
 			e, err := readEnvelope(args[0])
 			if err != nil {
@@ -196,7 +197,7 @@ It needs neither sekisho running, nor its ledger, vault or config.`,
 			for i, path := range keys {
 				b, err := os.ReadFile(path)
 				if err != nil {
-					return fmt.Errorf("reading a key: %w", err)
+					return both("reading a key: %v", "鍵を読めない: %v", err)
 				}
 				key, err := seal.ReadKey(b, func() (string, error) {
 					fmt.Fprintf(os.Stderr, "%s: ", path)
@@ -217,7 +218,7 @@ It needs neither sekisho running, nor its ledger, vault or config.`,
 					if err := writeSecret(out, rest); err != nil {
 						return err
 					}
-					fmt.Fprintf(cmd.OutOrStdout(), "the outer layer is off: another one of %s opens %s\n", strings.Join(e.People, ", "), out)
+					fmt.Fprintln(cmd.OutOrStdout(), speak(cmd).Say("cmd.glass.half", speak(cmd).Join(e.People, "answer.comma"), out))
 					return nil
 				}
 				if e, err = seal.Read(rest); err != nil {
@@ -225,7 +226,7 @@ It needs neither sekisho running, nor its ledger, vault or config.`,
 				}
 			}
 			if second == nil {
-				return usage{errors.New("the outer layer is off already: name one key, of the second person")}
+				return usage{both("the outer layer is off already: name one key, of the second person", "外側はすでに開いている: 二人目の鍵を一つだけ指定する")}
 			}
 			c, err := e.Open(second)
 			if err != nil {
@@ -238,9 +239,9 @@ It needs neither sekisho running, nor its ledger, vault or config.`,
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "PGPASSFILE=%s psql \"host=%s port=%d dbname=%s user=%s sslmode=%s\"\n", out, c.Host, c.Port, c.Database, c.Login, c.SSLMode)
 			if left := time.Until(c.Until); left < 0 {
-				fmt.Fprintf(cmd.OutOrStdout(), "note: the database has not taken this password since %s\n", c.Until.Format("2006-01-02 15:04 MST"))
+				fmt.Fprintln(cmd.OutOrStdout(), speak(cmd).Say("cmd.glass.over", c.Until.Format("2006-01-02 15:04 MST")))
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), "the database logs every statement; afterwards: sekisho breakglass import, seal anew, and remove "+out)
+			fmt.Fprintln(cmd.OutOrStdout(), speak(cmd).Say("cmd.glass.after", out))
 			return nil
 		},
 	}
@@ -271,10 +272,11 @@ func glassStatus() *cobra.Command {
 				if left < 0 {
 					state, ended = "ended", errFound
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, %s at %s:%d/%s, sealed %s, until %s, any two of %s\n", path, state, c.Login, c.Host, c.Port, c.Database,
-					c.Sealed.Format("2006-01-02"), c.Until.Format("2006-01-02 15:04 MST"), strings.Join(e.People, ", "))
+				w := speak(cmd)
+				fmt.Fprintln(cmd.OutOrStdout(), w.Say("cmd.glass.status", path, w.Code("cmd.glass.state", state), c.Login, c.Host, c.Port, c.Database,
+					c.Sealed.Format("2006-01-02"), c.Until.Format("2006-01-02 15:04 MST"), w.Join(e.People, "answer.comma")))
 				if left > 0 && left < 14*24*time.Hour {
-					fmt.Fprintf(cmd.OutOrStdout(), "  it ends in %s: seal anew\n", counted(int(left.Hours())/24, "day"))
+					fmt.Fprintln(cmd.OutOrStdout(), "  "+w.Say("cmd.glass.ends", w.Count("cmd.n.days", uint64(left.Hours())/24)))
 				}
 			}
 			return ended
@@ -298,17 +300,18 @@ sekisho, with its database: only that knows which tables hold whose data.`,
 				for _, name := range args {
 					f, err := os.Open(name)
 					if err != nil {
-						return fmt.Errorf("importing a log: %w", err)
+						return both("importing a log: %v", "ログの取り込み: %v", err)
 					}
 					done, err := c.ImportLog(ctx, login, f)
 					f.Close()
 					if err != nil {
 						return fmt.Errorf("%s: %w", name, err)
 					}
-					fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, %s of %s; new in the ledger: %s, any-row accesses: %s\n", name, counted(done.Lines, "line"), thousands(done.Own), login,
-						counted(done.Sessions, "session"), thousands(done.Accesses))
+					w := speak(cmd)
+					fmt.Fprintln(cmd.OutOrStdout(), w.Say("cmd.glass.imported", name, w.Count("cmd.n.lines", done.Lines), thousands(done.Own), login,
+						w.Count("cmd.n.sessions", done.Sessions), thousands(done.Accesses)))
 					if done.Rejected > 0 {
-						fmt.Fprintf(cmd.OutOrStdout(), "%s: %s could not be read, and may have been anything: that is in the ledger too\n", name, counted(done.Rejected, "line"))
+						fmt.Fprintln(cmd.OutOrStdout(), w.Say("cmd.glass.unread", name, w.Count("cmd.n.lines", done.Rejected)))
 					}
 				}
 				return nil

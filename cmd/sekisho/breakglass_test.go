@@ -45,6 +45,9 @@ func TestBreakGlass(t *testing.T) {
 	if out, err := r.sekisho(args...); err == nil {
 		t.Errorf("an envelope is replaced: %s", out)
 	}
+	if out, err := r.sekisho("breakglass", "status", in("glass.sealed"), "--lang", "ja"); err != nil || !strings.Contains(out, "未開封、glass（") || !strings.Contains(out, "次のうち二人: ito、sato、kato") {
+		t.Errorf("in Japanese: %v: %s", err, out)
+	}
 	if out, err := r.sekisho("breakglass", "status", in("glass.sealed")); err != nil || !strings.Contains(out, "closed, glass at") || !strings.Contains(out, "ito, sato, kato") {
 		t.Errorf("%v: %s", err, out)
 	}

@@ -42,13 +42,13 @@ func (o *office) flags(cmd *cobra.Command) {
 func (o *office) record(cmd *cobra.Command, told []console.Certificate, f func() error) error {
 	o.chosen = cmd.Flags().Changed("config") || o.data != ""
 	if _, err := os.Stat(o.config); !o.chosen && errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "sekisho: there is no %s here, so no ledger has an entry of this: name the house with --config\n", o.config)
+		fmt.Fprintln(cmd.ErrOrStderr(), "sekisho: "+speak(cmd).Say("cmd.ca.nohouse", o.config))
 		return f()
 	}
 	if begun, err := o.begun(); err != nil {
 		return err
 	} else if !begun {
-		fmt.Fprintf(cmd.ErrOrStderr(), "sekisho: the house of %s has not begun yet, so no ledger has an entry of this\n", o.config)
+		fmt.Fprintln(cmd.ErrOrStderr(), "sekisho: "+speak(cmd).Say("cmd.ca.notbegun", o.config))
 		return f()
 	}
 	dir, err := dataDir(o.data, o.config)
@@ -115,16 +115,9 @@ func caInit() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), `The authority is in %s. For the gate, in sekisho.yaml:
-
-  gate:
-    tls:
-      client_ca: %s
-      client_crl: %s
-
-Carry %s to a safe place that no network reaches, and remove it here:
-only "sekisho ca renew" needs it, should the issuing key be stolen.
-`, dir, a.Root(), a.Lists(), filepath.Join(dir, "root.key"))
+			w := speak(cmd)
+			fmt.Fprintf(cmd.OutOrStdout(), "%s\n\n  gate:\n    tls:\n      client_ca: %s\n      client_crl: %s\n\n%s\n%s\n",
+				w.Say("cmd.ca.made", dir), a.Root(), a.Lists(), w.Say("cmd.ca.carry", filepath.Join(dir, "root.key")), w.Say("cmd.ca.carry.why"))
 			return nil
 		},
 	}
@@ -168,7 +161,7 @@ func caIssue() *cobra.Command {
 			}
 			for _, taken := range []string{path + ".crt", path + ".key"} {
 				if _, err := os.Lstat(taken); err == nil && (key != nil || taken != path+".key") {
-					return fmt.Errorf("%s is there already: remove it, or name another directory with --out", taken)
+					return both("%s is there already: remove it, or name another directory with --out", "%s はすでにある: 消すか、--out で別のディレクトリを指定する", taken)
 				}
 			}
 			cert, err := a.Issue(public, identity.Request{Name: name, From: time.Now(), Life: life.or(identity.TerminalLife), Hosts: hosts})
@@ -188,7 +181,7 @@ func caIssue() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s   serial %s, until %s\n", path+".crt", identity.Serial(cert), cert.NotAfter.Format(time.RFC3339))
+				fmt.Fprintf(cmd.OutOrStdout(), "%s   %s\n", path+".crt", speak(cmd).Say("cmd.ca.issued", identity.Serial(cert), cert.NotAfter.Format(time.RFC3339)))
 				return nil
 			})
 		},
@@ -220,16 +213,16 @@ func caRevoke() *cobra.Command {
 				return err
 			}
 			if len(taken) == 0 {
-				fmt.Fprintln(cmd.OutOrStdout(), "nothing to do: it had been revoked")
+				fmt.Fprintln(cmd.OutOrStdout(), speak(cmd).Say("cmd.ca.nothing"))
 				return nil
 			}
 			var told []console.Certificate
 			for _, cert := range taken {
 				told = append(told, tell("revoked", cert))
-				fmt.Fprintf(cmd.OutOrStdout(), "revoked %s of %s\n", identity.Serial(cert), cert.Subject.CommonName)
+				fmt.Fprintln(cmd.OutOrStdout(), speak(cmd).Say("cmd.ca.revoked", identity.Serial(cert), cert.Subject.CommonName))
 			}
 			if err := o.record(cmd, told, func() error { return nil }); err != nil {
-				return fmt.Errorf("the certificates are revoked, and that is not in the ledger: %w", err)
+				return both("the certificates are revoked, and that is not in the ledger: %v", "証明書は失効したが、台帳に記録されていない: %v", err)
 			}
 			return nil
 		},
@@ -254,7 +247,7 @@ func caList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printIssued(cmd.OutOrStdout(), all, time.Now(), asJSON)
+			return printIssued(cmd.OutOrStdout(), all, time.Now(), asJSON, speak(cmd))
 		},
 	}
 	cmd.Flags().StringVar(&dir, "ca", "ca", "the authority's directory")
@@ -262,28 +255,28 @@ func caList() *cobra.Command {
 	return cmd
 }
 
-func printIssued(out io.Writer, all []identity.Issued, now time.Time, asJSON bool) error {
+func printIssued(out io.Writer, all []identity.Issued, now time.Time, asJSON bool, say *console.Teller) error {
 	w := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
 	if !asJSON {
-		fmt.Fprintln(w, "ENDPOINT\tSERIAL\tFROM\tUNTIL\tSTATE")
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", say.Say("cmd.ca.endpoint"), say.Say("cmd.ca.serial"), say.Say("cmd.ca.from"), say.Say("cmd.ca.until"), say.Say("cmd.ca.state"))
 	}
 	for _, c := range all {
-		state := "valid"
+		state, when := "valid", ""
 		switch {
 		case !c.Revoked.IsZero():
-			state = "revoked " + c.Revoked.UTC().Format(time.RFC3339)
+			state, when = "revoked", " "+c.Revoked.UTC().Format(time.RFC3339)
 		case now.After(c.NotAfter):
 			state = "ended"
 		}
 		if asJSON {
 			err := json.NewEncoder(w).Encode(map[string]any{"endpoint": c.Subject.CommonName, "serial": identity.Serial(c.Certificate),
-				"from": c.NotBefore, "until": c.NotAfter, "state": strings.Fields(state)[0]})
+				"from": c.NotBefore, "until": c.NotAfter, "state": state})
 			if err != nil {
 				return err
 			}
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.Subject.CommonName, identity.Serial(c.Certificate), c.NotBefore.Format(time.RFC3339), c.NotAfter.Format(time.RFC3339), state)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.Subject.CommonName, identity.Serial(c.Certificate), c.NotBefore.Format(time.RFC3339), c.NotAfter.Format(time.RFC3339), say.Say("cmd.ca.state."+state)+when)
 	}
 	return w.Flush()
 }
@@ -299,13 +292,13 @@ func caRenew() *cobra.Command {
 			if err := identity.Renew(o.dir, rootKey, identity.Algorithm(kind), time.Now()); err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), "The issuing key is new. No certificate that the old one signed counts any more: issue new ones.")
+			fmt.Fprintln(cmd.OutOrStdout(), speak(cmd).Say("cmd.ca.renewed"))
 			a, err := identity.Open(o.dir)
 			if err != nil {
 				return err
 			}
 			if err := o.record(cmd, []console.Certificate{tell("renewed", a.Issuer())}, func() error { return nil }); err != nil {
-				return fmt.Errorf("the issuing key is new, and that is not in the ledger: %w", err)
+				return both("the issuing key is new, and that is not in the ledger: %v", "発行の鍵は新しくなったが、台帳に記録されていない: %v", err)
 			}
 			return nil
 		},
@@ -343,7 +336,7 @@ func publicOf(path string) (crypto.PublicKey, error) {
 // directory.
 func fileFor(dir, name string) (string, error) {
 	if name == "" || name[0] == '.' || strings.ContainsAny(name, "/\\\x00") {
-		return "", usage{fmt.Errorf("the name %q cannot be the name of a file", name)}
+		return "", usage{both("the name %q cannot be the name of a file", "%q はファイルの名前にできない", name)}
 	}
 	return filepath.Join(dir, name), nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sekisho/console"
 	"sekisho/gate"
 	"sekisho/house"
 	"sekisho/identity"
@@ -38,19 +39,19 @@ by the gate, as ever.`,
 				return err
 			}
 			if !slices.ContainsFunc(c.Gate.Principals, func(p gate.Principal) bool { return p.Name == name }) {
-				return usage{fmt.Errorf("the config has no principal %q: it lists who may log in", name)}
+				return usage{both("the config has no principal %q: it lists who may log in", "設定に利用者 %q がない: ログインできる人は設定の gate.principals に書く", name)}
 			}
 			if c.Gate.TLS.ClientCA == "" {
-				return errors.New("the gate takes no certificates: set gate.tls.client_ca in the config, as `sekisho ca init` says")
+				return both("the gate takes no certificates: set gate.tls.client_ca in the config, as `sekisho ca init` says", "ゲートが証明書を受け付けない: `sekisho ca init` の表示に従い、設定の gate.tls.client_ca を書く")
 			}
 			if endpoint == "" {
 				if endpoint, err = os.Hostname(); err != nil {
-					return fmt.Errorf("naming this machine: %w: name it with --endpoint", err)
+					return both("naming this machine: %v: name it with --endpoint", "この機械の名前が分からない: %v: --endpoint で指定する", err)
 				}
 			}
 			if home == "" {
 				if home, err = os.UserHomeDir(); err != nil {
-					return fmt.Errorf("finding the home directory: %w: name a directory with --home", err)
+					return both("finding the home directory: %v: name a directory with --home", "ホームディレクトリが分からない: %v: --home で指定する", err)
 				}
 				home = filepath.Join(home, ".sekisho")
 			}
@@ -82,7 +83,7 @@ by the gate, as ever.`,
 			}
 			running, err := call(cmd, dir)
 			if err != nil {
-				return fmt.Errorf("logging in: %w", err)
+				return both("logging in: %v", "ログイン: %v", err)
 			}
 			defer running.Close()
 			told := tell("login", cert)
@@ -113,7 +114,7 @@ by the gate, as ever.`,
 					}
 				}
 			}
-			fmt.Fprint(cmd.OutOrStdout(), howToConnect(name, path, root, gateAddress(at, c.Gate.Listen), c.Gate.Upstream.Database, cert))
+			fmt.Fprint(cmd.OutOrStdout(), howToConnect(speak(cmd), name, path, root, gateAddress(at, c.Gate.Listen), c.Gate.Upstream.Database, cert))
 			return nil
 		},
 	}
@@ -137,7 +138,7 @@ func ownDir(dir string) error {
 		return fmt.Errorf("looking at the directory for keys: %w", err)
 	}
 	if !info.IsDir() || owner(info) != os.Geteuid() || info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("%s is not a directory that only you can write to: chmod 700 it, or name another with --home", dir)
+		return both("%s is not a directory that only you can write to: chmod 700 it, or name another with --home", "%s は自分だけが書けるディレクトリではない: chmod 700 するか、--home で別の所を指定する", dir)
 	}
 	return nil
 }
@@ -152,8 +153,9 @@ func owner(info fs.FileInfo) int {
 // replaceable: what stands where the new key goes is nothing, or an earlier
 // login of the same person at the same endpoint.
 func replaceable(path, endpoint string, a *identity.Authority) error {
-	foreign := func(file, why string) error {
-		return fmt.Errorf("%s is there and %s: it is left as it is. Move it away, or name another directory with --home", file, why)
+	foreign := func(file, why, ja string) error {
+		return &inBoth{en: fmt.Sprintf("%s is there and %s: it is left as it is. Move it away, or name another directory with --home", file, why),
+			ja: fmt.Sprintf("%s がすでにあり、%s: そのまま残した。移すか、--home で別のディレクトリを指定する", file, ja)}
 	}
 	for _, file := range []string{path + ".key", path + ".pk8", path + ".crt"} {
 		info, err := os.Lstat(file)
@@ -164,18 +166,18 @@ func replaceable(path, endpoint string, a *identity.Authority) error {
 			return fmt.Errorf("looking at an earlier key: %w", err)
 		}
 		if !info.Mode().IsRegular() || owner(info) != os.Geteuid() {
-			return foreign(file, "is not a file of yours")
+			return foreign(file, "is not a file of yours", "自分のファイルではない")
 		}
 		chain, err := os.ReadFile(path + ".crt")
 		if err != nil {
-			return foreign(file, "there is no certificate that says whose it is")
+			return foreign(file, "there is no certificate that says whose it is", "誰のものかを示す証明書がない")
 		}
 		cert, err := a.Ours(chain)
 		if err != nil {
-			return foreign(file, "is of another authority")
+			return foreign(file, "is of another authority", "別の認証局のものである")
 		}
 		if cert.Subject.CommonName != endpoint {
-			return foreign(file, "is of another endpoint")
+			return foreign(file, "is of another endpoint", "別の端末のものである")
 		}
 	}
 	return nil
@@ -196,7 +198,7 @@ func gateAddress(given, listen string) string {
 	return net.JoinHostPort(host, port)
 }
 
-func howToConnect(name, path, root, address, database string, cert *x509.Certificate) string {
+func howToConnect(w *console.Teller, name, path, root, address, database string, cert *x509.Certificate) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		host, port = address, "5432"
@@ -206,20 +208,21 @@ func howToConnect(name, path, root, address, database string, cert *x509.Certifi
 	}
 	trust, where := quote(root), root
 	if root == "" {
-		trust, where = "AUTHORITY.crt", "AUTHORITY.crt, the authority of the gate's own certificate"
+		trust, where = "AUTHORITY.crt", "AUTHORITY.crt"+w.Say("cmd.login.authority")
 	}
 	dsn := fmt.Sprintf("host=%s port=%s dbname=%s user=%s sslmode=verify-full sslrootcert=%s sslcert=%s sslkey=%s",
 		host, port, quote(database), quote(name), trust, quote(path+".crt"), quote(path+".key"))
 	shell := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`") // within double quotes
-	return fmt.Sprintf(`%s is at %s, until %s.
+	// What a program calls its own fields stays as the program has it.
+	return fmt.Sprintf(`%s
 
   psql "%s"
 
-DBeaver: a PostgreSQL connection to %s, database %s, user %s; under SSL
+%s
   CA certificate       %s
   client certificate   %s
   client private key   %s
   SSL mode             verify-full
-`, name, cert.Subject.CommonName, cert.NotAfter.Local().Format("2006-01-02 15:04 MST"), shell.Replace(dsn), net.JoinHostPort(host, port), database, name,
-		where, path+".crt", path+".pk8")
+`, w.Say("cmd.login.until", name, cert.Subject.CommonName, cert.NotAfter.Local().Format("2006-01-02 15:04 MST")), shell.Replace(dsn),
+		w.Say("cmd.login.dbeaver", net.JoinHostPort(host, port), database, name), where, path+".crt", path+".pk8")
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"sekisho"
+	"sekisho/console"
 	"sekisho/disk"
 	"sekisho/identity"
 	"sekisho/ledger"
@@ -203,7 +204,11 @@ func certified(t *testing.T, data string) string {
 // end the quotes of a connection string.
 func TestLoginLineIsSafeToPaste(t *testing.T) {
 	name := "o'brien \\ \"$(touch evil)\" `touch evil`"
-	text := howToConnect(name, "/home/x/.sekisho/n", "/root.crt", "[::1]:6543", "it's", &x509.Certificate{Subject: pkix.Name{CommonName: "jump01"}})
+	en, err := console.NewTeller("en", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := howToConnect(en, name, "/home/x/.sekisho/n", "/root.crt", "[::1]:6543", "it's", &x509.Certificate{Subject: pkix.Name{CommonName: "jump01"}})
 	line := strings.Split(text, "\n")[2]
 	dir := t.TempDir()
 	cmd := exec.Command("sh", "-c", strings.Replace(line, "psql", "printf %s", 1))

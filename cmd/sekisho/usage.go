@@ -76,8 +76,45 @@ func tellError(err error, lang string) string {
 	if lang == "ja" && errors.As(err, &b) {
 		text = strings.Replace(text, b.en, b.ja, 1)
 	}
+	if lang == "ja" {
+		text = beneath.Replace(text)
+	}
 	return text
 }
+
+// beneath are what the packages of certificates and sealed credentials say, in
+// Japanese: they stand at the bottom of the house and know nothing of languages. What
+// a path or the operating system says in between stays.
+var beneath = strings.NewReplacer(
+	" is there already: an authority is never overwritten", " がすでにある: 認証局は上書きしない",
+	"opening the authority in ", "認証局を開けない: ",
+	"\"sekisho ca init\" makes one, and --ca names where it is", "\"sekisho ca init\" で作るか、--ca で場所を指定する",
+	"making an authority in ", "認証局を作れない: ",
+	"issuing a certificate: ", "証明書の発行: ",
+	"listing certificates: ", "証明書の一覧: ",
+	"renewing the issuing key in ", "発行の鍵の更新: ",
+	"no certificate that has not ended has that name or serial number: `sekisho ca list` shows all", "その名前かシリアル番号の、期限内の証明書はない: `sekisho ca list` で一覧を表示",
+	"the endpoint's name is empty", "端末の名前が空である",
+	"the endpoint's name begins with unverified@, which is for those without a certificate", "端末の名前を unverified@ で始めることはできない（証明書のない端末を表す）",
+	"the endpoint's name holds a *: one certificate names one endpoint", "端末の名前に * がある: 証明書一つに端末一つ",
+	"the endpoint's name begins or ends with a space", "端末の名前の前後に空白がある",
+	"the endpoint's name holds a character that cannot be seen", "端末の名前に見えない文字がある",
+	"reading the request: ", "要求を読めない: ",
+	"reading a key: ", "鍵を読めない: ",
+	"the passphrase is not this key's, or the file is damaged", "この鍵のパスフレーズではないか、ファイルが壊れている",
+	"the file is too large to be one", "ファイルが大きすぎる",
+	"reading a sealed credential: ", "封書を読めない: ",
+	"this is none, or a later sekisho has made it", "封書ではないか、新しい sekisho が作ったもの",
+	"opening a sealed credential: ", "封書を開けない: ",
+	"its outer layer is off already: the other person opens it", "外側はすでに開いている: もう一人が開く",
+	"this key opens nothing here", "この鍵では開かない",
+	": it is for two of ", ": 次のうち二人が要る: ",
+	"it takes two people: first one of them takes the outer layer off", "二人が要る: まず一人が外側を開く",
+	"what stands outside is not what was sealed: somebody has changed the file", "外側の記載が封印した内容と違う: ファイルが変えられている",
+	"sealing a credential: ", "封印できない: ",
+	"no such file or directory", "ファイルもディレクトリもない",
+	"permission denied", "許可がない",
+)
 
 // wrong is an error of whoever typed the command: what is wrong, how it is used, and
 // an example that could be copied.
