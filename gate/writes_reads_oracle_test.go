@@ -98,7 +98,7 @@ func readingWrite(r *rand.Rand) string {
 	cond := pick("no in ("+inner()+")", "not exists (select from w.card c where c.no = person.no)", "exists ("+inner()+" ) and "+where(""),
 		"(select count(*) from w.trip t where t.no = person.no) > 1", "no = any (array(select t.no from w.trip t where "+where("t.")+"))",
 		"points > (select avg(points) from w.person)", where("")+" and name not in (select pan from w.card where pan is not null)",
-		"w.pan_of(no) > 'pan3'", "w.pan_of(person.no + 1) is null and "+where(""), "exists (select from w.away('a') f where f = person.no)")
+		"w.pan_of(no) > 'pan3'", "w.pan_of(person.no) is null and "+where(""), "no in (select f from w.away('a') f)")
 	returning := pick("", "", "", " returning no", " returning *", " returning person.name, (select count(*) from w.card where card.no = person.no)", " returning w.pan_of(person.no)")
 	switch r.IntN(15) {
 	case 0:

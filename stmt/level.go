@@ -182,7 +182,7 @@ func (p *pass) escapes(sel *pg.SelectStmt, e *env, inner, target *scope) (yes bo
 		case *pg.ColumnRef:
 			fields := fieldsOf(n.Fields)
 			for sc := own; sc != nil; sc = sc.outer {
-				if found, _ := sc.here(fields); found {
+				if found, _ := sc.here(fields); found && !sc.guesses(fields) {
 					return
 				}
 			}
@@ -192,6 +192,14 @@ func (p *pass) escapes(sel *pg.SelectStmt, e *env, inner, target *scope) (yes bo
 	}
 	walk(sel.ProtoReflect())
 	return yes
+}
+
+// guesses: a column may belong to something here only because nobody knows what
+// columns that has.
+func (sc *scope) guesses(fields []string) bool {
+	return len(fields) == 1 &&
+		!slices.ContainsFunc(sc.merged, func(c column) bool { return c.name == fields[0] }) &&
+		!slices.ContainsFunc(sc.items, func(i *item) bool { return i.column(fields[0]) != nil })
 }
 
 // groups says whether a target is what GROUP BY groups by.

@@ -123,7 +123,9 @@ func rangeVar(r *pg.RangeVar) *pg.Node { return &pg.Node{Node: &pg.Node_RangeVar
 // fixed refuses sub-selects that mean columns of the rows that are changed,
 // other than the key. At READ COMMITTED a row that somebody else has changed
 // meanwhile is read again as it is then, and such a sub-select with it; the
-// names would be of before. A key does not change.
+// names would be of before. That it has another key by then is seen in its
+// RETURNING, so those who have it are named: a sub-select may speak of the key if
+// all that it reads is of the same person (see ofOne).
 func (p *pass) fixed(sel *pg.SelectStmt, target *pg.RangeVar, e *env) {
 	t := p.table(target)
 	name := refOf(target)
@@ -155,7 +157,208 @@ func (p *pass) fixed(sel *pg.SelectStmt, target *pg.RangeVar, e *env) {
 		if p.escapes(in, e, nil, sc) {
 			giveUp("a sub-select that depends on other columns of the rows to be changed than their key; join its table instead (FROM, USING)")
 		}
+		in = l.Subselect.GetSelectStmt()
+		keyed := &scope{items: []*item{{name: name, table: t, cols: []column{{t.Key, false}}}}}
+		if p.escapes(in, e, nil, keyed) && !p.ofOne(in, e, &held{key: t, refs: [][2]string{{name, t.Key}}, items: []*item{{name: name, table: t, cols: append(i.cols, column{t.Key, false}), doubt: len(t.Columns) == 0}}}) {
+			giveUp("a sub-select that reads records of others than those of the rows to be changed, and depends on their key; join its table instead (FROM, USING)")
+		}
 	}
+}
+
+// held are the columns of a level that hold the key of the row that is changed,
+// if they hold anything.
+type held struct {
+	key   Table // the target
+	refs  [][2]string
+	items []*item // all that stands in its FROM
+	outer *held
+}
+
+// has says whether it is sure that a column holds that key.
+func (s *held) has(n *pg.Node) bool {
+	for n.GetTypeCast() != nil && len(n.GetTypeCast().TypeName.GetTypmods()) == 0 && slices.Contains([]string{"int2", "int4", "int8", "uuid", "text"}, builtin(n.GetTypeCast().TypeName.GetNames())) {
+		n = n.GetTypeCast().Arg
+	}
+	f := fieldsOf(n.GetColumnRef().GetFields())
+	if len(f) != 1 && len(f) != 2 {
+		return false
+	}
+	for ; s != nil; s = s.outer {
+		found := s.find(f)
+		switch {
+		case len(found) > 1:
+			return false
+		case len(found) == 1:
+			return slices.Contains(s.refs, [2]string{found[0].name, f[len(f)-1]})
+		}
+	}
+	return false
+}
+
+// find are the items of this level to which a column may belong.
+func (s *held) find(f []string) (found []*item) {
+	for _, i := range s.items {
+		if len(f) == 2 && i.name == f[0] || len(f) == 1 && (i.doubt || i.name == f[0] || i.column(f[0]) != nil) {
+			found = append(found, i)
+		}
+	}
+	return found
+}
+
+// own is what a column of this very level means.
+func (s *held) own(n *pg.Node) *item {
+	f := fieldsOf(n.GetColumnRef().GetFields())
+	if len(f) != 1 && len(f) != 2 {
+		return nil
+	}
+	found := s.find(f)
+	if len(found) != 1 || found[0].table.Key == "" || found[0].table.Space != s.key.Space || found[0].table.Key != f[len(f)-1] {
+		return nil
+	}
+	if kind := func(typ string) string { return strings.TrimRight(typ, "248") }; kind(found[0].table.Type) != kind(s.key.Type) {
+		return nil
+	}
+	return found[0]
+}
+
+// ofOne says whether all rows of protected tables that a query reads are sure to
+// be of the person whose the row is that is changed, whatever key it has: every
+// such table at every level is bound to that key by an equality that holds of each
+// of its rows.
+func (p *pass) ofOne(sel *pg.SelectStmt, e *env, outer *held) bool {
+	if sel.WithClause != nil {
+		return false
+	}
+	if sel.Op != pg.SetOperation_SETOP_NONE {
+		return p.ofOne(sel.Larg, e, outer) && p.ofOne(sel.Rarg, e, outer)
+	}
+	here := &held{key: outer.key, outer: outer}
+	conditions := conjuncts(sel.WhereClause)
+	var below []*pg.RangeSubselect
+	var from func(n *pg.Node) bool
+	from = func(n *pg.Node) bool {
+		switch {
+		case n.GetJoinExpr() != nil:
+			j := n.GetJoinExpr()
+			if j.Alias != nil || j.JoinUsingAlias != nil || j.IsNatural || len(j.UsingClause) > 0 {
+				return false
+			}
+			if j.Jointype == pg.JoinType_JOIN_INNER {
+				conditions = append(conditions, conjuncts(j.Quals)...)
+			}
+			return from(j.Larg) && from(j.Rarg)
+		case n.GetRangeVar() != nil:
+			r := n.GetRangeVar()
+			i := &item{name: refOf(r)}
+			if r.Schemaname == "" {
+				if c := e.find(r.Relname); c != nil { // what a write in WITH returned is named, whole
+					i.doubt = true
+					here.items = append(here.items, i)
+					return c.write != nil
+				}
+			}
+			if i.table = p.table(r); i.table.View != "" {
+				i.doubt = true
+				here.items = append(here.items, i)
+				return p.unprotected(viewed(i.table), nil, nil)
+			}
+			if len(r.Alias.GetColnames()) > 0 && i.table.Key != "" {
+				return false
+			}
+			for _, c := range rename(i.table.Columns, r.Alias) {
+				i.cols = append(i.cols, column{c, true})
+			}
+			i.doubt = len(i.cols) == 0
+			here.items = append(here.items, i)
+			return true
+		case n.GetRangeSubselect() != nil:
+			r := n.GetRangeSubselect()
+			if r.Alias == nil || r.Subquery.GetSelectStmt() == nil {
+				return false
+			}
+			here.items = append(here.items, &item{name: r.Alias.Aliasname, doubt: true})
+			below = append(below, r)
+			return true
+		case n.GetRangeFunction() != nil:
+			name := n.GetRangeFunction().Alias.GetAliasname()
+			here.items = append(here.items, &item{name: name, doubt: true})
+			return name != ""
+		}
+		return false
+	}
+	for _, n := range sel.FromClause {
+		if !from(n) {
+			return false
+		}
+	}
+	for n, i := range here.items {
+		if slices.ContainsFunc(here.items[:n], func(o *item) bool { return o.name == i.name }) {
+			return false
+		}
+	}
+	if len(below) > 0 && sel.FromClause[0].GetRangeSubselect() == below[0] {
+		// The arguments of a function that is written out: nothing beside them is in
+		// front of them, so they see what is further out.
+		r := below[0]
+		def := r.Subquery.GetSelectStmt()
+		args := len(def.FromClause) == 0 && len(def.ValuesLists) == 0 && def.Op == pg.SetOperation_SETOP_NONE && len(def.TargetList) == len(r.Alias.Colnames)
+		for i, name := range fieldsOf(r.Alias.Colnames) {
+			if args && outer.has(def.TargetList[i].GetResTarget().GetVal()) {
+				here.refs = append(here.refs, [2]string{r.Alias.Aliasname, name})
+			}
+		}
+	}
+	bound := map[*item]bool{}
+	for again := true; again; {
+		again = false
+		for _, c := range conditions {
+			a := c.GetAExpr()
+			if a == nil || a.Kind != pg.A_Expr_Kind_AEXPR_OP || len(a.Name) == 0 || builtin(a.Name) != "=" {
+				continue
+			}
+			for _, pair := range [][2]*pg.Node{{a.Lexpr, a.Rexpr}, {a.Rexpr, a.Lexpr}} {
+				if i := here.own(pair[0]); i != nil && !bound[i] && here.has(pair[1]) {
+					bound[i], again = true, true
+					here.refs = append(here.refs, [2]string{i.name, i.table.Key})
+				}
+			}
+		}
+	}
+	for _, i := range here.items {
+		if i.table.View == "" && i.table.Key != "" && !bound[i] {
+			return false
+		}
+	}
+	for _, r := range below {
+		if !p.ofOne(r.Subquery.GetSelectStmt(), e, here) {
+			return false
+		}
+	}
+	rest := proto.Clone(sel).(*pg.SelectStmt)
+	rest.FromClause = nil
+	nodes := []*pg.Node{selectNode(rest)}
+	for _, n := range sel.FromClause {
+		nodes = append(nodes, joinConditions(n)...)
+	}
+	inside := true
+	var walk func(m protoreflect.Message)
+	walk = func(m protoreflect.Message) {
+		if l, ok := m.Interface().(*pg.SubLink); ok {
+			in := l.Subselect.GetSelectStmt()
+			inside = inside && in != nil && p.ofOne(in, e, here)
+			if l.Testexpr != nil {
+				walk(l.Testexpr.ProtoReflect())
+			}
+			return
+		}
+		children(m, walk)
+	}
+	for _, n := range nodes {
+		if n != nil {
+			walk(n.ProtoReflect())
+		}
+	}
+	return inside
 }
 
 // joinConditions are the conditions of all joins in one item of FROM.
