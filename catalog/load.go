@@ -79,7 +79,7 @@ type column struct {
 	typeOID   uint32
 	generated bool
 	notNull   bool
-	loose     bool // of a collation in which different texts are equal
+	loose     bool // of a collation in which different texts are equal, or of a numeric that takes tens or more for one
 	category  sekisho.Categories
 	protected bool
 	typeName  string   // as SQL writes it whatever the search path; "" where no mask can have the type
@@ -203,7 +203,7 @@ func (c *Catalog) loadRelations(ctx context.Context, query Query) error {
 		SELECT a.attrelid, a.attnum, a.attname, a.atttypid, (a.attgenerated <> '')::pg_catalog.text,
 			(a.attnotnull AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint n
 				WHERE n.conrelid = a.attrelid AND n.contype = 'n' AND NOT n.convalidated AND a.attnum = ANY (n.conkey)))::pg_catalog.text,
-			(NOT co.collisdeterministic)::pg_catalog.text
+			(NOT co.collisdeterministic OR a.atttypid = 1700 AND a.atttypmod >= 4 AND ((a.atttypmod - 4) & 1024) <> 0)::pg_catalog.text
 		FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid LEFT JOIN pg_catalog.pg_collation co ON co.oid = a.attcollation
 		WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 			AND c.relnamespace <> 'pg_toast'::pg_catalog.regnamespace

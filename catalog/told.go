@@ -153,7 +153,7 @@ var keyTypes = []struct {
 	asked, shown string
 }{
 	{20, "pg_catalog.int8", "bigint"}, {21, "pg_catalog.int2", "smallint"}, {23, "pg_catalog.int4", "integer"}, {25, "pg_catalog.text", "text"},
-	{1042, "pg_catalog.text", "character"}, {1043, "pg_catalog.text", "character varying"}, {2950, "pg_catalog.uuid", "uuid"},
+	{1042, "pg_catalog.text", "character"}, {1043, "pg_catalog.text", "character varying"}, {1700, "pg_catalog.numeric", "numeric"}, {2950, "pg_catalog.uuid", "uuid"},
 }
 
 // keyNames are the types that a key may have, as the names of an answer are asked
@@ -167,12 +167,13 @@ var keyNames = func() map[uint32]string {
 }()
 
 // CanBeKey says whether a column of a type can be a key, by the name that format_type
-// gives the type, whatever its length.
+// gives the type, whatever its length. A numeric that takes tens or more for one
+// (numeric(5,-2)) cannot.
 func CanBeKey(typ string) bool {
-	name, _, _ := strings.Cut(typ, "(")
+	name, mod, _ := strings.Cut(typ, "(")
 	for _, t := range keyTypes {
 		if t.shown == name {
-			return !strings.HasSuffix(typ, "[]")
+			return !strings.HasSuffix(typ, "[]") && !strings.Contains(mod, ",-")
 		}
 	}
 	return false

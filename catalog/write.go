@@ -285,7 +285,7 @@ func rekeys(s *stmt.Statement, target *relation) bool {
 		return false
 	}
 	switch target.key.typeOID {
-	case 20, 21, 23, 2950:
+	case 20, 21, 23, 1700, 2950: // of numerics, what is equal is the same person
 		return s.Kind != stmt.Insert || !slices.Equal(s.Write.Arbiter, []string{key}) || !slices.Contains(s.Write.Kept, key)
 	}
 	return true

@@ -111,6 +111,10 @@ func (q *requests) copied(c *copyIn, field []byte, null bool) error {
 	if !c.binary || c.key.typ == keyText {
 		v, ok = c.key.canonical(field)
 	}
+	if c.binary && c.key.typ == keyNumeric { // the server may round what is no integer
+		text, is := numericText(field)
+		ok = is && plainInteger(text)
+	}
 	if ok && (c.key.typ == keyText || c.key.typ == keyChar || !c.binary) && !ascii(v) {
 		ok = !q.s.wants.isForeign() && q.s.utf8.Load()
 	}
@@ -213,6 +217,9 @@ func (k *keyAt) canonical(v []byte) ([]byte, bool) {
 		v = bytes.TrimPrefix(v, []byte{'+'})
 		_, ok := parseInt(v)
 		return v, ok
+	case keyNumeric:
+		v = bytes.Trim(v, " \t\n\v\f\r")
+		return v, plainInteger(v)
 	case keyUUID:
 		return canonicalUUID(v)
 	case keyText:

@@ -52,6 +52,15 @@ func expectation(st *stmt.Statement, j catalog.Judgement, text string) *expects 
 func (k *keyAt) who(v []byte, binary bool) uint32 {
 	n, ok := int64(0), false
 	switch {
+	case k.typ == keyNumeric:
+		text := trimScale(v)
+		if binary {
+			if text, ok = numericText(v); !ok {
+				return 0
+			}
+		}
+		ord, _ := k.of.Find(string(text))
+		return ord
 	case binary && k.typ != keyInt2 && k.typ != keyInt4 && k.typ != keyInt8:
 		return 0
 	case !binary && (k.typ == keyText || k.typ == keyUUID || k.typ == keyChar):

@@ -182,7 +182,7 @@ func (g *Gate) isCustomer(space, key string, typ keyType) (taken bool, err error
 	of := g.catalog.Subjects[i]
 	schema, table, _ := strings.Cut(of.Table, ".")
 	// So that an index on the key serves, the value is cast, not the column.
-	cast := map[keyType]string{keyInt2: "::int8", keyInt4: "::int8", keyInt8: "::int8", keyUUID: "::uuid", keyChar: "::bpchar"}[typ]
+	cast := map[keyType]string{keyInt2: "::int8", keyInt4: "::int8", keyInt8: "::int8", keyNumeric: "::numeric", keyUUID: "::uuid", keyChar: "::bpchar"}[typ]
 	rows, err := rd.query(ctx, "SELECT 1 FROM "+stmt.Quote(schema)+"."+stmt.Quote(table)+" WHERE "+stmt.Quote(of.Key)+" = $1"+cast+" LIMIT 1", key)
 	if err != nil {
 		return false, fmt.Errorf("asking whether a key is somebody's: %w", err)
@@ -219,6 +219,7 @@ func (m *marks) row(form rowForm, old, mailbox string, typ keyType, free func(st
 		if v == nil {
 			continue
 		}
+		number := form.typ(i) == 0 || form.typ(i) == 1700
 		switch text := textual(form.typ(i), form.inBinary(i), v); {
 		case string(v) == old || form.csv && string(unescape(v, true)) == old:
 			fields[i] = []byte(key)
@@ -228,6 +229,10 @@ func (m *marks) row(form rowForm, old, mailbox string, typ keyType, free func(st
 			for at := range v {
 				fields[i][len(v)-1-at] = byte(n >> (8 * at))
 			}
+		case number && !form.inBinary(i) && string(trimScale(v)) == old:
+			fields[i] = []byte(key)
+		case number && form.inBinary(i) && binaryNumeric(v, old):
+			fields[i] = appendNumeric(nil, []byte(key))
 		case text && bytes.IndexByte(v, '@') > 0:
 			fields[i] = []byte(mailbox)
 		case text && !common(v, i, others):
@@ -333,8 +338,8 @@ func scramble(v []byte, escapes bool) []byte {
 // otherKey looks like a key. An integer is one that is longer than those before it,
 // as far as its type goes: shorter ones may be somebody's whom nobody has read yet.
 func otherKey(old string, typ keyType) string {
-	if typ == keyInt2 || typ == keyInt4 || typ == keyInt8 {
-		length := min(max(len(old)+1, 7), map[keyType]int{keyInt2: 4, keyInt4: 9, keyInt8: 18}[typ])
+	if typ == keyInt2 || typ == keyInt4 || typ == keyInt8 || typ == keyNumeric {
+		length := min(max(len(old)+1, 7), map[keyType]int{keyInt2: 4, keyInt4: 9, keyInt8: 18, keyNumeric: 18}[typ])
 		out := []byte{'9'}
 		for len(out) < length {
 			out = append(out, byte('0'+rand.IntN(10)))

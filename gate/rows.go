@@ -66,12 +66,13 @@ const (
 	keyInt8
 	keyUUID
 	keyChar // char(n), which pads with blanks that are no part of the value
+	keyNumeric
 )
 
 // keyTypes are the types that a subject's key may have, by their OID in
 // pg_type, which are fixed.
 var keyTypes = map[uint32]keyType{
-	20: keyInt8, 21: keyInt2, 23: keyInt4, 25: keyText, 1043: keyText, 1042: keyChar, 2950: keyUUID,
+	20: keyInt8, 21: keyInt2, 23: keyInt4, 25: keyText, 1043: keyText, 1042: keyChar, 1700: keyNumeric, 2950: keyUUID,
 }
 
 // origin is what a RowDescription says of one field.
@@ -320,6 +321,8 @@ func (k *keyAt) ordinal(v []byte, binary bool, last uint32) (uint32, error) {
 			return k.of.OfText(v), nil
 		case keyChar:
 			return k.of.OfText(bytes.TrimRight(v, " ")), nil
+		case keyNumeric:
+			return k.of.OfText(trimScale(v)), nil
 		}
 		if n, ok := parseInt(v); ok {
 			return k.of.OfIntAfter(n, last), nil
@@ -337,6 +340,12 @@ func (k *keyAt) ordinal(v []byte, binary bool, last uint32) (uint32, error) {
 		return k.of.OfText(v), nil
 	case k.typ == keyChar:
 		return k.of.OfText(bytes.TrimRight(v, " ")), nil
+	case k.typ == keyNumeric:
+		text, ok := numericText(v)
+		if !ok {
+			return 0, errKey
+		}
+		return k.of.OfText(text), nil
 	case k.typ == keyUUID && len(v) == 16:
 		return k.of.OfText(fmt.Appendf(nil, "%x-%x-%x-%x-%x", v[:4], v[4:6], v[6:8], v[8:10], v[10:])), nil
 	}

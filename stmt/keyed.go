@@ -166,6 +166,8 @@ func using(a, b *persons, names []string) bool {
 }
 
 func ties(a, b *keyedTable) bool {
-	same := func(typ string) bool { return strings.HasPrefix(typ, "pg_catalog.int") || typ == "pg_catalog.uuid" }
+	same := func(typ string) bool {
+		return strings.HasPrefix(typ, "pg_catalog.int") || typ == "pg_catalog.numeric" || typ == "pg_catalog.uuid"
+	}
 	return a != nil && b != nil && a.space == b.space && same(a.typ) && same(b.typ)
 }

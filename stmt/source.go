@@ -178,6 +178,9 @@ func (p *pass) key(i *item, missing bool) *pg.Node {
 	}
 	text := Quote(i.name) + "." + Quote(i.cols[at].name)
 	if i.table.Type != p.space.typ {
+		if i.table.Type == "pg_catalog.numeric" {
+			text = "pg_catalog.trim_scale(" + text + ")" // one text for what is equal
+		}
 		text += "::" + p.space.typ
 	}
 	if p.space.null {
