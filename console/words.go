@@ -82,7 +82,19 @@ func (t *tongue) say(key string, args ...any) string {
 	if len(args) == 0 {
 		return text
 	}
+	if one, ok := t.words[key+".one"]; ok && isOne(args[0]) {
+		if text = one; !strings.Contains(one, "%") {
+			return one
+		}
+	}
 	return fmt.Sprintf(text, args...)
+}
+
+// isOne: a sentence with this number first has another form where there is one,
+// which stands beside it as KEY.one.
+func isOne(n any) bool {
+	s, written := n.(string)
+	return written && s == "1" || !written && toUint(n) == 1
 }
 
 // has says whether there is a text called key.

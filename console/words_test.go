@@ -312,3 +312,25 @@ func sources(t testing.TB) map[string]string {
 	}
 	return out
 }
+
+// A sentence about one thing has no s, and no sentence loses a number by it.
+func TestSentencesAboutOne(t *testing.T) {
+	en, ja := tongueOf(t, "en"), tongueOf(t, "ja")
+	for _, one := range []struct{ got, want string }{
+		{en.say("clocks.second", number(1)), "1 judgement waits for a second person."},
+		{en.say("clocks.second", number(2)), "2 judgements wait for a second person."},
+		{en.say("clock.unit.days", 1), "1 day"}, {en.say("clock.unit.days", 21), "21 days"},
+		{en.say("finding.again", number(1)), "opened again once"},
+		{ja.say("clock.unit.days", 1), strings.Replace(ja.say("clock.unit.days", 2), "2", "1", 1)},
+	} {
+		if one.got != one.want {
+			t.Errorf("got %q, want %q", one.got, one.want)
+		}
+	}
+	verbs := regexp.MustCompile(`%[^%]`)
+	for key, text := range en.words {
+		if many, ok := en.words[strings.TrimSuffix(key, ".one")]; ok && key != "answer.stands.one" && strings.HasSuffix(key, ".one") && strings.Contains(text, "%") && strings.Contains(many, "%") && len(verbs.FindAllString(text, -1)) != len(verbs.FindAllString(many, -1)) {
+			t.Errorf("%s takes other arguments than %q", key, many)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"sekisho"
+	"sekisho/sheet"
 )
 
 // An Order is one containment, from its proposal to its end. What Orders.Get
@@ -394,7 +395,7 @@ func (f Fact) ofOrder(person func(uint32) string) string {
 	}
 	switch f.Code {
 	case "contain_proposed":
-		return fmt.Sprintf("%s proposed to contain %d terminals (order %d).", who, f.Count, f.Order)
+		return fmt.Sprintf("%s proposed to contain %s (order %d).", who, sheet.Of(f.Count, "terminal"), f.Order)
 	case "contain_approved":
 		return fmt.Sprintf("%s approved order %d.", who, f.Order)
 	case "contain_broken_glass":

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"sekisho"
+	"sekisho/sheet"
 	"sekisho/trace"
 	"sekisho/view"
 )
@@ -92,9 +93,9 @@ type Fact struct {
 func (f Fact) English(person func(uint32) string) string {
 	switch f.Code {
 	case "sweep":
-		return fmt.Sprintf("%s read %d customers at %s within the hour when the alert was raised; up to %d is quiet.", person(f.Principal), f.Count, f.Endpoint, f.Limit)
+		return fmt.Sprintf("%s read %s at %s within the hour when the alert was raised; up to %d is quiet.", person(f.Principal), sheet.Of(f.Count, "customer"), f.Endpoint, f.Limit)
 	case "egress":
-		return fmt.Sprintf("%s sent %d bytes to the hostile destination %v.", f.Endpoint, f.Count, f.Target)
+		return fmt.Sprintf("%s sent %s to the hostile destination %v.", f.Endpoint, sheet.Of(f.Count, "byte"), f.Target)
 	case "budget":
 		who := f.Endpoint
 		if f.Principal != 0 {
@@ -109,9 +110,9 @@ func (f Fact) English(person func(uint32) string) string {
 		if len(f.Tables) > 0 {
 			of = strings.Join(f.Tables, ", ")
 		}
-		return fmt.Sprintf("The database counted %d rows of %s that %s moved past the gate.", f.Count, of, person(f.Principal))
+		return fmt.Sprintf("The database counted %s of %s that %s moved past the gate.", sheet.Of(f.Count, "row"), of, person(f.Principal))
 	case "decoy":
-		return fmt.Sprintf("%s touched %d decoys at %s: records of nobody, which no work needs.", person(f.Principal), f.Count, f.Endpoint)
+		return fmt.Sprintf("%s touched %s at %s: records of nobody, which no work needs.", person(f.Principal), sheet.Of(f.Count, "decoy"), f.Endpoint)
 	case "decoy_mail":
 		if f.Principal != 0 {
 			return fmt.Sprintf("Somebody wrote to the mailbox of a decoy that stood in one export's answer alone, which %s took at %s.", person(f.Principal), f.Endpoint)

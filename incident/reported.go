@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"sekisho"
+	"sekisho/sheet"
 )
 
 // told says whether a detector's alert has words of its own in a timeline.
@@ -33,7 +34,7 @@ func (f Fact) reported(person func(uint32) string) string {
 	}
 	switch f.Code {
 	case "bulk":
-		return fmt.Sprintf("One statement of %s at %s gave out %d rows when the alert was raised; up to %d is quiet.", person(f.Principal), f.Endpoint, f.Count, f.Limit)
+		return fmt.Sprintf("One statement of %s at %s gave out %s when the alert was raised; up to %d is quiet.", person(f.Principal), f.Endpoint, sheet.Of(f.Count, "row"), f.Limit)
 	case "lure":
 		return fmt.Sprintf("%s took in a mail with an attachment, from a sender who looks like somebody known and is not.", f.Endpoint)
 	case "contact":

@@ -66,3 +66,11 @@ func TestReadSaysWhatMayStandThere(t *testing.T) {
 		}
 	}
 }
+
+func TestOneOfAThingIsOne(t *testing.T) {
+	for n, want := range map[int]string{0: "0 rows", 1: "1 row", 2: "2 rows", 1200: "1200 rows"} {
+		if got := sheet.Of(n, "row"); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}

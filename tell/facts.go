@@ -10,6 +10,7 @@ import (
 	"sekisho"
 	"sekisho/incident"
 	"sekisho/law"
+	"sekisho/sheet"
 	"sekisho/trace"
 )
 
@@ -222,7 +223,7 @@ func (g *Ground) happened(know func(string, ...uint64) *Fact) {
 	if n := len(g.Misuse); n > 0 {
 		f := know("misuse", g.Misuse...)
 		f.Num = uint64(n)
-		f.En = fmt.Sprintf("Our contact point has %d reports of mail, calls, charges or the like that may have to do with it.", n)
+		f.En = fmt.Sprintf("Our contact point has %s of mail, calls, charges or the like that may have to do with it.", sheet.Of(n, "report"))
 		if n == 1 {
 			f.En = "Our contact point has one report of mail, calls, charges or the like that may have to do with it."
 		}

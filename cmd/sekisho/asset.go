@@ -66,16 +66,16 @@ func printAsset(out io.Writer, p console.ThingPage, c *house.Caller) {
 	if place := p.Fields["place"]; place != "" {
 		fmt.Fprintf(out, "place      %s\n", oneLine(place))
 	}
-	fmt.Fprintf(out, "its end    must be seen by %d others\n", p.Asset.Witnesses)
+	fmt.Fprintf(out, "its end    must be seen by %s\n", counted(p.Asset.Witnesses, "other"))
 	for _, s := range p.Asset.Seen {
-		fmt.Fprintf(out, "%-10s %s, %d pieces, by %s, check %d%s\n", s.State, moment(s.Time, c.Zone), s.Pieces, s.By, s.Check, prefixed(": ", oneLine(s.Note)))
+		fmt.Fprintf(out, "%-10s %s, %s, by %s, check %d%s\n", s.State, moment(s.Time, c.Zone), counted(s.Pieces, "piece"), s.By, s.Check, prefixed(": ", oneLine(s.Note)))
 	}
 	for _, e := range p.Asset.Ends {
 		state := e.State
 		if state == "destroying" {
 			state = fmt.Sprintf("waits for %d more witnesses", e.Waits)
 		}
-		fmt.Fprintf(out, "end %-6d %s %s, %d pieces, by %s: %s%s\n", e.Entry, e.How, moment(e.Time, c.Zone), e.Pieces, e.By, state, prefixed(": ", oneLine(e.Text)))
+		fmt.Fprintf(out, "end %-6d %s %s, %s, by %s: %s%s\n", e.Entry, e.How, moment(e.Time, c.Zone), counted(e.Pieces, "piece"), e.By, state, prefixed(": ", oneLine(e.Text)))
 		for _, w := range e.Witnesses {
 			fmt.Fprintf(out, "           %s %s by %s%s\n", w.Action, moment(w.Time, c.Zone), w.By, prefixed(": ", oneLine(w.Text)))
 		}

@@ -349,7 +349,7 @@ func printPlan(out io.Writer, p *contain.Plan, zone *time.Location) {
 		groups[s.Group]++
 	}
 	for _, g := range sortedNames(groups) {
-		line("protected", "%d terminals of %s stay out", groups[g], g)
+		line("protected", "%s of %s kept out", counted(groups[g], "terminal"), g)
 	}
 	for _, s := range p.Protected {
 		line("PROTECTED", "%s of %s would be cut on an executive's word", s.Endpoint, s.Group)
@@ -362,8 +362,8 @@ func printPlan(out io.Writer, p *contain.Plan, zone *time.Location) {
 			"no_egress":       "no hand is configured that closes the way out: that part would not be cut (docs/hands.md)",
 			"no_gate":         "no hand is configured that shuts out at the gate: that part would not be cut",
 			"no_destinations": "no hand is configured that blocks destinations: they would stay reachable (docs/hands.md)",
-			"no_address":      fmt.Sprintf("of %d terminals no address is known: only the gate can cut them off", p.Unlocated),
-			"shared":          fmt.Sprintf("at %d addresses others sit as well, who are cut off with them", len(p.Shared)), "hand_away": "a hand does not answer at the moment", "protected": "protected terminals are among them"}[w]
+			"no_address":      fmt.Sprintf("terminals of which no address is known, which only the gate can cut off: %d", p.Unlocated),
+			"shared":          fmt.Sprintf("addresses where others sit as well, who are cut off with them: %d", len(p.Shared)), "hand_away": "a hand does not answer at the moment", "protected": "protected terminals are among them"}[w]
 		line("beware", "%s", or(text, w))
 	}
 	if p.Second {

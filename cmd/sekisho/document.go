@@ -115,7 +115,7 @@ func printDocument(w io.Writer, day func(sekisho.Time) string, p console.Documen
 	for _, t := range p.Texts {
 		fmt.Fprintf(w, "  %s: SHA-256 %s", t.Language, t.SHA256)
 		if len(t.Diff) > 0 {
-			fmt.Fprintf(w, ", %d lines new, %d gone", t.Added, t.Removed)
+			fmt.Fprintf(w, ", %s new, %d gone", counted(t.Added, "line"), t.Removed)
 		}
 		fmt.Fprintln(w)
 	}

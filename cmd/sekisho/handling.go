@@ -88,7 +88,7 @@ func printHandling(w io.Writer, p console.HandlingPage, lang string) {
 	}
 	for _, s := range p.Stores {
 		if s.Unnamed > 0 {
-			fmt.Fprintf(w, "store      %s: %d of %d columns without a category\n", s.Name, s.Unnamed, s.Columns)
+			fmt.Fprintf(w, "store      %s: %d of %s without a category\n", s.Name, s.Unnamed, counted(s.Columns, "column"))
 		}
 	}
 	for _, r := range p.Rows {

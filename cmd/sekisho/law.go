@@ -336,7 +336,7 @@ func printDuties(out io.Writer, list []law.Finding, language string, all bool) {
 			JA: "本人の居住地が不明のため、次の制度も該当しうる: " + strings.Join(perhaps, ", ") + "（--residence で指定、--all で表示）。"}.In(language))
 	}
 	if hidden > 0 {
-		fmt.Fprintln(out, law.Words{EN: fmt.Sprintf("%d regimes do not apply; --all shows why.", hidden), JA: fmt.Sprintf("該当しない制度が%d件ある（--all で理由を表示）。", hidden)}.In(language))
+		fmt.Fprintln(out, law.Words{EN: fmt.Sprintf("regimes that do not apply: %d; --all shows why.", hidden), JA: fmt.Sprintf("該当しない制度が%d件ある（--all で理由を表示）。", hidden)}.In(language))
 	}
 	for _, d := range disclaimers {
 		fmt.Fprintln(out, d)

@@ -94,7 +94,7 @@ func printReport(w io.Writer, r ledger.Report) {
 		fmt.Fprintf(w, "from      %v at %v\nto        %v at %v\nchain     %x\n", r.First, r.From, r.Last, r.Until, r.Chain)
 	}
 	if r.Torn > 0 {
-		fmt.Fprintf(w, "torn      %d bytes of a write that was never acknowledged\n", r.Torn)
+		fmt.Fprintf(w, "torn      %s of a write that was never acknowledged\n", counted(r.Torn, "byte"))
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "note      %v\n", n)
