@@ -176,7 +176,8 @@ type held struct {
 
 // has says whether it is sure that a column holds that key.
 func (s *held) has(n *pg.Node) bool {
-	for n.GetTypeCast() != nil && len(n.GetTypeCast().TypeName.GetTypmods()) == 0 && slices.Contains([]string{"int2", "int4", "int8", "uuid", "text"}, builtin(n.GetTypeCast().TypeName.GetNames())) {
+	// A cast to another kind of type may make another key of it: a rounded number.
+	for n.GetTypeCast() != nil && len(n.GetTypeCast().TypeName.GetTypmods()) == 0 && kindOf("pg_catalog."+builtin(n.GetTypeCast().TypeName.GetNames())) == kindOf(s.key.Type) {
 		n = n.GetTypeCast().Arg
 	}
 	f := fieldsOf(n.GetColumnRef().GetFields())
@@ -194,6 +195,9 @@ func (s *held) has(n *pg.Node) bool {
 	}
 	return false
 }
+
+// kindOf are the types of keys in which an equal value is the same key.
+func kindOf(typ string) string { return strings.TrimRight(typ, "248") }
 
 // find are the items of this level to which a column may belong.
 func (s *held) find(f []string) (found []*item) {
@@ -215,7 +219,7 @@ func (s *held) own(n *pg.Node) *item {
 	if len(found) != 1 || found[0].table.Key == "" || found[0].table.Space != s.key.Space || found[0].table.Key != f[len(f)-1] {
 		return nil
 	}
-	if kind := func(typ string) string { return strings.TrimRight(typ, "248") }; kind(found[0].table.Type) != kind(s.key.Type) {
+	if kindOf(found[0].table.Type) != kindOf(s.key.Type) {
 		return nil
 	}
 	return found[0]
