@@ -49,6 +49,7 @@ func readOfMerge(n *pg.MergeStmt) *pg.SelectStmt {
 			lone = lone || c.MatchKind == pg.MergeMatchKind_MERGE_WHEN_NOT_MATCHED_BY_TARGET
 			lonely = lonely || c.MatchKind == pg.MergeMatchKind_MERGE_WHEN_NOT_MATCHED_BY_SOURCE
 		}
+		subscripts(c.TargetList)
 		values := append([]*pg.Node{c.Condition}, c.Values...)
 		for _, t := range c.TargetList {
 			val := t.GetResTarget().GetVal()

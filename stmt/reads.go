@@ -46,12 +46,9 @@ func readOf(n *pg.Node) (sel *pg.SelectStmt, target *pg.RangeVar) {
 		sel = fresh()
 		sel.WithClause, sel.WhereClause = u.WithClause, u.WhereClause
 		sel.FromClause = append([]*pg.Node{rangeVar(u.Relation)}, u.FromClause...)
+		subscripts(u.TargetList)
 		for _, t := range u.TargetList {
-			r := t.GetResTarget()
-			if slices.ContainsFunc(r.Indirection, hasSublink) {
-				giveUp("a sub-select in a subscript")
-			}
-			val := r.Val
+			val := t.GetResTarget().Val
 			if m := val.GetMultiAssignRef(); m != nil {
 				if val = m.Source; m.Colno > 1 {
 					continue
@@ -77,7 +74,18 @@ func readOf(n *pg.Node) (sel *pg.SelectStmt, target *pg.RangeVar) {
 	return nil, nil
 }
 
+// subscripts refuses sub-selects that say which element of a column is written:
+// they are no values of what the write reads, and tell theirs by where it is put.
+func subscripts(columns []*pg.Node) {
+	for _, c := range columns {
+		if slices.ContainsFunc(c.GetResTarget().GetIndirection(), hasSublink) {
+			giveUp("a sub-select in a subscript")
+		}
+	}
+}
+
 func readOfInsert(i *pg.InsertStmt) *pg.SelectStmt {
+	subscripts(i.Cols)
 	sel := i.SelectStmt.GetSelectStmt()
 	if sel == nil { // DEFAULT VALUES
 		sel = fresh()
