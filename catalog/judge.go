@@ -74,6 +74,7 @@ type Judgement struct {
 	Verb       sekisho.Verb
 	Spaces     []string // subjects concerned, sorted
 	Tables     []string // protected tables concerned, sorted
+	Unclear    string   // a name without a schema that is several relations', one of them protected; "": there is none
 	Categories sekisho.Categories
 
 	// Of Told: whose keys the head of the result holds, one column each, and of
@@ -160,6 +161,9 @@ func (c *Catalog) JudgeAs(s *stmt.Statement, login string) Judgement {
 		}
 		// It may be a materialized view that has just been made.
 		j.LeavesOut = j.LeavesOut || len(found) == 0 && s.Kind == stmt.Maintain
+		if r.Schema == "" && len(found) > 1 && j.Unclear == "" && slices.ContainsFunc(found, (*relation).concerning) {
+			j.Unclear = r.Name.Name
+		}
 		for _, rel := range found {
 			for t := range rel.reaches {
 				touched[t] = true

@@ -115,7 +115,7 @@ func (*ExportPage) file() string { return "export" }
 
 func (c *Console) exportLine(r *permit.Request) ExportLine {
 	a := r.Asked
-	l := ExportLine{Number: r.Number, Time: r.At, State: r.State(sekisho.At(c.cfg.Now())), Principal: c.named("staff", a.Principal), Role: a.Role,
+	l := ExportLine{Number: r.Number, Time: r.At, State: c.exportState(r), Principal: c.named("staff", a.Principal), Role: a.Role,
 		Statement: c.named("statement", a.Statement), Tables: a.Tables, Most: a.Most, Lasts: a.Lasts, Reason: c.named("reason", a.Reason),
 		By: c.named("staff", a.By), Refused: a.Refused, Decoys: r.Decoys}
 	if d := r.Decided; d != nil {
@@ -125,6 +125,47 @@ func (c *Console) exportLine(r *permit.Request) ExportLine {
 		l.UsedAt, l.Session = r.UsedAt, r.Used.Session
 	}
 	return l
+}
+
+// exportState is the request's now.
+func (c *Console) exportState(r *permit.Request) permit.State {
+	state := r.State(sekisho.At(c.cfg.Now()))
+	if state == permit.Approved && c.Lapsed(r) {
+		return permit.Lapsed
+	}
+	return state
+}
+
+// Lapsed: whoever approved r has left by the directory, or their account may
+// approve no more. Whoever approved at the machine itself without an account there
+// is judged by the directory alone, if it knows them. It can be called while the
+// views are held.
+func (c *Console) Lapsed(r *permit.Request) bool {
+	d := r.Decided
+	if d == nil || d.Action != "approved" {
+		return false
+	}
+	by := c.named("staff", d.By)
+	account := c.users.person(by)
+	if role := c.users.role(account); c.users.exists(account) && !decides(role) {
+		return true
+	}
+	if c.cfg.Directory == nil {
+		return false
+	}
+	now, left := sekisho.At(c.cfg.Now()), false
+	for _, name := range append(c.users.names(account), by) {
+		staff, known := c.cfg.Vault.Space("staff").Find(name)
+		if !known {
+			continue
+		}
+		if c.cfg.Directory.Person(staff, now) != nil {
+			return false // one of their names is of somebody who is here
+		}
+		last := c.cfg.Directory.Last(staff, now)
+		left = left || last != nil && last.Left != 0 && last.Left <= now
+	}
+	return left
 }
 
 // waiting counts the requests that nobody has answered.
@@ -274,9 +315,11 @@ func parameters(b []byte) (list []string) {
 
 // mayDecide: the account may answer requests of others.
 func (c *Console) mayDecide(who *session) bool {
-	role := c.users.role(who.name)
-	return who.local || role == administrator || role == approver
+	return who.local || decides(c.users.role(who.name))
 }
+
+// decides: the role may answer requests of others.
+func decides(role string) bool { return role == administrator || role == approver }
 
 // askExport records a request. It waits for an answer when it returns.
 func (c *Console) askExport(v *visit, ask ExportAsk) (uint64, error) {
@@ -317,7 +360,12 @@ func (c *Console) askExport(v *visit, ask ExportAsk) (uint64, error) {
 	var same permit.Request
 	var known bool
 	now := sekisho.At(c.cfg.Now())
-	c.cfg.Views.Read(func() { same, known = c.cfg.Permits.For(exact, now, func(uint64) bool { return false }) })
+	c.cfg.Views.Read(func() {
+		same, known = c.cfg.Permits.For(exact, now, func(n uint64) bool {
+			r, _ := c.cfg.Permits.Get(n)
+			return c.Lapsed(&r)
+		})
+	})
 	if known && (same.State(now) == permit.Asked || same.State(now) == permit.Approved) {
 		return 0, fail(http.StatusConflict, "export_again", ordinal(same.Number))
 	}
@@ -344,7 +392,7 @@ func (c *Console) decideExport(v *visit, number uint64, answer ExportAnswer) err
 		return err
 	}
 	now := c.cfg.Now()
-	state := r.State(sekisho.At(now))
+	state := c.exportState(&r)
 	if state != permit.Asked && (state != permit.Approved || answer.Action != "withdrawn") {
 		return fail(http.StatusConflict, "export_decided")
 	}

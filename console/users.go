@@ -295,6 +295,16 @@ func (u *users) person(account string) string {
 	return account
 }
 
+// names are an account's, and the others of the same person.
+func (u *users) names(account string) (list []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if one, ok := u.byName[account]; ok {
+		list = append([]string{one.Name}, one.Also...)
+	}
+	return list
+}
+
 // keep writes the file. u.mu is held.
 func (u *users) keep(list []user) error {
 	slices.SortFunc(list, func(a, b user) int { return strings.Compare(a.Name, b.Name) })

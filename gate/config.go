@@ -65,6 +65,11 @@ type Config struct {
 	// approved.
 	Permit func(exact uint32, spent func(request uint64) bool) (permit.Request, permit.State, bool) `yaml:"-" json:"-"`
 
+	// Counts says whether this ExportUsed is the one that uses the request, once
+	// the ledger is read so far: an approval can be taken back in the moment in
+	// which it is spent. It is set where Permit is.
+	Counts func(ctx context.Context, request, entry uint64) (bool, error) `yaml:"-" json:"-"`
+
 	// Label makes the label of what leaves by COPY, or by an approved statement, with
 	// data of these categories. nil: nothing is labelled.
 	Label func(of sekisho.Categories, at sekisho.Time, by uint32) *sekisho.Labelled `yaml:"-" json:"-"`

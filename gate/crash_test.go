@@ -21,6 +21,7 @@ import (
 	"sekisho"
 	"sekisho/disk"
 	"sekisho/ledger"
+	"sekisho/permit"
 	"sekisho/vault"
 )
 
@@ -60,6 +61,14 @@ func gateToBeKilled(dir string) {
 		}
 	}
 	check(v.Reconcile(highest))
+	fromLedger(&conf, func() *permit.Book {
+		b := permit.New()
+		for e, err := range ledger.Read(disk.OS{}, filepath.Join(dir, "ledger"), 0) {
+			check(err)
+			b.Apply(&e)
+		}
+		return b
+	})
 	g, err := New(context.Background(), conf, testCatalog(), l, v, slog.New(slog.DiscardHandler))
 	check(err)
 	door, err := net.Listen("tcp", "127.0.0.1:0")

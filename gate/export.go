@@ -1,11 +1,13 @@
 package gate
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"sekisho"
 	"sekisho/act"
@@ -107,6 +109,9 @@ func (o *ordinals) add(key uint64) {
 	}
 }
 
+// countsIn is how long a use waits to be read back at most.
+const countsIn = 30 * time.Second
+
 // askAbove is how many customers a statement of this session may name without
 // an approval. Observe mode has no such limit.
 func (s *session) askAbove(sp *stmtPlan) (most uint64, on bool) {
@@ -161,6 +166,10 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 		sent = everybodyHint(u.everybody)
 	}
 	st, ok := s.exactly(w, u.by)
+	if name := sp.judgement.Unclear; name != "" {
+		why.hint = fmt.Sprintf("It cannot be asked for in this form: %s is the name of more than one table or view, and which of them is meant changes with search_path. Write it with its schema.", name)
+		return why
+	}
 	if !ok {
 		why.hint = "It cannot be asked for in this form: send the statement itself, with less than 256 KiB of text and values."
 		return why
@@ -168,6 +177,7 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 	key := st.Key()
 	g.exports.mu.Lock()
 	defer g.exports.mu.Unlock()
+	over := "" // why what was approved does not let it through
 	if ord, known := g.vault.Space("export").Find(string(key)); known && g.conf.Permit != nil {
 		spent := func(n uint64) bool { return g.exports.spent[n] }
 		if r, state, ok := g.conf.Permit(ord, spent); ok {
@@ -197,6 +207,17 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 				if err != nil {
 					return ledgerRefusal(fmt.Errorf("spending an approval: %w", err))
 				}
+				ctx, stop := context.WithTimeout(context.Background(), countsIn)
+				counts, err := g.conf.Counts(ctx, r.Number, id.Seq)
+				stop()
+				if err != nil {
+					g.exports.spend(r.Number) // it may be
+					return ledgerRefusal(fmt.Errorf("spending an approval: %w", err))
+				}
+				if !counts {
+					over = fmt.Sprintf("The approval of request %d was taken back in this moment. ", r.Number)
+					break
+				}
 				s.bears(w, label, id.Seq+1)
 				g.exports.spend(r.Number)
 				u.limit.most, u.limit.request = r.Decided.Most, r.Number
@@ -204,6 +225,8 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 					u.marks = &marks{request: r.Number, by: r.Decided.By, mailboxes: boxes, wait: 4 + rand.IntN(8)}
 				}
 				return nil
+			case permit.Lapsed:
+				over = fmt.Sprintf("The approval of request %d no longer holds: whoever gave it has left, or may approve no more. ", r.Number)
 			case permit.Asked:
 				why.hint = sent + fmt.Sprintf("Request %d for this statement waits for an answer: sekisho export show %d%s.", r.Number, r.Number, g.configFlag())
 				return why
@@ -222,7 +245,7 @@ func (s *session) spend(w *want, u *run, by *ruling) *refusal {
 		n, why.recorded = id.Seq+uint64(len(bodies)-1), true
 		g.exports.keep(string(key), permit.Turned{Number: n, At: sekisho.At(g.conf.Now()), Plain: sp.statement, Limit: limit, EndsAt: u.endsAt(), Statement: st})
 	}
-	why.hint = sent + fmt.Sprintf("To ask for all of it: sekisho export request %d%s --most N --reason '…', or the console's page Exports. Once it is approved, send the same statement again.", n, g.configFlag())
+	why.hint = sent + over + fmt.Sprintf("To ask for all of it: sekisho export request %d%s --most N --reason '…', or the console's page Exports. Once it is approved, send the same statement again.", n, g.configFlag())
 	if end := u.endsAt(); end != 0 {
 		why.hint += fmt.Sprintf(" The policy ends its answer after %d rows even then.", end)
 	}
@@ -260,7 +283,7 @@ func (s *session) exactly(w *want, by *said) (st permit.Statement, ok bool) {
 	default:
 		st.Index = w.at
 	}
-	if p == nil || p.refers || p.original == "" || len(p.original)+len(st.Parameters)+len(st.Types) > permit.MaxKey {
+	if p == nil || p.refers || sp.judgement.Unclear != "" || p.original == "" || len(p.original)+len(st.Parameters)+len(st.Types) > permit.MaxKey {
 		return st, false
 	}
 	st.Text = []byte(strings.TrimRight(p.original, "; \t\r\n")) // what clients add at the end or do not

@@ -26,11 +26,20 @@ func askAbove(most uint64, h **house) option {
 		r.AskAbove = most
 		o.gate.Roles["staff"] = r
 		o.gate.Principals = append(o.gate.Principals, Principal{Name: "suzuki", Role: "staff", Verifier: o.gate.Principals[0].Verifier})
-		o.gate.Permit = func(exact uint32, spent func(uint64) bool) (permit.Request, permit.State, bool) {
-			now := sekisho.At(time.Now())
-			r, ok := (*h).permits().For(exact, now, spent)
-			return r, r.State(now), ok
-		}
+		fromLedger(&o.gate, func() *permit.Book { return (*h).permits() })
+	}
+}
+
+// fromLedger lets a gate know of approvals what book has folded.
+func fromLedger(conf *Config, book func() *permit.Book) {
+	conf.Permit = func(exact uint32, spent func(uint64) bool) (permit.Request, permit.State, bool) {
+		now := sekisho.At(time.Now())
+		r, ok := book().For(exact, now, spent)
+		return r, r.State(now), ok
+	}
+	conf.Counts = func(_ context.Context, request, entry uint64) (bool, error) {
+		r, _ := book().Get(request)
+		return r.UseSeq == entry, nil
 	}
 }
 

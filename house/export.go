@@ -15,11 +15,40 @@ import (
 // it, so what somebody has been told is approved is found here.
 func (h *House) permit(exact uint32, spent func(uint64) bool) (r permit.Request, state permit.State, ok bool) {
 	now := sekisho.At(h.now())
-	h.Views.Read(func() { r, ok = h.Permits.For(exact, now, spent) })
-	if ok {
-		state = r.State(now)
+	lapsed := func(n uint64) bool {
+		r, _ := h.Permits.Get(n)
+		return h.lapsed(&r)
 	}
+	h.Views.Read(func() {
+		r, ok = h.Permits.For(exact, now, func(n uint64) bool { return spent(n) || lapsed(n) })
+		if !ok || r.State(now) != permit.Approved && r.State(now) != permit.Asked { // so that it is told why
+			r, ok = h.Permits.For(exact, now, spent)
+		}
+		if ok {
+			if state = r.State(now); state == permit.Approved && lapsed(r.Number) {
+				state = permit.Lapsed
+			}
+		}
+	})
 	return r, state, ok
+}
+
+// lapsed: whoever approved it may not approve any more.
+func (h *House) lapsed(r *permit.Request) bool {
+	c := h.approvers.Load()
+	return c != nil && c.Lapsed(r)
+}
+
+// counts is gate.Config.Counts.
+func (h *House) counts(ctx context.Context, request, entry uint64) (is bool, err error) {
+	if err := h.Views.WaitFor(ctx, entry); err != nil {
+		return false, err
+	}
+	h.Views.Read(func() {
+		r, ok := h.Permits.Get(request)
+		is = ok && r.UseSeq == entry
+	})
+	return is, nil
 }
 
 // Exports lists the requests and what can be asked for.

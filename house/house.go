@@ -64,11 +64,13 @@ type House struct {
 	Gate    *gate.Gate       // nil until OpenGate
 	Contain *contain.Keeper  // nil until OpenGate
 	Console *console.Console // nil until NewConsole
-	Office  *tell.Office     // what people outside are told
-	Lures   *tell.Lures      // drills by mail
-	Desk    *tell.Desk       // nil until NewConsole, and without a contact point
-	School  *duty.School     // training
-	Hands   *contain.Door    // nil until OpenHands
+
+	approvers atomic.Pointer[console.Console] // Console, as the gate asks it
+	Office    *tell.Office                    // what people outside are told
+	Lures     *tell.Lures                     // drills by mail
+	Desk      *tell.Desk                      // nil until NewConsole, and without a contact point
+	School    *duty.School                    // training
+	Hands     *contain.Door                   // nil until OpenHands
 
 	// Of budgets that several gates share; nil until OpenLeases, and if it is not so.
 	Lender   *lease.Door
@@ -311,7 +313,7 @@ func (h *House) append(ctx context.Context, b ...sekisho.Body) (sekisho.ID, erro
 // OpenGate reads the database's catalog and makes the gate.
 func (h *House) OpenGate(ctx context.Context) (err error) {
 	conf := h.Config.Gate
-	conf.Now, conf.Permit, conf.Policy.Zone = h.now, h.permit, h.Zone
+	conf.Now, conf.Permit, conf.Counts, conf.Policy.Zone = h.now, h.permit, h.counts, h.Zone
 	conf.Label = h.label
 	if h.Config.Handling.OffSite {
 		conf.Policy.Narrow, conf.Policy.OffSite = h.narrow, h.offSite

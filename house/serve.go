@@ -58,6 +58,7 @@ func (h *House) NewConsole() (c *console.Console, err error) {
 		Name: h.Config.Name, Drill: h.drill, Software: Software, Mode: mode, Zone: h.Zone, TLS: h.Config.Console.Cert != "",
 		Now: h.now, Log: h.Log.With("door", "console"),
 	})
+	h.approvers.Store(h.Console)
 	return h.Console, err
 }
 

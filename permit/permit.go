@@ -22,6 +22,7 @@ const (
 	Withdrawn State = "withdrawn" // by whoever asked; once it is approved, by whoever may decide, too
 	Used      State = "used"      //
 	Expired   State = "expired"   // approved, or never decided, and too late now
+	Lapsed    State = "lapsed"    // approved, and whoever approved has gone since
 )
 
 // askedFor is how long a request waits for an answer.
@@ -44,6 +45,7 @@ type Request struct {
 	Taken   *sekisho.SessionOpened // of Used: who, where from
 	UseSeq  uint64                 // sequence number of Used
 	UsedAt  sekisho.Time
+	Gone    bool // the account that approved it was removed
 }
 
 // State is the request's at a moment.
@@ -57,6 +59,8 @@ func (r *Request) State(now sekisho.Time) State {
 		return Asked
 	case r.Decided.Action != "approved":
 		return State(r.Decided.Action)
+	case r.Gone:
+		return Lapsed
 	case now >= r.Decided.Until:
 		return Expired
 	}
@@ -81,7 +85,9 @@ func New() *Book {
 func (*Book) Name() string { return "permit" }
 
 // Apply folds one entry. Of several answers to one request the first counts,
-// but an approval can be taken back until it is used. The first use counts.
+// but an approval can be taken back until it is used. The first use counts, and none
+// of what was taken back before: the gate sends nothing until it has read here that
+// its own is the one that counts.
 func (b *Book) Apply(e *sekisho.Entry) {
 	switch body := e.Body.(type) {
 	case *sekisho.LedgerOpened:
@@ -102,8 +108,17 @@ func (b *Book) Apply(e *sekisho.Entry) {
 		if r := b.byNumber[body.Request]; r != nil && (r.Decided == nil || r.Used == nil && r.Decided.Action == "approved" && body.Action == "withdrawn") {
 			r.Decided, r.Entry, r.When = body, e.ID.Seq, e.Time
 		}
+	case *sekisho.UserChanged:
+		if body.Action != "removed" {
+			break
+		}
+		for _, r := range b.list {
+			if r.Used == nil && r.Decided != nil && r.Decided.Action == "approved" && r.Decided.By == body.User {
+				r.Gone = true // for good: an account made anew may be somebody else's
+			}
+		}
 	case *sekisho.ExportUsed:
-		if r := b.byNumber[body.Request]; r != nil && r.Used == nil {
+		if r := b.byNumber[body.Request]; r != nil && r.Used == nil && r.Decided != nil && r.Decided.Action == "approved" && !r.Gone {
 			r.Used, r.UsedAt, r.UseSeq, r.Taken = body, e.Time, e.ID.Seq, b.sessions[body.Session]
 		}
 	}
@@ -139,7 +154,7 @@ func (b *Book) Waiting(now sekisho.Time) (n int) {
 
 // For gives what is known of a text, by its ordinal in "export": the oldest
 // approval that can be used, else the latest request. spent are those of which
-// the book does not know the use yet.
+// the book does not know the use yet, and those that no longer hold.
 func (b *Book) For(exact uint32, now sekisho.Time, spent func(number uint64) bool) (Request, bool) {
 	all := b.byExact[exact]
 	for _, r := range all {

@@ -28,6 +28,10 @@ func play(script string) string {
 			body = &sekisho.ExportDecided{Request: n, Action: "approved", Most: 100, Until: now + 2*hour}
 		case "reject":
 			body = &sekisho.ExportDecided{Request: n, Action: "rejected"}
+		case "withdraw":
+			body = &sekisho.ExportDecided{Request: n, Action: "withdrawn"}
+		case "remove": // whoever approves here
+			body = &sekisho.UserChanged{Action: "removed"}
 		case "use":
 			body = &sekisho.ExportUsed{Request: n}
 		default:
@@ -51,19 +55,25 @@ func play(script string) string {
 
 func TestRequests(t *testing.T) {
 	for script, want := range map[string]string{
-		"ask":                                   "1 asked, for: 1 asked",
-		"ask; approve 1":                        "1 approved, for: 1 approved",
-		"ask; approve 1; use 1":                 "1 used, for: 1 used",
-		"ask; approve 1; +2h":                   "1 expired, for: 1 expired",
-		"ask; approve 1; use 1; +2h":            "1 used, for: 1 used",
-		"ask; reject 1; approve 1":              "1 rejected, for: 1 rejected",
-		"ask; approve 1; reject 1":              "1 approved, for: 1 approved",
-		"ask; +169h":                            "1 expired, for: 1 expired",
-		"ask; approve 1; ask":                   "3 asked, 1 approved, for: 1 approved",
-		"ask; approve 1; ask; approve 3":        "3 approved, 1 approved, for: 1 approved",
-		"ask; approve 1; ask; approve 3; use 1": "3 approved, 1 used, for: 3 approved",
-		"ask; approve 1; use 1; ask; reject 4":  "4 rejected, 1 used, for: 4 rejected",
-		"approve 7; use 7":                      "",
+		"ask":                                    "1 asked, for: 1 asked",
+		"ask; approve 1":                         "1 approved, for: 1 approved",
+		"ask; approve 1; use 1":                  "1 used, for: 1 used",
+		"ask; approve 1; +2h":                    "1 expired, for: 1 expired",
+		"ask; approve 1; use 1; +2h":             "1 used, for: 1 used",
+		"ask; reject 1; approve 1":               "1 rejected, for: 1 rejected",
+		"ask; approve 1; reject 1":               "1 approved, for: 1 approved",
+		"ask; +169h":                             "1 expired, for: 1 expired",
+		"ask; approve 1; ask":                    "3 asked, 1 approved, for: 1 approved",
+		"ask; approve 1; ask; approve 3":         "3 approved, 1 approved, for: 1 approved",
+		"ask; approve 1; ask; approve 3; use 1":  "3 approved, 1 used, for: 3 approved",
+		"ask; approve 1; use 1; ask; reject 4":   "4 rejected, 1 used, for: 4 rejected",
+		"approve 7; use 7":                       "",
+		"ask; use 1":                             "1 asked, for: 1 asked",
+		"ask; approve 1; withdraw 1; use 1":      "1 withdrawn, for: 1 withdrawn",
+		"ask; approve 1; use 1; withdraw 1":      "1 used, for: 1 used",
+		"ask; approve 1; remove; use 1":          "1 lapsed, for: 1 lapsed",
+		"ask; approve 1; use 1; remove":          "1 used, for: 1 used",
+		"ask; approve 1; remove; ask; approve 4": "4 approved, 1 lapsed, for: 4 approved",
 	} {
 		if got := play(script); got != want {
 			t.Errorf("%s: %s, want %s", script, got, want)
@@ -95,7 +105,7 @@ func TestAnApprovalIsTakenBack(t *testing.T) {
 		"and approved again":      {[]sekisho.Body{&sekisho.ExportDecided{Request: 1, Action: "withdrawn"}, &sekisho.ExportDecided{Request: 1, Action: "approved", Until: hour}}, Withdrawn},
 		"rejected afterwards":     {[]sekisho.Body{&sekisho.ExportDecided{Request: 1, Action: "rejected"}}, Approved},
 		"used, and taken back":    {[]sekisho.Body{&sekisho.ExportUsed{Request: 1}, &sekisho.ExportDecided{Request: 1, Action: "withdrawn"}}, Used},
-		"used at the same moment": {[]sekisho.Body{&sekisho.ExportDecided{Request: 1, Action: "withdrawn"}, &sekisho.ExportUsed{Request: 1}}, Used},
+		"used at the same moment": {[]sekisho.Body{&sekisho.ExportDecided{Request: 1, Action: "withdrawn"}, &sekisho.ExportUsed{Request: 1}}, Withdrawn},
 		"approved for longer":     {[]sekisho.Body{&sekisho.ExportDecided{Request: 1, Action: "approved", Until: 9 * hour}}, Approved},
 	} {
 		b := New()

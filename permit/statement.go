@@ -11,9 +11,9 @@ import (
 // for byte, of one person in one role. Its Key stands in the vault; the ledger
 // holds the ordinal, and with it a commitment to every byte.
 //
-// It is the text that is bound, not what it means: search_path, the time zone
-// and what the tables hold may be others when it runs. The tables are those
-// that the gate judged it by.
+// It is the text that is bound, not what it means: the time zone and what the
+// tables hold may be others when it runs. The tables are those that the gate judged
+// it by; of a name that search_path would have to decide there is no Statement.
 type Statement struct {
 	Principal uint32       `json:"principal"`        // ordinal in "staff"
 	Person    uint32       `json:"person,omitempty"` // whom the principal, a program, worked for, as far as it said so

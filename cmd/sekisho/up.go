@@ -93,10 +93,11 @@ func stand(ctx context.Context, c house.Config, base string, level slog.Level, w
 	if err := d.openLeases(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
-	if err := d.openGate(); err != nil {
+	// The gate asks it who may still approve.
+	if err := d.openConsole(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
-	if err := d.openConsole(); err != nil {
+	if err := d.openGate(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	if err := d.openMail(); err != nil {
