@@ -132,13 +132,19 @@ func (g *Gate) Serve(ctx context.Context, l net.Listener) error {
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
+		w := g.arrived(conn)
+		if w == nil {
+			conn.Close()
+			continue
+		}
 		select {
 		case slots <- struct{}{}:
 		default:
 			// Who has not said yet who they are gives way, the one who came first
 			// first: so nobody keeps the others out by connecting alone.
-			if g.makeRoom() {
+			if g.makeRoom(w) {
 				g.running.Go(func() {
+					defer g.left(conn)
 					select {
 					case slots <- struct{}{}:
 					case <-time.After(g.conf.Limits.Startup):
@@ -149,10 +155,11 @@ func (g *Gate) Serve(ctx context.Context, l net.Listener) error {
 						return
 					}
 					defer func() { <-slots }()
-					g.handle(ctx, conn)
+					g.handle(ctx, conn, w)
 				})
 				continue
 			}
+			g.left(conn)
 			go func() {
 				conn.SetDeadline(time.Now().Add(time.Second))
 				conn.Read(make([]byte, maxStartup)) // closing with bytes unread would throw the answer away
@@ -163,19 +170,42 @@ func (g *Gate) Serve(ctx context.Context, l net.Listener) error {
 		}
 		g.running.Go(func() {
 			defer func() { <-slots }()
-			g.handle(ctx, conn)
+			defer g.left(conn)
+			g.handle(ctx, conn, w)
 		})
 	}
 }
 
+// arrived counts conn among those who have not said who they are; nil: the gate
+// is closing. It does so before the next connection is accepted: one that had its
+// place and was not counted yet could not be made to give way.
+func (g *Gate) arrived(conn net.Conn) *waiting {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closing.Load() {
+		return nil
+	}
+	g.came++
+	w := &waiting{turn: g.came, unknown: true}
+	g.pending[conn] = w
+	return w
+}
+
+// left is of a connection that is a session now, or none any more.
+func (g *Gate) left(conn net.Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.pending, conn)
+}
+
 // makeRoom ends the connection that has waited longest without saying who it is
-// of; false: there is none.
-func (g *Gate) makeRoom() bool {
+// of, for another; false: there is none.
+func (g *Gate) makeRoom(other *waiting) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var first net.Conn
 	for conn, came := range g.pending {
-		if came.unknown && (first == nil || came.turn < g.pending[first].turn) {
+		if came != other && came.unknown && (first == nil || came.turn < g.pending[first].turn) {
 			first = conn
 		}
 	}
@@ -212,23 +242,9 @@ func (g *Gate) Close() {
 }
 
 // handle carries one connection from its first byte to its end.
-func (g *Gate) handle(ctx context.Context, conn net.Conn) {
+func (g *Gate) handle(ctx context.Context, conn net.Conn, w *waiting) {
 	defer conn.Close()
-	g.mu.Lock()
-	if g.closing.Load() {
-		g.mu.Unlock()
-		return
-	}
-	g.came++
-	w := &waiting{turn: g.came, unknown: true}
-	g.pending[conn] = w
-	g.mu.Unlock()
 	raw := conn
-	defer func() {
-		g.mu.Lock()
-		delete(g.pending, raw)
-		g.mu.Unlock()
-	}()
 	if t, ok := conn.(*net.TCPConn); ok {
 		t.SetNoDelay(true)
 		t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4})
