@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -62,6 +63,8 @@ type Gate struct {
 	sessions map[uint32]*session   // by cancel key's process id
 	pending  map[net.Conn]*waiting // connections that are not sessions yet
 	came     uint64                // how many there ever were
+	taken    int                   // places, of limits.sessions
+	queue    []*waiting            // who has another's place as soon as that one is gone
 	running  sync.WaitGroup
 	ended    sync.Once
 }
@@ -117,7 +120,6 @@ func (g *Gate) Serve(ctx context.Context, l net.Listener) error {
 	go g.endRevoked(ctx)
 	go g.keepPolicy(ctx)
 	go g.keepTurns(ctx)
-	slots := make(chan struct{}, g.conf.Limits.Sessions)
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -132,88 +134,95 @@ func (g *Gate) Serve(ctx context.Context, l net.Listener) error {
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
-		w := g.arrived(conn)
-		if w == nil {
+		w, in := g.arrived(conn)
+		switch {
+		case w == nil:
 			conn.Close()
-			continue
-		}
-		select {
-		case slots <- struct{}{}:
-		default:
-			// Who has not said yet who they are gives way, the one who came first
-			// first: so nobody keeps the others out by connecting alone.
-			if g.makeRoom(w) {
-				g.running.Go(func() {
-					defer g.left(conn)
-					select {
-					case slots <- struct{}{}:
-					case <-time.After(g.conf.Limits.Startup):
-						conn.Close()
-						return
-					case <-ctx.Done():
-						conn.Close()
-						return
-					}
-					defer func() { <-slots }()
+		case in:
+			g.running.Go(func() {
+				defer g.left(conn, w)
+				select {
+				case <-w.turned:
 					g.handle(ctx, conn, w)
-				})
-				continue
-			}
-			g.left(conn)
+					return
+				case <-time.After(g.conf.Limits.Startup):
+				case <-ctx.Done():
+				}
+				conn.Close()
+			})
+		default:
 			go func() {
 				conn.SetDeadline(time.Now().Add(time.Second))
 				conn.Read(make([]byte, maxStartup)) // closing with bytes unread would throw the answer away
 				conn.Write(appendError(nil, "FATAL", &refusal{code: "53300", text: "sorry, too many clients already", hint: "The gate's limit is in its config: limits: sessions."}))
 				conn.Close()
 			}()
-			continue
 		}
-		g.running.Go(func() {
-			defer func() { <-slots }()
-			defer g.left(conn)
-			g.handle(ctx, conn, w)
-		})
 	}
 }
 
-// arrived counts conn among those who have not said who they are; nil: the gate
-// is closing. It does so before the next connection is accepted: one that had its
-// place and was not counted yet could not be made to give way.
-func (g *Gate) arrived(conn net.Conn) *waiting {
+// arrived counts conn among those who have not said who they are, and gives it a
+// place, or that of one who gives way for it, as soon as that one is gone. Who has
+// not said who they are gives way, the one who came first first: so nobody keeps
+// the others out by connecting alone. All this is one step, as left is: whoever
+// has a place, or waits for one, can be made to give way until they have said who
+// they are. in is false if there is no room, and w nil if the gate is closing.
+func (g *Gate) arrived(conn net.Conn) (w *waiting, in bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closing.Load() {
-		return nil
+		return nil, false
 	}
 	g.came++
-	w := &waiting{turn: g.came, unknown: true}
+	w = &waiting{turn: g.came, unknown: true, turned: make(chan struct{})}
+	switch {
+	case g.taken < g.conf.Limits.Sessions:
+		g.taken++
+		w.take()
+	case g.makeRoom():
+		g.queue = append(g.queue, w)
+	default:
+		return w, false
+	}
 	g.pending[conn] = w
-	return w
+	return w, true
 }
 
-// left is of a connection that is a session now, or none any more.
-func (g *Gate) left(conn net.Conn) {
+// left is of a connection that is over. Whoever waits longest has its place.
+func (g *Gate) left(conn net.Conn, w *waiting) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.pending, conn)
+	switch {
+	case !w.placed:
+		g.queue = slices.DeleteFunc(g.queue, func(q *waiting) bool { return q == w })
+	case len(g.queue) > 0:
+		g.queue[0].take()
+		g.queue = slices.Delete(g.queue, 0, 1)
+	default:
+		g.taken--
+	}
 }
 
 // makeRoom ends the connection that has waited longest without saying who it is
-// of, for another; false: there is none.
-func (g *Gate) makeRoom(other *waiting) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// of; false: there is none. The caller holds the lock.
+func (g *Gate) makeRoom() bool {
 	var first net.Conn
 	for conn, came := range g.pending {
-		if came != other && came.unknown && (first == nil || came.turn < g.pending[first].turn) {
+		if came.unknown && (first == nil || came.turn < g.pending[first].turn) {
 			first = conn
 		}
 	}
 	if first == nil {
 		return false
 	}
+	w := g.pending[first]
 	delete(g.pending, first)
 	first.Close()
+	if !w.placed { // it leaves the queue to whoever it makes room for
+		g.queue = slices.DeleteFunc(g.queue, func(q *waiting) bool { return q == w })
+		close(w.turned)
+	}
 	g.log.Debug("all places are taken: a client who had not said who it is has lost its own")
 	return true
 }
@@ -353,8 +362,16 @@ type arrival struct {
 
 // waiting is a connection that is no session yet.
 type waiting struct {
-	turn    uint64 // which connection it is, since the gate began
-	unknown bool   // it has not proven who it is
+	turn    uint64        // which connection it is, since the gate began
+	unknown bool          // it has not proven who it is
+	placed  bool          // it has one of the places, and gives it back
+	turned  chan struct{} // closed when it has, or never will
+}
+
+// take gives it a place.
+func (w *waiting) take() {
+	w.placed = true
+	close(w.turned)
 }
 
 func addressOf(conn net.Conn) netip.Addr {

@@ -333,6 +333,19 @@ func TestWhoIsNobodyKeepsNobodyOut(t *testing.T) {
 		if got := h.psql("watched", "select 1"); got != "1\n" {
 			t.Errorf("%s: who comes behind them gets %q", name, got)
 		}
+		// One who is leaving, and those who gave way, keep their places until they
+		// are gone: so many of them at once would be all there are.
+		eventually(t, "the place is free again", func() bool {
+			h.gate.mu.Lock()
+			defer h.gate.mu.Unlock()
+			taken := h.gate.taken
+			for _, w := range h.gate.pending {
+				if w.placed {
+					taken--
+				}
+			}
+			return taken == 1
+		})
 	}
 	var one int
 	if err := conn.QueryRow(context.Background(), "select 1").Scan(&one); err != nil || one != 1 {
