@@ -217,3 +217,62 @@ func (h *house) permitsOnDisk() *permit.Book {
 	}
 	return b
 }
+
+// The same of what could be about anybody, which a name that two tables have does
+// not keep from running: the approval is all that stands before it.
+func TestExportOfAnyRowOfANameThatTwoTablesHave(t *testing.T) {
+	var h *house
+	h = newWritingHouse(t, unnamed, reachable, anyRows, func(o *options) { askAbove(10, &h)(o) })
+	const path, sql = "set search_path to crm;\n", "select name, crm.shout(member_no) from member order by member_no"
+	request := h.approve(reference(t, h.psql("sato", path+sql)), 1000, time.Now().Add(time.Hour))
+	h.asOwner("create schema other; create table other.member (member_no bigint primary key, name text); grant usage on schema other to staff, reader; grant select on other.member to staff, reader")
+	if err := h.gate.refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{path, "set search_path to other, crm;\n"} {
+		said := h.psql("sato", path+sql)
+		if strings.Contains(said, "NAME") || !strings.Contains(said, "member is the name of more than one table or view") {
+			t.Errorf("with %q psql printed %.400q", path, said)
+		}
+	}
+	if r, _ := h.permits().Get(request); r.State(sekisho.At(time.Now())) != permit.Approved {
+		t.Errorf("the request is %s", r.State(sekisho.At(time.Now())))
+	}
+}
+
+// An approval is worth what its approver's is: once their account is removed, the
+// statement is cut as one that nobody approved, and who sends it is told why.
+func TestExportWhoseApproverIsGone(t *testing.T) {
+	var h *house
+	h = newHouse(t, askAbove(10, &h))
+	const sql = "select name from crm.member order by member_no"
+	approver := h.vault.Space("staff").OfText([]byte("suzuki"))
+	n := reference(t, h.psql("sato", sql))
+	var exact uint32
+	for _, turned := range h.gate.Turned() {
+		if turned.Number == n {
+			exact = h.vault.Space("export").OfText(turned.Statement.Key())
+		}
+	}
+	approve := func() {
+		t.Helper()
+		id, err := h.ledger.Append(t.Context(), &sekisho.ExportAsked{Refused: n, Principal: h.vault.Space("staff").OfText([]byte("sato")), Role: "staff", Exact: exact, Most: 2000})
+		if err == nil {
+			_, err = h.ledger.Append(t.Context(), &sekisho.ExportDecided{Request: id.Seq, By: approver, Action: "approved", Most: 2000, Until: sekisho.At(time.Now().Add(time.Hour))})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	approve()
+	if _, err := h.ledger.Append(t.Context(), &sekisho.UserChanged{User: approver, Action: "removed"}); err != nil {
+		t.Fatal(err)
+	}
+	if said := h.psql("sato", sql); strings.Contains(said, "name11\n") || !strings.Contains(said, "no longer holds: whoever gave it has left") || !strings.Contains(said, "sekisho export request") {
+		t.Errorf("psql printed %.600q", said)
+	}
+	approve() // by one of the same name, who came afterwards
+	if got, want := h.psql("sato", sql), h.direct(sql); got != want {
+		t.Errorf("approved anew: %d bytes through the gate, %d directly", len(got), len(want))
+	}
+}
