@@ -174,7 +174,7 @@ func TestAuditorUntilADay(t *testing.T) {
 	if looked[false] != 1 || looked[true] < 1 {
 		t.Errorf("looks: %v", looked)
 	}
-	if a := admin.get("/audit"); !strings.Contains(a.body, "Mita &amp; Co., the policy") || !strings.Contains(a.body, "1 pages, 1 refused") && !strings.Contains(a.body, "1 pages, 2 refused") {
+	if a := admin.get("/audit"); !strings.Contains(a.body, "Mita &amp; Co., the policy") || !strings.Contains(a.body, "1 page, 1 refused") && !strings.Contains(a.body, "1 page, 2 refused") {
 		t.Errorf("the administrator sees\n%s", a.body)
 	}
 	h.clock.pass(24 * time.Hour * 9) // beyond the last day
