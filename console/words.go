@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sekisho"
+	"sekisho/sheet"
 	"sekisho/tell"
 )
 
@@ -150,24 +151,19 @@ func (t *tongue) count(noun string, n any) string {
 	return t.say(noun, number(v))
 }
 
-// open and shut are the brackets around what is added to a word: those of Japanese
-// are as wide as its letters, and have no space before them.
+// open and shut are the brackets around what is added to a word.
 func (t *tongue) open() string {
-	if t.Lang == "ja" {
-		return "（"
-	}
-	return " ("
+	open, _ := sheet.Brackets(t.Lang)
+	return open
 }
 
 func (t *tongue) shut() string {
-	if t.Lang == "ja" {
-		return "）"
-	}
-	return ")"
+	_, shut := sheet.Brackets(t.Lang)
+	return shut
 }
 
 // beside puts what is added to a word behind it, in brackets.
-func (t *tongue) beside(word, added string) string { return word + t.open() + added + t.shut() }
+func (t *tongue) beside(word, added string) string { return word + sheet.Added(added, t.Lang) }
 
 // number writes n with a comma every three digits, as both languages do.
 func number(n any) string {

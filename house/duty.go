@@ -12,6 +12,7 @@ import (
 	"sekisho/duty"
 	"sekisho/ledger"
 	"sekisho/pack"
+	"sekisho/sheet"
 	"sekisho/tell"
 )
 
@@ -114,7 +115,7 @@ func (h *House) remind(ctx context.Context, calls []duty.Call) {
 		}
 		company, wide := strings.TrimPrefix(h.nameOf("unit", c.Body.Company), "company/"), ""
 		if company != "" {
-			company, wide = " ("+company+")", "（"+company+"）"
+			company, wide = sheet.Added(company, "en"), sheet.Added(company, "ja")
 		}
 		end := c.Body.Until.Go().Add(-time.Microsecond).In(h.Zone).Format("2006-01-02")
 		b.en += fmt.Sprintf("- %s %s%s: %d still owe it, until %s\n", c.Duty.ID, c.Duty.Title.En, company, c.Body.Open, end)

@@ -15,6 +15,7 @@ import (
 
 	"sekisho"
 	"sekisho/incident"
+	"sekisho/sheet"
 	"sekisho/trace"
 )
 
@@ -314,11 +315,7 @@ func (d *Desk) who(a *trace.Access, lang string) string {
 	}
 	text := d.Answers.word(d.Config.Words, group, role, lang)
 	if d.Config.StaffNames && a.Principal != 0 {
-		open, shut := " (", ")"
-		if lang == "ja" {
-			open, shut = "（", "）"
-		}
-		text += open + d.text("staff", a.Principal) + shut
+		text += sheet.Added(d.text("staff", a.Principal), lang)
 	}
 	return oneLine(text)
 }

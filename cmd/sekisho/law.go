@@ -313,7 +313,7 @@ func printDuties(out io.Writer, list []law.Finding, language string, all bool) {
 			hidden++
 			continue
 		}
-		fmt.Fprintf(out, "%s%s: %s\n", f.Name.In(language), inBrackets(string(f.Regime), language), say(string(f.Verdict)))
+		fmt.Fprintf(out, "%s%s: %s\n", f.Name.In(language), sheet.Added(string(f.Regime), language), say(string(f.Verdict)))
 		for _, r := range f.Reasons {
 			fmt.Fprintf(out, "  - %s\n", r.In(language))
 		}
@@ -326,7 +326,7 @@ func printDuties(out io.Writer, list []law.Finding, language string, all bool) {
 		for _, c := range f.Clocks {
 			printClock(out, c, say, language)
 		}
-		fmt.Fprintf(out, "  %s: %s%s\n  %s: %s\n\n", say("edition"), f.Edition, inBrackets(say(string(f.Status)), language), say("source"), f.Source)
+		fmt.Fprintf(out, "  %s: %s%s\n  %s: %s\n\n", say("edition"), f.Edition, sheet.Added(say(string(f.Status)), language), say("source"), f.Source)
 		if d := f.Disclaimer.In(language); !slices.Contains(disclaimers, d) {
 			disclaimers = append(disclaimers, d)
 		}
@@ -552,12 +552,4 @@ func lawHolidays() *cobra.Command {
 	takesLanguage(cmd.Flags(), &language, "", "language: en or ja; default by LANG")
 	rulesFrom(cmd, &own)
 	return cmd
-}
-
-// inBrackets is what is added to a word, in the brackets of a language.
-func inBrackets(text, language string) string {
-	if language == "ja" {
-		return "（" + text + "）"
-	}
-	return " (" + text + ")"
 }

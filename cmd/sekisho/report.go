@@ -12,6 +12,7 @@ import (
 
 	"sekisho/console"
 	"sekisho/ledger"
+	"sekisho/sheet"
 	"sekisho/trace"
 )
 
@@ -19,10 +20,7 @@ import (
 
 // counted is "1 segment" or "2 segments".
 func counted[N int | int64 | uint64](n N, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return thousands(uint64(n)) + " " + what
+	return thousands(uint64(n)) + " " + sheet.Noun(n, what)
 }
 
 // thousands writes 1234567 as 1,234,567.
