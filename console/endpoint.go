@@ -2,8 +2,9 @@ package console
 
 import (
 	"net/http"
-	"sekisho/trace"
 	"slices"
+
+	"sekisho/trace"
 )
 
 // endpointPage is what one terminal touched, day by day.

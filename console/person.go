@@ -2,8 +2,9 @@ package console
 
 import (
 	"net/http"
-	"sekisho/trace"
 	"strings"
+
+	"sekisho/trace"
 )
 
 // personPage is what one member of staff touched, day by day.

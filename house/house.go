@@ -64,13 +64,11 @@ type House struct {
 	Gate    *gate.Gate       // nil until OpenGate
 	Contain *contain.Keeper  // nil until OpenGate
 	Console *console.Console // nil until NewConsole
-
-	approvers atomic.Pointer[console.Console] // Console, as the gate asks it
-	Office    *tell.Office                    // what people outside are told
-	Lures     *tell.Lures                     // drills by mail
-	Desk      *tell.Desk                      // nil until NewConsole, and without a contact point
-	School    *duty.School                    // training
-	Hands     *contain.Door                   // nil until OpenHands
+	Office  *tell.Office     // what people outside are told
+	Lures   *tell.Lures      // drills by mail
+	Desk    *tell.Desk       // nil until NewConsole, and without a contact point
+	School  *duty.School     // training
+	Hands   *contain.Door    // nil until OpenHands
 
 	// Of budgets that several gates share; nil until OpenLeases, and if it is not so.
 	Lender   *lease.Door
@@ -80,6 +78,7 @@ type House struct {
 	// Cases, if set before NewConsole, are shown on the page about drills.
 	Cases func() []*console.Compared
 
+	approvers atomic.Pointer[console.Console] // Console, as the gate asks it
 	now       func() time.Time
 	drill     string
 	company   law.Company
