@@ -360,12 +360,7 @@ func (c *Console) askExport(v *visit, ask ExportAsk) (uint64, error) {
 	var same permit.Request
 	var known bool
 	now := sekisho.At(c.cfg.Now())
-	c.cfg.Views.Read(func() {
-		same, known = c.cfg.Permits.For(exact, now, func(n uint64) bool {
-			r, _ := c.cfg.Permits.Get(n)
-			return c.Lapsed(&r)
-		})
-	})
+	c.cfg.Views.Read(func() { same, known = c.cfg.Permits.For(exact, now, c.Lapsed) })
 	if known && (same.State(now) == permit.Asked || same.State(now) == permit.Approved) {
 		return 0, fail(http.StatusConflict, "export_again", ordinal(same.Number))
 	}

@@ -248,21 +248,9 @@ func TestExportWhoseApproverIsGone(t *testing.T) {
 	const sql = "select name from crm.member order by member_no"
 	approver := h.vault.Space("staff").OfText([]byte("suzuki"))
 	n := reference(t, h.psql("sato", sql))
-	var exact uint32
-	for _, turned := range h.gate.Turned() {
-		if turned.Number == n {
-			exact = h.vault.Space("export").OfText(turned.Statement.Key())
-		}
-	}
 	approve := func() {
 		t.Helper()
-		id, err := h.ledger.Append(t.Context(), &sekisho.ExportAsked{Refused: n, Principal: h.vault.Space("staff").OfText([]byte("sato")), Role: "staff", Exact: exact, Most: 2000})
-		if err == nil {
-			_, err = h.ledger.Append(t.Context(), &sekisho.ExportDecided{Request: id.Seq, By: approver, Action: "approved", Most: 2000, Until: sekisho.At(time.Now().Add(time.Hour))})
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		h.approveBy(approver, n, 2000, time.Now().Add(time.Hour))
 	}
 	approve()
 	if _, err := h.ledger.Append(t.Context(), &sekisho.UserChanged{User: approver, Action: "removed"}); err != nil {

@@ -34,7 +34,7 @@ func askAbove(most uint64, h **house) option {
 func fromLedger(conf *Config, book func() *permit.Book) {
 	conf.Permit = func(exact uint32, spent func(uint64) bool) (permit.Request, permit.State, bool) {
 		now := sekisho.At(time.Now())
-		r, ok := book().For(exact, now, spent)
+		r, ok := book().For(exact, now, func(r *permit.Request) bool { return spent(r.Number) })
 		return r, r.State(now), ok
 	}
 	conf.Counts = func(_ context.Context, request, entry uint64) (bool, error) {
@@ -54,6 +54,12 @@ func (h *house) permits() *permit.Book {
 // approve asks for the statement with a reference and approves it.
 func (h *house) approve(reference, most uint64, until time.Time) (request uint64) {
 	h.t.Helper()
+	return h.approveBy(0, reference, most, until)
+}
+
+// approveBy is approve by somebody in the space "staff".
+func (h *house) approveBy(approver uint32, reference, most uint64, until time.Time) (request uint64) {
+	h.t.Helper()
 	i := slices.IndexFunc(h.gate.Turned(), func(t permit.Turned) bool { return t.Number == reference })
 	if i < 0 {
 		h.t.Fatalf("the gate knows no statement %d", reference)
@@ -62,7 +68,7 @@ func (h *house) approve(reference, most uint64, until time.Time) (request uint64
 	id, err := h.ledger.Append(context.Background(), &sekisho.ExportAsked{Refused: reference, Principal: st.Principal, Role: st.Role,
 		Exact: h.vault.Space("export").OfText(st.Key()), Tables: st.Tables, Most: most})
 	if err == nil {
-		_, err = h.ledger.Append(context.Background(), &sekisho.ExportDecided{Request: id.Seq, Action: "approved", Most: most, Until: sekisho.At(until)})
+		_, err = h.ledger.Append(context.Background(), &sekisho.ExportDecided{Request: id.Seq, By: approver, Action: "approved", Most: most, Until: sekisho.At(until)})
 	}
 	if err != nil {
 		h.t.Fatal(err)

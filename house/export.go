@@ -15,17 +15,14 @@ import (
 // it, so what somebody has been told is approved is found here.
 func (h *House) permit(exact uint32, spent func(uint64) bool) (r permit.Request, state permit.State, ok bool) {
 	now := sekisho.At(h.now())
-	lapsed := func(n uint64) bool {
-		r, _ := h.Permits.Get(n)
-		return h.lapsed(&r)
-	}
+	used := func(r *permit.Request) bool { return spent(r.Number) }
 	h.Views.Read(func() {
-		r, ok = h.Permits.For(exact, now, func(n uint64) bool { return spent(n) || lapsed(n) })
+		r, ok = h.Permits.For(exact, now, func(r *permit.Request) bool { return used(r) || h.lapsed(r) })
 		if !ok || r.State(now) != permit.Approved && r.State(now) != permit.Asked { // so that it is told why
-			r, ok = h.Permits.For(exact, now, spent)
+			r, ok = h.Permits.For(exact, now, used)
 		}
 		if ok {
-			if state = r.State(now); state == permit.Approved && lapsed(r.Number) {
+			if state = r.State(now); state == permit.Approved && h.lapsed(&r) {
 				state = permit.Lapsed
 			}
 		}

@@ -153,17 +153,17 @@ func (b *Book) Waiting(now sekisho.Time) (n int) {
 }
 
 // For gives what is known of a text, by its ordinal in "export": the oldest
-// approval that can be used, else the latest request. spent are those of which
-// the book does not know the use yet, and those that no longer hold.
-func (b *Book) For(exact uint32, now sekisho.Time, spent func(number uint64) bool) (Request, bool) {
+// approval that can be used, else the latest request. Those that are over are left
+// out: the book does not know their use yet, or they no longer hold.
+func (b *Book) For(exact uint32, now sekisho.Time, over func(r *Request) bool) (Request, bool) {
 	all := b.byExact[exact]
 	for _, r := range all {
-		if r.State(now) == Approved && !spent(r.Number) {
+		if r.State(now) == Approved && !over(r) {
 			return *r, true
 		}
 	}
 	for i := len(all) - 1; i >= 0; i-- {
-		if !spent(all[i].Number) {
+		if !over(all[i]) {
 			return *all[i], true
 		}
 	}

@@ -46,7 +46,7 @@ func play(script string) string {
 	for _, r := range b.List() {
 		out = append(out, fmt.Sprintf("%d %s", r.Number, r.State(now)))
 	}
-	none := func(uint64) bool { return false }
+	none := func(*Request) bool { return false }
 	if r, ok := b.For(5, now, none); ok {
 		out = append(out, fmt.Sprintf("for: %d %s", r.Number, r.State(now)))
 	}
@@ -86,7 +86,7 @@ func TestSpentBeforeTheBookKnows(t *testing.T) {
 	b := New()
 	b.Apply(&sekisho.Entry{ID: sekisho.ID{Seq: 1}, Body: &sekisho.ExportAsked{Exact: 5}})
 	b.Apply(&sekisho.Entry{ID: sekisho.ID{Seq: 2}, Body: &sekisho.ExportDecided{Request: 1, Action: "approved", Until: hour}})
-	if _, ok := b.For(5, 0, func(n uint64) bool { return n == 1 }); ok {
+	if _, ok := b.For(5, 0, func(r *Request) bool { return r.Number == 1 }); ok {
 		t.Error("it could be used twice")
 	}
 	if n := b.Waiting(0); n != 0 {
@@ -114,7 +114,7 @@ func TestAnApprovalIsTakenBack(t *testing.T) {
 		for i, body := range c.then {
 			b.Apply(&sekisho.Entry{ID: sekisho.ID{Seq: uint64(3 + i)}, Body: body})
 		}
-		r, ok := b.For(5, 0, func(uint64) bool { return false })
+		r, ok := b.For(5, 0, func(*Request) bool { return false })
 		if !ok || r.State(0) != c.want || r.Decided.Until > hour {
 			t.Errorf("%s: %s until %d, want %s", name, r.State(0), r.Decided.Until, c.want)
 		}
